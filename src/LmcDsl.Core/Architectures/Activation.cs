@@ -1,0 +1,37 @@
+using System.Text.Json.Serialization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Architectures;
+
+/// <summary>Which function an activation applies to each entry.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<ActivationFunction>))]
+public enum ActivationFunction
+{
+    /// <summary>max(0, x); Lipschitz constant 1.</summary>
+    Relu,
+
+    /// <summary>The hyperbolic tangent; Lipschitz constant 1.</summary>
+    Tanh,
+
+    /// <summary>x Φ(x), Φ the normal distribution function.</summary>
+    Gelu,
+}
+
+/// <summary>An elementwise activation. It keeps every axis's label.</summary>
+/// <param name="Function">The function.</param>
+public sealed record Activation(ActivationFunction Function) : Layer
+{
+    /// <inheritdoc/>
+    public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs) => inputs[0];
+
+    /// <inheritdoc/>
+    public override Tensor Forward(ReadOnlySpan<Tensor> parameters, ReadOnlySpan<Tensor> inputs, Mode mode) =>
+        Function switch
+        {
+            ActivationFunction.Relu => nn.functional.relu(inputs[0]),
+            ActivationFunction.Tanh => nn.functional.tanh(inputs[0]),
+            ActivationFunction.Gelu => nn.functional.gelu(inputs[0]),
+            _ => throw new ArgumentOutOfRangeException(nameof(Function), Function, "unknown activation"),
+        };
+}

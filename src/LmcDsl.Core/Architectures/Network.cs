@@ -1,0 +1,138 @@
+using System.Collections.Immutable;
+using LmcDsl.Core.Runtime;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Architectures;
+
+/// <summary>
+/// An architecture that has been checked and wired: its parameters, its permutation groups, its taps, and its forward
+/// pass as a pure function of parameters and input. Holds no tensors.
+/// </summary>
+public sealed class Network
+{
+    private readonly (Layer Layer, int[] Inputs, int[] Parameters)[] steps;
+
+    /// <summary>Wires an architecture.</summary>
+    /// <param name="architecture">The description.</param>
+    /// <exception cref="LmcException">A layer does not fit what it reads; the line names the layer.</exception>
+    public Network(Architecture architecture)
+    {
+        Architecture = architecture;
+        var wiring = new Wiring();
+        var signals = new Dictionary<string, Signal>
+        {
+            [Architecture.InputName] = new([.. architecture.Input.Select(wiring.Fixed)]),
+        };
+        foreach (var node in architecture.Nodes) signals.Add(node.Name, Wire(wiring, node, signals));
+        var output = signals[architecture.Nodes[^1].Name];
+        foreach (var axis in output.Axes) wiring.Fix(axis);
+        Guard.Require(
+            output.Axes.Length == 1,
+            $"network '{architecture.Name}': expected an output of one axis, the classes, found {Guard.Show(output.Shape)}");
+        Classes = output.Axes[0].Size;
+
+        Parameters = Place(wiring.Parameters);
+        LearnedCount = Parameters.Where(p => p.Learned).Sum(p => p.Count);
+        TotalCount = Parameters.Sum(p => p.Count);
+        Groups = Symmetry.Groups(wiring, Parameters);
+        Taps = Symmetry.Taps(wiring, architecture, signals, Parameters, Groups);
+        steps = Steps(architecture, Parameters);
+    }
+
+    /// <summary>The description that this network was wired from.</summary>
+    public Architecture Architecture { get; }
+
+    /// <summary>All parameters in the order in which the layers declare them.</summary>
+    public ImmutableArray<ParameterSpec> Parameters { get; }
+
+    /// <summary>The permutation groups, derived from the description.</summary>
+    public ImmutableArray<PermutationGroup> Groups { get; }
+
+    /// <summary>Where each group's activations are read.</summary>
+    public ImmutableArray<Tap> Taps { get; }
+
+    /// <summary>Number of classes: the size of the output.</summary>
+    public int Classes { get; }
+
+    /// <summary>Learned numbers: they fill the first part of the flat buffer.</summary>
+    public long LearnedCount { get; }
+
+    /// <summary>All numbers, running statistics included: the length of the flat buffer.</summary>
+    public long TotalCount { get; }
+
+    /// <summary>The network's output, as a function of its parameters and its input.</summary>
+    /// <param name="parameters">One tensor for each of <see cref="Parameters"/>, of its shape.</param>
+    /// <param name="input">A batch of examples: <c>[batch, ...Architecture.Input]</c>, or <c>[batch, features]</c> of the same size.</param>
+    /// <param name="mode">Training or evaluation.</param>
+    /// <param name="tap">Called with each node's name and output, where activations are wanted.</param>
+    /// <returns>The logits <c>[batch, Classes]</c>, in the caller's dispose scope.</returns>
+    public Tensor Forward(
+        IReadOnlyList<Tensor> parameters, Tensor input, Mode mode = Mode.Evaluation, Action<string, Tensor>? tap = null)
+    {
+        var outputs = new Tensor[steps.Length + 1];
+        outputs[0] = input;
+        for (var k = 0; k < steps.Length; k++)
+        {
+            var (layer, reads, owns) = steps[k];
+            Tensor[] inputs = [.. reads.Select(i => outputs[i])];
+            Tensor[] own = [.. owns.Select(i => parameters[i])];
+            outputs[k + 1] = layer.Forward(own, inputs, mode);
+            tap?.Invoke(Architecture.Nodes[k].Name, outputs[k + 1]);
+        }
+
+        return outputs[^1];
+    }
+
+    private static Signal Wire(Wiring wiring, Node node, Dictionary<string, Signal> signals)
+    {
+        Guard.Require(
+            !signals.ContainsKey(node.Name) && node.Name.Length > 0,
+            $"layer '{node.Name}': expected a name of its own, found one that is empty or already taken");
+        foreach (var read in node.Inputs)
+            Guard.Require(
+                signals.ContainsKey(read),
+                $"layer '{node.Name}': reads '{read}', expected one of the earlier {string.Join(", ", signals.Keys)}");
+        Guard.Require(
+            node.Inputs.Length == node.Layer.Arity,
+            $"layer '{node.Name}': expected {node.Layer.Arity} inputs, found {node.Inputs.Length}");
+        wiring.Enter(node.Name);
+        try
+        {
+            return node.Layer.Wire(wiring, [.. node.Inputs.Select(read => signals[read])]);
+        }
+        catch (LmcException error) when (!error.Message.StartsWith("layer '", StringComparison.Ordinal))
+        {
+            throw new LmcException($"layer '{node.Name}': {error.Message}", error);
+        }
+    }
+
+    // Learned parameters first, so that distances and optimisers work on one contiguous part of the flat buffer.
+    private static ImmutableArray<ParameterSpec> Place(IReadOnlyList<ParameterSpec> parameters)
+    {
+        var offsets = new long[parameters.Count];
+        var next = 0L;
+        foreach (var k in Enumerable.Range(0, parameters.Count).OrderBy(k => parameters[k].Learned ? 0 : 1))
+        {
+            offsets[k] = next;
+            next += parameters[k].Count;
+        }
+
+        return [.. parameters.Select((p, k) => p with { Offset = offsets[k] })];
+    }
+
+    private static (Layer, int[], int[])[] Steps(Architecture architecture, ImmutableArray<ParameterSpec> parameters)
+    {
+        var index = new Dictionary<string, int> { [Architecture.InputName] = 0 };
+        for (var k = 0; k < architecture.Nodes.Length; k++) index[architecture.Nodes[k].Name] = k + 1;
+        return
+        [
+            .. architecture.Nodes.Select(node => (
+                node.Layer,
+                node.Inputs.Select(read => index[read]).ToArray(),
+                Enumerable.Range(0, parameters.Length)
+                    .Where(p => parameters[p].Name.StartsWith(node.Name + ".", StringComparison.Ordinal)
+                        && !parameters[p].Name.AsSpan(node.Name.Length + 1).Contains('.'))
+                    .ToArray())),
+        ];
+    }
+}

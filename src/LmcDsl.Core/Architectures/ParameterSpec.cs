@@ -1,0 +1,59 @@
+using System.Collections.Immutable;
+using LmcDsl.Core.Runtime;
+
+namespace LmcDsl.Core.Architectures;
+
+/// <summary>What a parameter is for.</summary>
+public enum ParameterRole
+{
+    /// <summary>A matrix or kernel whose first axis is the output and whose second is the input; the spectra are theirs.</summary>
+    Weight,
+
+    /// <summary>An additive bias, one number for each output.</summary>
+    Bias,
+
+    /// <summary>A norm's scale.</summary>
+    NormWeight,
+
+    /// <summary>A norm's shift.</summary>
+    NormBias,
+
+    /// <summary>A running statistic: kept up to date by training, never learned, left out of distances and objectives.</summary>
+    Statistic,
+}
+
+/// <summary>How a parameter's values are drawn before training.</summary>
+public enum Initializer
+{
+    /// <summary>Uniform in ±1/sqrt(fan in): PyTorch's default for dense and convolution layers.</summary>
+    UniformFanIn,
+
+    /// <summary>All one.</summary>
+    Ones,
+
+    /// <summary>All zero.</summary>
+    Zeros,
+}
+
+/// <summary>One parameter of a network: its name, its axes and its place in the flat buffer.</summary>
+/// <param name="Name">The layer's name, a dot, and the parameter's, as PyTorch writes it: <c>fc1.weight</c>.</param>
+/// <param name="Role">What it is for.</param>
+/// <param name="Axes">Its axes, each with its label.</param>
+/// <param name="Initializer">How it is drawn.</param>
+/// <param name="FanIn">Number of inputs that one output sums over, for <see cref="Initializer.UniformFanIn"/>.</param>
+/// <param name="Offset">Index of its first number in the flat buffer.</param>
+public sealed record ParameterSpec(
+    string Name, ParameterRole Role, ImmutableArray<Axis> Axes, Initializer Initializer, int FanIn, long Offset)
+{
+    /// <summary>Its shape.</summary>
+    public long[] Shape => [.. Axes.Select(a => (long)a.Size)];
+
+    /// <summary>How many numbers it has.</summary>
+    public long Count => Axes.Aggregate(1L, (product, axis) => product * axis.Size);
+
+    /// <summary>Whether training learns it: everything but running statistics.</summary>
+    public bool Learned => Role != ParameterRole.Statistic;
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Name} {Guard.Show(Shape)}";
+}

@@ -1,0 +1,10 @@
+namespace LmcDsl.Core.Runtime;
+
+/// <summary>
+/// A mistake in what the user gave (a file, an argument, a shape, a label), told in one line that names it, what was
+/// expected and what was found. Programs print <see cref="Exception.Message"/> and end with a non-zero exit code; no
+/// stack trace is shown.
+/// </summary>
+/// <param name="message">The one line.</param>
+/// <param name="inner">What caused it, where another exception did.</param>
+public sealed class LmcException(string message, Exception? inner = null) : Exception(message, inner);

@@ -1,0 +1,58 @@
+namespace LmcDsl.Core.Solvers;
+
+/// <summary>
+/// Completes a partial assignment: for each free row, the shortest alternating path to a free column in reduced costs
+/// (Dijkstra's search over columns), then the potentials of what was reached are brought up to date.
+/// </summary>
+internal sealed class AugmentingPaths(int n)
+{
+    private readonly double[] distance = new double[n];
+    private readonly double[] closed = new double[n]; // 0 while open, +infinity once closed: masks the search for the least
+    private readonly int[] predecessor = new int[n];
+    private readonly int[] order = new int[n];
+    private readonly double[] reached = new double[n];
+
+    public void Complete(ReadOnlySpan<float> cost, Matching m)
+    {
+        foreach (var row in m.FreeRows()) Augment(cost, m, row);
+    }
+
+    private void Augment(ReadOnlySpan<float> cost, Matching m, int start)
+    {
+        Array.Fill(distance, double.PositiveInfinity);
+        Array.Clear(closed);
+        var count = 0;
+        var i = start;
+        var offset = 0.0; // distance to row i, less row i's own potential
+        int column;
+        double length;
+        while (true)
+        {
+            var row = cost.Slice(i * n, n);
+            (length, column) = RowScan.Relax(row, m.Potential, offset, distance, closed, predecessor, i);
+            i = m.RowOf[column];
+            if (i < 0) break;
+            order[count] = column;
+            reached[count++] = length;
+            distance[column] = double.NegativeInfinity;
+            closed[column] = double.PositiveInfinity;
+            offset = length - (cost[i * n + column] - m.Potential[column]);
+        }
+
+        for (var k = 0; k < count; k++) m.Potential[order[k]] += reached[k] - length;
+        Flip(m, start, column);
+    }
+
+    private void Flip(Matching m, int start, int column)
+    {
+        while (true)
+        {
+            var i = predecessor[column];
+            var next = m.ColumnOf[i];
+            m.ColumnOf[i] = column;
+            m.RowOf[column] = i;
+            if (i == start) return;
+            column = next;
+        }
+    }
+}
