@@ -1,5 +1,4 @@
 using LmcDsl.Core.Runtime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Architectures;

@@ -12,12 +12,12 @@ internal sealed class AugmentingPaths(int n)
     private readonly int[] order = new int[n];
     private readonly double[] reached = new double[n];
 
-    public void Complete(ReadOnlySpan<float> cost, Matching m)
+    public void Complete(ReadOnlySpan<float> cost, PartialAssignment m)
     {
         foreach (var row in m.FreeRows()) Augment(cost, m, row);
     }
 
-    private void Augment(ReadOnlySpan<float> cost, Matching m, int start)
+    private void Augment(ReadOnlySpan<float> cost, PartialAssignment m, int start)
     {
         Array.Fill(distance, double.PositiveInfinity);
         Array.Clear(closed);
@@ -43,7 +43,7 @@ internal sealed class AugmentingPaths(int n)
         Flip(m, start, column);
     }
 
-    private void Flip(Matching m, int start, int column)
+    private void Flip(PartialAssignment m, int start, int column)
     {
         while (true)
         {

@@ -37,7 +37,7 @@ public static class LinearAssignment
             $"assignment: expected a start of size {n}, found {start?.Columns.Length}");
         Guard.Require(RowScan.AllFinite(cost), $"assignment: expected finite costs, found NaN or infinity");
 
-        var matching = new Matching(n);
+        var matching = new PartialAssignment(n);
         if (start is null) ReduceColumns(cost, matching);
         else Resume(cost, matching, start);
         ReduceRows(cost, matching);
@@ -46,7 +46,7 @@ public static class LinearAssignment
     }
 
     // v = the least cost of each column; where that lies in a row not yet taken, the row gets the column.
-    private static void ReduceColumns(ReadOnlySpan<float> cost, Matching m)
+    private static void ReduceColumns(ReadOnlySpan<float> cost, PartialAssignment m)
     {
         var n = m.Count;
         var least = new float[n];
@@ -63,7 +63,7 @@ public static class LinearAssignment
     }
 
     // A row may only hold its column where the column is the cheapest for it at the present potentials.
-    private static void TightenAssigned(ReadOnlySpan<float> cost, Matching m)
+    private static void TightenAssigned(ReadOnlySpan<float> cost, PartialAssignment m)
     {
         var n = m.Count;
         for (var i = 0; i < n; i++)
@@ -78,7 +78,7 @@ public static class LinearAssignment
     }
 
     // With the start's v, a row keeps its column if that is still the cheapest, and else may take a free cheapest one.
-    private static void Resume(ReadOnlySpan<float> cost, Matching m, Assignment start)
+    private static void Resume(ReadOnlySpan<float> cost, PartialAssignment m, Assignment start)
     {
         var n = m.Count;
         start.ColumnPotentials.CopyTo(m.Potential, 0);
@@ -93,7 +93,7 @@ public static class LinearAssignment
 
     // Each free row takes its cheapest column and lowers that column's v until the row's second best costs the same; the
     // row put out goes on. A bounded number of scans: what is left is for the shortest paths.
-    private static void ReduceRows(ReadOnlySpan<float> cost, Matching m)
+    private static void ReduceRows(ReadOnlySpan<float> cost, PartialAssignment m)
     {
         var n = m.Count;
         for (var pass = 0; pass < 2; pass++)
@@ -117,7 +117,7 @@ public static class LinearAssignment
         }
     }
 
-    private static Assignment Finish(ReadOnlySpan<float> cost, Matching m)
+    private static Assignment Finish(ReadOnlySpan<float> cost, PartialAssignment m)
     {
         var n = m.Count;
         var rows = new double[n];

@@ -1,9 +1,9 @@
 namespace LmcDsl.Core.Solvers;
 
 /// <summary>A partial assignment while it grows, with the columns' potentials v.</summary>
-internal sealed class Matching
+internal sealed class PartialAssignment
 {
-    public Matching(int n)
+    public PartialAssignment(int n)
     {
         Count = n;
         ColumnOf = new int[n];

@@ -1,0 +1,76 @@
+using LmcDsl.Core.Runtime;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Data;
+
+/// <summary>Images as bytes, before normalisation.</summary>
+/// <param name="Shape">Shape of one image: <c>[channels, height, width]</c>.</param>
+/// <param name="Pixels">All images one after another, 0 to 255.</param>
+/// <param name="Labels">One label for each image.</param>
+public sealed record RawImages(int[] Shape, byte[] Pixels, byte[] Labels)
+{
+    /// <summary>Number of images.</summary>
+    public int Count => Labels.Length;
+}
+
+/// <summary>A data set for classification: training and test examples, normalised alike.</summary>
+/// <param name="Train">The training examples.</param>
+/// <param name="Test">The test examples.</param>
+/// <param name="Classes">Number of classes.</param>
+public sealed record ImageData(DataSplit Train, DataSplit Test, int Classes) : IDisposable
+{
+    /// <summary>
+    /// Makes tensors of bytes: (pixel/255 - mean) / deviation, both taken for each channel over all training images (from
+    /// the histogram of the bytes, so exact and the same everywhere).
+    /// </summary>
+    /// <param name="train">Training images.</param>
+    /// <param name="test">Test images, of the same shape.</param>
+    /// <param name="classes">Number of classes; every label is below it.</param>
+    /// <returns>The data set, on the CPU.</returns>
+    /// <exception cref="LmcException">The two differ in shape, a label is out of range, or a channel is constant.</exception>
+    public static ImageData Normalise(RawImages train, RawImages test, int classes)
+    {
+        Guard.Require(
+            train.Shape.SequenceEqual(test.Shape),
+            $"data: expected test images of the training images' shape [{string.Join(", ", train.Shape)}], found [{string.Join(", ", test.Shape)}]");
+        var scales = Enumerable.Range(0, train.Shape[0]).Select(c => Scale(train, c)).ToArray();
+        return new ImageData(Tensors(train, scales, classes), Tensors(test, scales, classes), classes);
+    }
+
+    /// <summary>A copy on another device.</summary>
+    /// <param name="device">The device.</param>
+    /// <returns>The copy.</returns>
+    public ImageData To(Device device) => new(Train.To(device), Test.To(device), Classes);
+
+    /// <summary>Frees the tensors.</summary>
+    public void Dispose()
+    {
+        Train.Dispose();
+        Test.Dispose();
+    }
+
+    private static (double Mean, double Deviation) Scale(RawImages images, int channel)
+    {
+        var plane = images.Shape[1] * images.Shape[2];
+        var histogram = new long[256];
+        for (var i = 0; i < images.Count; i++)
+            foreach (var pixel in images.Pixels.AsSpan((i * images.Shape[0] + channel) * plane, plane)) histogram[pixel]++;
+        var count = (double)images.Count * plane;
+        var mean = histogram.Select((times, value) => times * (value / 255.0)).Sum() / count;
+        var variance = histogram.Select((times, value) => times * Math.Pow(value / 255.0 - mean, 2)).Sum() / count;
+        Guard.Require(variance > 0, $"data: expected images that vary, found channel {channel} constant");
+        return (mean, Math.Sqrt(variance));
+    }
+
+    private static DataSplit Tensors(RawImages images, (double Mean, double Deviation)[] scales, int classes)
+    {
+        foreach (var label in images.Labels)
+            Guard.Require(label < classes, $"data: expected labels below {classes}, found {label}");
+        using var scope = NewDisposeScope();
+        var pixels = tensor(images.Pixels, ScalarType.Byte).to(ScalarType.Float32)
+            .view([images.Count, .. images.Shape.Select(s => (long)s)]);
+        for (var c = 0; c < scales.Length; c++)
+            pixels.select(1, c).div_(255 * scales[c].Deviation).sub_(scales[c].Mean / scales[c].Deviation);
+        return new DataSplit(pixels, tensor(images.Labels, ScalarType.Byte).to(ScalarType.Int64));
+    }
+}

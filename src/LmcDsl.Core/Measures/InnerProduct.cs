@@ -1,0 +1,70 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Measures;
+
+/// <summary>
+/// Sums over float32 tensors accumulated in double, so that objectives and distances can be compared without rounding
+/// noise deciding.
+/// </summary>
+public static class InnerProduct
+{
+    /// <summary>The sum of products of two tensors' entries.</summary>
+    /// <param name="left">A contiguous float32 tensor.</param>
+    /// <param name="right">Another of the same number of entries.</param>
+    /// <returns>The sum, accumulated in double.</returns>
+    public static double Of(Tensor left, Tensor right) =>
+        OnCpu(left, right) ? Dot(Span(left), Span(right)) : InDouble(left, right, (a, b) => (a * b).sum());
+
+    /// <summary>The sum of squares of two tensors' differences.</summary>
+    /// <param name="left">A contiguous float32 tensor.</param>
+    /// <param name="right">Another of the same number of entries.</param>
+    /// <returns>The sum, accumulated in double.</returns>
+    public static double SquaredDistance(Tensor left, Tensor right) =>
+        OnCpu(left, right) ? Squares(Span(left), Span(right)) : InDouble(left, right, (a, b) => (a - b).square().sum());
+
+    private static bool OnCpu(Tensor left, Tensor right) =>
+        left.device_type == DeviceType.CPU && right.device_type == DeviceType.CPU
+        && left.is_contiguous() && right.is_contiguous();
+
+    private static ReadOnlySpan<float> Span(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
+
+    private static double InDouble(Tensor left, Tensor right, Func<Tensor, Tensor, Tensor> sum)
+    {
+        using var scope = NewDisposeScope();
+        return sum(left.to(ScalarType.Float64), right.to(ScalarType.Float64)).ToDouble();
+    }
+
+    private static double Dot(ReadOnlySpan<float> left, ReadOnlySpan<float> right)
+    {
+        var sum = (Low: Vector256<double>.Zero, High: Vector256<double>.Zero);
+        var k = 0;
+        for (; k + 8 <= left.Length; k += 8)
+        {
+            var (a, b) = Vector256.Widen(Vector256.Create(left.Slice(k, 8)));
+            var (c, d) = Vector256.Widen(Vector256.Create(right.Slice(k, 8)));
+            sum = (sum.Low + a * c, sum.High + b * d);
+        }
+
+        var total = Vector256.Sum(sum.Low + sum.High);
+        for (; k < left.Length; k++) total += (double)left[k] * right[k];
+        return total;
+    }
+
+    private static double Squares(ReadOnlySpan<float> left, ReadOnlySpan<float> right)
+    {
+        var sum = (Low: Vector256<double>.Zero, High: Vector256<double>.Zero);
+        var k = 0;
+        for (; k + 8 <= left.Length; k += 8)
+        {
+            var (a, b) = Vector256.Widen(Vector256.Create(left.Slice(k, 8)));
+            var (c, d) = Vector256.Widen(Vector256.Create(right.Slice(k, 8)));
+            sum = (sum.Low + (a - c) * (a - c), sum.High + (b - d) * (b - d));
+        }
+
+        var total = Vector256.Sum(sum.Low + sum.High);
+        for (; k < left.Length; k++) total += ((double)left[k] - right[k]) * ((double)left[k] - right[k]);
+        return total;
+    }
+}

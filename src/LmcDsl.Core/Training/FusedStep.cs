@@ -1,0 +1,117 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Training;
+
+/// <summary>
+/// One optimiser step over the flat buffers. On the CPU each number is read and written once (Torch's own optimisers make
+/// about ten passes); elsewhere the same formulas as Torch operations.
+/// </summary>
+internal static class FusedStep
+{
+    /// <summary>Moves parameters and moments by one step.</summary>
+    /// <param name="state">What to move, in place.</param>
+    /// <param name="gradients">One gradient for each learned parameter, in the order of their offsets.</param>
+    /// <param name="options">Optimiser and weight decay.</param>
+    /// <param name="rate">This step's learning rate.</param>
+    /// <param name="step">This step's number, 1 or more, for Adam's bias correction.</param>
+    public static void Apply(
+        TrainingState state, IReadOnlyList<Tensor> gradients, TrainingOptions options, double rate, long step)
+    {
+        if (state.First.device_type == DeviceType.CPU) OnCpu(state, gradients, options, rate, step);
+        else OnDevice(state, gradients, options, rate, step);
+    }
+
+    internal static void OnDevice(
+        TrainingState state, IReadOnlyList<Tensor> gradients, TrainingOptions options, double rate, long step)
+    {
+        using var scope = NewDisposeScope();
+        var p = state.Parameters.Learned();
+        var g = cat([.. gradients.Select(t => t.flatten())]);
+        if (options.WeightDecay != 0) g.add_(p, alpha: options.WeightDecay);
+        switch (options.Optimizer)
+        {
+            case Sgd sgd:
+                state.First.mul_(sgd.Momentum).add_(g);
+                p.add_(state.First, alpha: -rate);
+                break;
+            case Adam adam:
+                state.First.mul_(adam.Beta1).add_(g, alpha: 1 - adam.Beta1);
+                state.Second.mul_(adam.Beta2).addcmul_(g, g, value: 1 - adam.Beta2);
+                var root = state.Second.sqrt().div_(Math.Sqrt(1 - Math.Pow(adam.Beta2, step))).add_(adam.Epsilon);
+                p.addcdiv_(state.First, root, value: -rate / (1 - Math.Pow(adam.Beta1, step)));
+                break;
+        }
+    }
+
+    private static void OnCpu(
+        TrainingState state, IReadOnlyList<Tensor> gradients, TrainingOptions options, double rate, long step)
+    {
+        var p = MemoryMarshal.Cast<byte, float>(state.Parameters.Flat.bytes);
+        var m = MemoryMarshal.Cast<byte, float>(state.First.bytes);
+        var v = MemoryMarshal.Cast<byte, float>(state.Second.bytes);
+        var offset = 0;
+        foreach (var gradient in gradients)
+        {
+            using var dense = gradient.contiguous();
+            var g = MemoryMarshal.Cast<byte, float>(dense.bytes);
+            var here = new Range(offset, offset + g.Length);
+            if (options.Optimizer is Adam adam)
+                AdamStep(p[here], m[here], v[here], g, adam, (float)options.WeightDecay, rate, step);
+            else
+                SgdStep(p[here], m[here], g, (float)((Sgd)options.Optimizer).Momentum, (float)options.WeightDecay, (float)rate);
+            offset += g.Length;
+        }
+    }
+
+    private static void SgdStep(Span<float> p, Span<float> m, ReadOnlySpan<float> g, float momentum, float decay, float rate)
+    {
+        var k = 0;
+        for (; k + 8 <= p.Length; k += 8)
+        {
+            var weight = Load(p, k);
+            var moment = Load(m, k) * momentum + (Load(g, k) + weight * decay);
+            moment.StoreUnsafe(ref m[k]);
+            (weight - moment * rate).StoreUnsafe(ref p[k]);
+        }
+
+        for (; k < p.Length; k++)
+        {
+            m[k] = m[k] * momentum + (g[k] + p[k] * decay);
+            p[k] -= m[k] * rate;
+        }
+    }
+
+    private static void AdamStep(
+        Span<float> p, Span<float> m, Span<float> v, ReadOnlySpan<float> g, Adam adam, float decay, double rate, long step)
+    {
+        var size = (float)(rate / (1 - Math.Pow(adam.Beta1, step)));
+        var scale = (float)(1 / Math.Sqrt(1 - Math.Pow(adam.Beta2, step)));
+        float b1 = (float)adam.Beta1, c1 = (float)(1 - adam.Beta1), b2 = (float)adam.Beta2, c2 = (float)(1 - adam.Beta2);
+        var epsilon = (float)adam.Epsilon;
+        var k = 0;
+        for (; k + 8 <= p.Length; k += 8)
+        {
+            var weight = Load(p, k);
+            var slope = Load(g, k) + weight * decay;
+            var first = Load(m, k) * b1 + slope * c1;
+            var second = Load(v, k) * b2 + slope * slope * c2;
+            first.StoreUnsafe(ref m[k]);
+            second.StoreUnsafe(ref v[k]);
+            var root = Vector256.Sqrt(second) * scale + Vector256.Create(epsilon);
+            (weight - first * size / root).StoreUnsafe(ref p[k]);
+        }
+
+        for (; k < p.Length; k++)
+        {
+            var slope = g[k] + p[k] * decay;
+            m[k] = m[k] * b1 + slope * c1;
+            v[k] = v[k] * b2 + slope * slope * c2;
+            p[k] -= m[k] * size / (MathF.Sqrt(v[k]) * scale + epsilon);
+        }
+    }
+
+    private static Vector256<float> Load(ReadOnlySpan<float> values, int k) =>
+        Vector256.LoadUnsafe(ref MemoryMarshal.GetReference(values), (nuint)k);
+}

@@ -1,0 +1,111 @@
+using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Data;
+using LmcDsl.Core.Runtime;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Training;
+
+/// <summary>How far a training is, told after each step.</summary>
+/// <param name="Epoch">The epoch under way, from 0.</param>
+/// <param name="Step">Steps done in it.</param>
+/// <param name="Steps">Steps of an epoch.</param>
+/// <param name="Loss">Mean training loss of the epoch so far, in nats.</param>
+public readonly record struct TrainingProgress(int Epoch, int Step, int Steps, double Loss);
+
+/// <summary>
+/// Training by mini-batches, the whole data set in memory. The same seed, device and number of threads give the same bytes,
+/// whether in one go or resumed after any epoch.
+/// </summary>
+public static class Trainer
+{
+    /// <summary>Trains from a state to the end of the recipe.</summary>
+    /// <param name="state">Where to begin; changed in place and owned from now on.</param>
+    /// <param name="data">Training examples, on the state's device.</param>
+    /// <param name="options">The recipe.</param>
+    /// <param name="seed">The seed of the order of examples: epoch e draws from its own stream.</param>
+    /// <param name="epochDone">Called after each epoch with the state, for saving it; what it is given it must not keep.</param>
+    /// <param name="progress">Called after each step.</param>
+    /// <param name="cancel">Ends the training between steps.</param>
+    /// <returns>The state after the last epoch.</returns>
+    /// <exception cref="LmcException">
+    /// An option is out of range, the data do not fit the network, or a loss is not finite; the line names epoch and step.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">The training was cancelled.</exception>
+    public static TrainingState Run(
+        TrainingState state, DataSplit data, TrainingOptions options, long seed,
+        Action<TrainingState>? epochDone = null, Action<TrainingProgress>? progress = null, CancellationToken cancel = default)
+    {
+        options.Validate();
+        var network = state.Parameters.Network;
+        RequireFit(network, data);
+        var leaves = Leaves(state.Parameters);
+        try
+        {
+            while (state.Epoch < options.Epochs)
+            {
+                Epoch(state, leaves, data, options, seed, progress, cancel);
+                state = state with { Epoch = state.Epoch + 1 };
+                epochDone?.Invoke(state);
+            }
+
+            return state;
+        }
+        finally
+        {
+            foreach (var leaf in leaves) leaf.Dispose();
+        }
+    }
+
+    private static void Epoch(
+        TrainingState state, Tensor[] leaves, DataSplit data, TrainingOptions options, long seed,
+        Action<TrainingProgress>? progress, CancellationToken cancel)
+    {
+        var network = state.Parameters.Network;
+        Tensor[] learned = [.. leaves.Where(leaf => leaf.requires_grad)];
+        using var epochScope = NewDisposeScope();
+        using var generator = Seeds.Generator(seed, "order of examples", state.Epoch);
+        var order = randperm(data.Count, generator: generator).to(data.Labels.device);
+        var steps = (int)((data.Count + options.BatchSize - 1) / options.BatchSize);
+        var sum = 0.0;
+        for (var k = 0; k < steps; k++)
+        {
+            cancel.ThrowIfCancellationRequested();
+            using var scope = NewDisposeScope();
+            var start = (long)k * options.BatchSize;
+            var chosen = order.narrow(0, start, Math.Min(options.BatchSize, data.Count - start));
+            var logits = network.Forward(leaves, data.Images.index_select(0, chosen), Mode.Training);
+            var loss = nn.functional.cross_entropy(logits, data.Labels.index_select(0, chosen));
+            var value = loss.ToDouble();
+            var done = (long)state.Epoch * steps + k;
+            var rate = options.LearningRate * options.Schedule.Share(done, (long)options.Epochs * steps);
+            if (!double.IsFinite(value))
+                throw new LmcException(
+                    $"training stopped: expected a finite loss, found {value} at epoch {state.Epoch + 1}, step {k + 1} (learning rate {rate:g4})");
+
+            var gradients = autograd.grad([loss], learned);
+            using (no_grad()) FusedStep.Apply(state, [.. gradients], options, rate, done + 1);
+            sum += value;
+            progress?.Invoke(new TrainingProgress(state.Epoch, k + 1, steps, sum / (k + 1)));
+        }
+    }
+
+    // Views of the flat buffer that gradients are asked for. Learned parameters lie in the buffer in this order.
+    private static Tensor[] Leaves(ParameterSet parameters) =>
+    [
+        .. parameters.Network.Parameters.Zip(parameters.Views).Select(p =>
+            p.Second.detach().requires_grad_(p.First.Learned).DetachFromDisposeScope()),
+    ];
+
+    private static void RequireFit(Network network, DataSplit data)
+    {
+        var input = network.Architecture.Input;
+        Guard.Require(
+            data.Images.shape.Skip(1).SequenceEqual(input.Select(s => (long)s)),
+            $"training: network '{network.Architecture.Name}' expects images of [{string.Join(", ", input)}], found {Guard.Show(data.Images.shape.AsSpan(1))}");
+        using var scope = NewDisposeScope();
+        var largest = data.Labels.max().ToInt64();
+        Guard.Require(
+            largest < network.Classes,
+            $"training: network '{network.Architecture.Name}' has {network.Classes} classes, found label {largest}");
+    }
+}
