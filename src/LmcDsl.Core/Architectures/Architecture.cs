@@ -8,7 +8,7 @@ namespace LmcDsl.Core.Architectures;
 /// <param name="Name">Its name, unique in the network; its parameters' names begin with it.</param>
 /// <param name="Layer">What it is.</param>
 /// <param name="Inputs">The names of what it reads: earlier nodes, or <see cref="Architecture.InputName"/>.</param>
-public sealed record Node(string Name, Layer Layer, ImmutableArray<string> Inputs);
+public sealed record LayerNode(string Name, Layer Layer, ImmutableArray<string> Inputs);
 
 /// <summary>
 /// A network as data: layers and what each reads. Everything else (parameters, the forward pass, permutation groups)
@@ -17,7 +17,7 @@ public sealed record Node(string Name, Layer Layer, ImmutableArray<string> Input
 /// <param name="Name">What people call it.</param>
 /// <param name="Input">Shape of one example, for example <c>[1, 28, 28]</c>.</param>
 /// <param name="Nodes">The layers, each after what it reads; the last one is the output.</param>
-public sealed record Architecture(string Name, ImmutableArray<int> Input, ImmutableArray<Node> Nodes)
+public sealed record Architecture(string Name, ImmutableArray<int> Input, ImmutableArray<LayerNode> Nodes)
 {
     /// <summary>The name by which a node reads the network's input.</summary>
     public const string InputName = "input";

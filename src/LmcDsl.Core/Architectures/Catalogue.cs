@@ -20,7 +20,7 @@ public static class Catalogue
         Guard.Require(
             input.Count > 0 && input.Concat(hidden).Append(classes).All(size => size >= 1),
             $"mlp: expected sizes of 1 or more, found input [{string.Join(", ", input)}], hidden [{string.Join(", ", hidden)}], {classes} classes");
-        List<Node> nodes = [new("flatten", new Flatten(), [Architecture.InputName])];
+        List<LayerNode> nodes = [new("flatten", new Flatten(), [Architecture.InputName])];
         for (var k = 0; k < hidden.Count; k++)
         {
             nodes.Add(new($"fc{k + 1}", new Dense(hidden[k]), [nodes[^1].Name]));

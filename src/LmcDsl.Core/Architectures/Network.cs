@@ -83,7 +83,7 @@ public sealed class Network
         return outputs[^1];
     }
 
-    private static Signal Wire(Wiring wiring, Node node, Dictionary<string, Signal> signals)
+    private static Signal Wire(Wiring wiring, LayerNode node, Dictionary<string, Signal> signals)
     {
         Guard.Require(
             !signals.ContainsKey(node.Name) && node.Name.Length > 0,

@@ -1,0 +1,90 @@
+namespace LmcDsl
+
+open LmcDsl.Core.Data
+
+/// A data set by name. Where its files are is found out when a plan runs.
+type DataSet =
+    /// Handwritten digits, 60,000 + 10,000 grey images of 28x28 in 10 classes.
+    | Mnist
+    /// Articles of clothing, of the same sizes as MNIST (Xiao et al., 1708.07747).
+    | FashionMnist
+    /// Shapes drawn by code, 20,000 + 4,000 grey images of 28x28 in 10 classes; needs no files.
+    | Glyphs
+
+/// One file of a data set in the IDX format.
+type DataFile =
+    {
+        /// Its name, without the ending of a compressed copy.
+        Name: string
+        /// SHA-256 of its uncompressed content, in hexadecimal.
+        Sha256: string
+    }
+
+/// What is known of each data set without opening a file.
+[<RequireQualifiedAccess>]
+module DataSet =
+
+    /// All data sets.
+    let all = [ Mnist; FashionMnist; Glyphs ]
+
+    /// The name on the command line and of the folder.
+    let name dataset =
+        match dataset with
+        | Mnist -> "mnist"
+        | FashionMnist -> "fashion-mnist"
+        | Glyphs -> "glyphs"
+
+    /// The data set of that name.
+    let tryParse (text: string) =
+        all |> List.tryFind (fun dataset -> name dataset = text)
+
+    /// Shape of one image: channels, height, width.
+    let shape (_: DataSet) = [ 1; 28; 28 ]
+
+    /// Number of classes.
+    let classes (_: DataSet) = 10
+
+    let private idx trainImages trainLabels testImages testLabels =
+        [
+            { Name = "train-images-idx3-ubyte"; Sha256 = trainImages }
+            { Name = "train-labels-idx1-ubyte"; Sha256 = trainLabels }
+            { Name = "t10k-images-idx3-ubyte"; Sha256 = testImages }
+            { Name = "t10k-labels-idx1-ubyte"; Sha256 = testLabels }
+        ]
+
+    /// The files of a data set: training images and labels, test images and labels. None for one that is drawn.
+    let files dataset =
+        match dataset with
+        | Mnist ->
+            idx
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+        | FashionMnist ->
+            idx
+                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+        | Glyphs -> []
+
+    /// Where the data set's makers, or their hosts, serve the files; each with a slash at its end.
+    let mirrors dataset =
+        match dataset with
+        | Mnist -> [ "https://ossci-datasets.s3.amazonaws.com/mnist/" ]
+        | FashionMnist ->
+            [
+                "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+                "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/"
+            ]
+        | Glyphs -> []
+
+    /// What identifies the content, for keys and provenance.
+    let identity dataset : Json =
+        let content =
+            match dataset with
+            | Glyphs -> Json.Text LmcDsl.Core.Data.Glyphs.Version
+            | _ -> Json.texts (files dataset |> List.map _.Sha256)
+
+        Json.Object [ "name", Json.Text(name dataset); "content", content ]

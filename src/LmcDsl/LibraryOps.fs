@@ -1,0 +1,178 @@
+namespace LmcDsl
+
+open System
+open System.IO
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Checkpoints
+open LmcDsl.Core.Matching
+open LmcDsl.Core.Measures
+open LmcDsl.Core.Merging
+open LmcDsl.Core.Permutations
+open LmcDsl.Core.Runtime
+open LmcDsl.Core.Spectra
+open LmcDsl.Core.Training
+
+/// What the library's steps do: each reads its arguments and inputs, calls the core, and gives a value.
+[<RequireQualifiedAccess>]
+module LibraryOps =
+
+    let private dataOf context =
+        context.Data context.Args["data"].["name"].String context.Args["device"].String
+
+    let private onDevice context (model: ParameterSet) =
+        model.To(TorchRuntime.Device context.Args["device"].String)
+
+    let private train context =
+        let args = context.Args
+        let seed = args["seed"].Int64
+        let options = Json.toValue<TrainingOptions> args["training"]
+        let device = TorchRuntime.Device args["device"].String
+        TorchRuntime.UseThreads args["threads"].Int
+        let data = dataOf context
+
+        let start =
+            match context.LoadPartial() with
+            | Some kept -> ModelFile.ReadState(ReadOnlySpan kept, "unfinished training", device)
+            | None -> TrainingState.Start(Network(Architecture.FromJson(Json.text args["architecture"])), seed, device)
+
+        let save (state: TrainingState) =
+            if state.Epoch < options.Epochs then
+                use stream = new MemoryStream()
+                ModelFile.Write(stream, state)
+                context.SavePartial(stream.ToArray())
+
+        let tell (p: TrainingProgress) =
+            let share = (float p.Epoch + float p.Step / float p.Steps) / float options.Epochs
+            context.Progress { Share = share; Text = $"epoch {p.Epoch + 1}/{options.Epochs}, loss {p.Loss:F4}" }
+
+        use state = Trainer.Run(start, data.Train, options, seed, save, tell, context.Cancel)
+        Parameters(state.Parameters.To TorchSharp.torch.CPU)
+
+    let private weightMatching context =
+        match Value.models context with
+        | [ a; b ] ->
+            let options = Json.toValue<WeightMatchingOptions> context.Args["options"]
+
+            let tell sweeps (objective: float) =
+                context.Progress { Share = 0.0; Text = $"pass {sweeps}, objective {objective:F2}" }
+
+            let found = WeightMatching.Match(a, b, options, null, tell)
+            context.Note("seconds of the search", Json.float found.Seconds)
+
+            Document(
+                Json.Object [
+                    "groups",
+                    Json.Object [
+                        for group, permutation in Seq.zip a.Network.Groups found.Permutations.Permutations do
+                            group.Name, Json.ints permutation.Sources
+                    ]
+                    "sweeps", Json.int (int64 found.Sweeps)
+                    "objective", Json.floats found.Objective
+                    "stopped", Json.Text(string found.Stopped)
+                ]
+            )
+        | models -> raise (LmcException $"weight matching: expected 2 models, found {models.Length}")
+
+    let private permute context =
+        match context.Inputs with
+        | [ Parameters model; Document alignment ] ->
+            let permutations =
+                model.Network.Groups
+                |> Seq.map (fun group ->
+                    Permutation(alignment["groups"].[group.Name].Items |> Seq.map _.Int))
+
+            Parameters(PermutationSet(model.Network, permutations).Apply model)
+        | _ -> raise (LmcException "permute: expected a model and an alignment")
+
+    let private merge context =
+        Parameters(Average.Of(List.toArray (Value.models context), null))
+
+    let private pair context =
+        match Value.models context with
+        | [ a; b ] -> a, b
+        | models -> raise (LmcException $"expected 2 models, found {models.Length}")
+
+    let private score (s: Score) =
+        [ "loss", Json.float s.Loss; "accuracy", Json.float s.Accuracy ]
+
+    let private scoreOf context =
+        use model = Value.models context |> List.exactlyOne |> onDevice context
+        Document(Json.Object (score (Evaluator.Evaluate(model, (dataOf context).Test))))
+
+    let private barrier context =
+        let a, b = pair context
+        use a = onDevice context a
+        use b = onDevice context b
+        let points = context.Args["points"].Int
+
+        let tell k =
+            context.Progress { Share = float k / float points; Text = $"point {k}/{points}" }
+
+        let curve = Barrier.Along(a, b, (dataOf context).Test, points, tell)
+
+        let point (p: CurvePoint) =
+            Json.Object ([ "lambda", Json.float p.Lambda ] @ score p.Score)
+
+        Document(
+            Json.Object [
+                "loss", Json.float curve.Loss
+                "accuracy", Json.float curve.Accuracy
+                "midpointLoss", Json.float curve.MidpointLoss
+                "midpointAccuracy", Json.float curve.MidpointAccuracy
+                "curve", Json.Array [ for p in curve.Points -> point p ]
+            ]
+        )
+
+    let private distance context =
+        Document(Json.Object [ "l2", Json.float (pair context |> Distance.L2) ])
+
+    let private singularVectors context =
+        let a, b = pair context
+        let gammas = [| for gamma in context.Args["gammas"].Items -> gamma.Float |]
+
+        let layer (l: LayerAlignment) =
+            Json.Object [
+                "name", Json.Text l.Name
+                "r", Json.float l.R
+                "kept", Json.int (int64 l.Kept)
+            ]
+           
+
+        let threshold (t: AlignmentAtThreshold) =
+            Json.Object [
+                "gamma", Json.float t.Gamma
+                "r", Json.float t.R
+                "layers", Json.Array [ for l in t.Layers -> layer l ]
+            ]
+           
+
+        Document(
+            Json.Object [
+                "thresholds", Json.Array [ for t in SingularAlignment.Between(a, b, gammas) -> threshold t ]
+            ]
+        )
+
+    let private report context =
+        let row (label: Json) (value: Json) =
+            {
+                Measure = label["measure"].String
+                Models = [ for model in label["models"].Items -> model.String ]
+                Aligned = label["aligned"].Boolean
+                Value = value
+            }
+
+        Document(Report.toJson { Rows = List.map2 row context.Args["rows"].Items (Value.documents context) })
+
+    /// The library's operations. A script's own are added to this list.
+    let all: Op list =
+        [
+            { Name = "train"; Version = 1; Run = train }
+            { Name = "weightMatching"; Version = 1; Run = weightMatching }
+            { Name = "permute"; Version = 1; Run = permute }
+            { Name = "merge"; Version = 1; Run = merge }
+            { Name = "score"; Version = 1; Run = scoreOf }
+            { Name = "barrier"; Version = 1; Run = barrier }
+            { Name = "distance"; Version = 1; Run = distance }
+            { Name = "singularVectors"; Version = 1; Run = singularVectors }
+            { Name = "report"; Version = 1; Run = report }
+        ]

@@ -1,0 +1,22 @@
+namespace LmcDsl
+
+/// Models that differ in seed only, described one by one when asked for: only those that something asks for are trained.
+type Population =
+    {
+        /// Member i as trained.
+        Trained: int -> Plan<Model>
+        /// Member i after alignment; as trained where nothing was aligned.
+        Member: int -> Plan<Model>
+        /// Whether a stage has aligned the members, so that the two above differ.
+        Aligned: bool
+        /// The mean of the aligned members, once `mergeN` has said of how many.
+        Merged: Plan<Model> option
+        /// The mean of the same members as trained, for comparison.
+        MergedAsTrained: Plan<Model> option
+        /// Which members were merged.
+        Taken: int list
+        /// Data that the members were trained on, for measures.
+        Data: DataSet
+        /// Where the measures are computed.
+        Device: string
+    }

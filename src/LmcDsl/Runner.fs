@@ -1,0 +1,177 @@
+namespace LmcDsl
+
+open System
+open System.Collections.Generic
+open System.Diagnostics
+open System.Threading
+open LmcDsl.Core.Data
+open LmcDsl.Core.Runtime
+
+/// What a runner tells while it works.
+type RunEvent =
+    /// How many steps there are to do, and how many of the plan are done already.
+    | Planned of toDo: Node list * alreadyDone: int
+    /// A step begins.
+    | Started of Node
+    /// A step goes on.
+    | Advanced of Node * Progress
+    /// A step is done, by this process or another, in this many seconds.
+    | Finished of Node * seconds: float
+    /// Another process makes the value; this one waits.
+    | Waiting of Node
+    /// Something to tell the user, in one line.
+    | Warned of string
+
+/// What a run works with.
+type RunOptions =
+    {
+        /// Where values are kept.
+        Store: Store
+        /// The operations that plans may name.
+        Ops: IReadOnlyDictionary<string, Op>
+        /// Where events go.
+        Tell: RunEvent -> unit
+        /// Ends the run at the next step of a training, or the next operation.
+        Cancel: CancellationToken
+    }
+
+/// Makes what a plan describes, on this machine, one step after another. The only place where things happen.
+type Runner(options: RunOptions) =
+
+    let store = options.Store
+    let data = Dictionary<string * string, ImageData>()
+
+    let dataFor name device =
+        match data.TryGetValue((name, device)) with
+        | true, found -> found
+        | _ ->
+            let dataset =
+                match DataSet.tryParse name with
+                | Some dataset -> dataset
+                | None -> raise (LmcException $"data set '{name}': expected one of mnist, fashion-mnist, glyphs")
+
+            let loaded = DataSource.load dataset
+
+            let placed =
+                if device = "cpu" then
+                    loaded
+                else
+                    use onCpu = loaded
+                    onCpu.To(TorchRuntime.Device device)
+
+            data[(name, device)] <- placed
+            placed
+
+    let opOf (node: Node) =
+        match options.Ops.TryGetValue node.Op with
+        | true, op when op.Version = node.Version -> op
+        | true, op ->
+            raise (LmcException $"operation '{node.Op}': the plan asks for version {node.Version}, found {op.Version}")
+        | _ ->
+            let known = String.Join(", ", options.Ops.Keys)
+            raise (LmcException $"operation '{node.Op}': expected one of {known}")
+
+    let record (node: Node) (notes: (string * Json) seq) (started: DateTimeOffset) (seconds: float) =
+        [
+            "op", Json.Text node.Op
+            "version", Json.int (int64 node.Version)
+            "title", Json.Text node.Title
+            "args", node.Args
+            "inputs", Json.texts (node.Inputs |> List.map _.Key)
+            "started", Json.Text(started.ToString "o")
+            "seconds", Json.float seconds
+            "notes", Json.Object(List.ofSeq notes)
+            "provenance", Provenance.current.Value
+        ]
+
+    let execute (node: Node) (inputs: Value list) =
+        let notes = List<string * Json>()
+        let started = DateTimeOffset.UtcNow
+        let clock = Stopwatch.StartNew()
+
+        let context =
+            {
+                Args = node.Args
+                Inputs = inputs
+                Data = dataFor
+                Progress = fun progress -> options.Tell(Advanced(node, progress))
+                SavePartial = fun content -> store.WritePartial(node.Key, content)
+                LoadPartial = fun () -> store.ReadPartial node.Key
+                Note = notes.Add
+                Cancel = options.Cancel
+            }
+
+        use value = (opOf node).Run context
+        let file, content = Value.encode value
+        let seconds = clock.Elapsed.TotalSeconds
+        store.Write(node.Key, file, content, record node notes started seconds)
+        store.RemovePartial node.Key
+        seconds
+
+    /// Makes a step's value if it is not stored, with whatever it needs.
+    let rec ensure (node: Node) : unit =
+        if not (store.Contains node.Key) then
+            options.Cancel.ThrowIfCancellationRequested()
+            List.iter ensure node.Inputs
+            // Inputs are read before the lock is taken: making a damaged one again may take locks of its own.
+            let inputs = node.Inputs |> List.map read
+
+            try
+                let waiting () = options.Tell(Waiting node)
+                use _ = store.Lock(node.Key, waiting, options.Cancel)
+
+                if not (store.Contains node.Key) then
+                    store.Sweep node.Key
+                    options.Tell(Started node)
+                    options.Tell(Finished(node, execute node inputs))
+                else
+                    options.Tell(Finished(node, 0.0))
+            finally
+                for input in inputs do
+                    (input :> IDisposable).Dispose()
+
+    /// Reads a step's value, making it first where it is missing or damaged.
+    and read (node: Node) : Value =
+        ensure node
+
+        match store.Read node.Key with
+        | Intact(path, content) -> Value.decode path content
+        | Absent -> read node
+        | Damaged reason ->
+            options.Tell(Warned reason)
+            read node
+
+    /// The steps that running the plan would do, in order: what is not stored, and what that needs.
+    member _.ToDo(root: Node) : Node list =
+        let seen = HashSet<string>()
+        let found = List<Node>()
+
+        let rec visit (node: Node) =
+            if seen.Add node.Key && not (store.Contains node.Key) then
+                List.iter visit node.Inputs
+                found.Add node
+
+        visit root
+        List.ofSeq found
+
+    /// Makes the values of several plans and reads the reports.
+    /// Raises `LmcException` for a mistake in what the user gave, `OperationCanceledException` when cancelled.
+    member this.Run(plans: Plan<Report> list) : Report list =
+        let roots = plans |> List.map Plan.node
+        // Every operation must be known before the first of them begins.
+        roots |> List.collect Plan.steps |> List.iter (opOf >> ignore)
+        let toDo = roots |> List.collect this.ToDo |> List.distinctBy _.Key
+        let all = roots |> List.collect Plan.steps |> List.distinctBy _.Key
+        options.Tell(Planned(toDo, all.Length - toDo.Length))
+
+        roots
+        |> List.map (fun root ->
+            match read root with
+            | Document json -> Report.ofJson json
+            | Parameters _ -> raise (LmcException "expected a plan of a report, found one of a model"))
+
+    interface IDisposable with
+        /// Frees the data sets.
+        member _.Dispose() =
+            for loaded in data.Values do
+                loaded.Dispose()

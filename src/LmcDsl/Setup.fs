@@ -1,0 +1,77 @@
+namespace LmcDsl
+
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Training
+
+/// Which seeds the members of a population have.
+type Seeds =
+    /// Member i has seed i: any number of members.
+    | Counting
+    /// Member i has the i-th of these.
+    | Listed of int64 list
+
+/// How models are trained: everything but which member of a population it is. Changed by `with`.
+type Setup =
+    {
+        /// What is learned.
+        Data: DataSet
+        /// The network for a data set's shape and classes, for example `mlp [ 512; 512; 512 ]`.
+        Network: DataSet -> Architecture
+        /// Passes over the training data.
+        Epochs: int
+        /// Examples in one step.
+        BatchSize: int
+        /// Peak learning rate.
+        LearningRate: float
+        /// Coefficient of the L2 penalty on all learned parameters.
+        WeightDecay: float
+        /// `Adam()` or `Sgd(momentum)`.
+        Optimizer: Optimizer
+        /// `Constant()`, `LinearUpDown(rise)` or `Cosine(warmUp)`.
+        Schedule: Schedule
+        /// Seed of each member.
+        Seeds: Seeds
+        /// `cpu`, `cuda` or `cuda:N`.
+        Device: string
+        /// Threads of one Torch operation. They change rounding, so they are part of a model's key.
+        Threads: int
+    }
+
+/// The networks of the catalogue, as functions of a data set.
+[<AutoOpen>]
+module Networks =
+
+    /// A multilayer perceptron with these hidden widths, ReLU and biases.
+    let mlp (hidden: int list) (data: DataSet) : Architecture =
+        Catalogue.Mlp(List.toArray (DataSet.shape data), List.toArray hidden, DataSet.classes data)
+
+/// Set-ups to begin with.
+[<RequireQualifiedAccess>]
+module Setup =
+
+    /// The MLP of Git Re-Basin (2209.04836) and of 2402.04051: 784-512-512-512-10 on Fashion-MNIST, Adam at 1e-3.
+    let standard =
+        {
+            Data = FashionMnist
+            Network = mlp [ 512; 512; 512 ]
+            Epochs = 10
+            BatchSize = 128
+            LearningRate = 1e-3
+            WeightDecay = 0.0
+            Optimizer = Adam()
+            Schedule = Constant()
+            Seeds = Counting
+            Device = "cpu"
+            Threads = System.Environment.ProcessorCount
+        }
+
+    /// The part of a set-up that the core's trainer takes.
+    let training (setup: Setup) =
+        TrainingOptions(
+            Epochs = setup.Epochs,
+            BatchSize = setup.BatchSize,
+            LearningRate = setup.LearningRate,
+            WeightDecay = setup.WeightDecay,
+            Optimizer = setup.Optimizer,
+            Schedule = setup.Schedule
+        )
