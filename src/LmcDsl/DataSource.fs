@@ -104,11 +104,11 @@ module DataSource =
                 finally
                     File.Delete temporary
             with
-            | :? HttpRequestException
-            | :? OperationCanceledException
+            | :? HttpRequestException as error -> Error $"{Uri(mirror).Host}: {error.HttpRequestError}"
+            | :? OperationCanceledException -> Error $"{Uri(mirror).Host}: no answer in time"
             | :? IOException
             | :? UnauthorizedAccessException
-            | :? LmcException as error -> Error $"{mirror}: {error.Message}"
+            | :? LmcException as error -> Error $"{Uri(mirror).Host}: {error.Message}"
 
         use handler = new SocketsHttpHandler(ConnectTimeout = TimeSpan.FromSeconds 10.0)
         use client = new HttpClient(handler, Timeout = TimeSpan.FromMinutes 5.0)
@@ -136,7 +136,7 @@ module DataSource =
             | Some reasons ->
                 let looked = String.Join(", ", folders dataset)
                 let tried = String.Join("; ", reasons)
-                Error $"data set {DataSet.name dataset}: not in {looked}; download failed ({tried})"
+                Error $"{DataSet.name dataset} is not in {looked} and cannot be downloaded ({tried})"
 
     /// `locateFrom` with the data set's own mirrors.
     let locate dataset = locateFrom (DataSet.mirrors dataset) dataset

@@ -124,7 +124,9 @@ type Json =
 [<RequireQualifiedAccess>]
 module Json =
 
-    let private web = JsonSerializerOptions(JsonSerializerDefaults.Web)
+    // Canonical order puts a union's tag after other fields.
+    let private web =
+        JsonSerializerOptions(JsonSerializerDefaults.Web, AllowOutOfOrderMetadataProperties = true)
 
     /// The canonical text of a value.
     let text (json: Json) : string = json.ToString()

@@ -59,8 +59,8 @@ module Plan =
                 Title = title
             }
 
-    /// Every step once, each after those it takes values from.
-    let steps (root: Node) : Node list =
+    /// Every step of some plans once, each after those it takes values from.
+    let steps (roots: Node list) : Node list =
         let seen = System.Collections.Generic.HashSet<string>()
         let found = ResizeArray<Node>()
 
@@ -69,37 +69,22 @@ module Plan =
                 List.iter visit node.Inputs
                 found.Add node
 
-        visit root
+        List.iter visit roots
         List.ofSeq found
 
-    /// A plan as lines of text: each step under the one that takes its value, with what `note` says of it. A step that
-    /// several take is written out once.
-    let lines (note: Node -> string) (root: Node) : string list =
-        let seen = System.Collections.Generic.HashSet<string>()
+    /// Plans as numbered lines: each step once, what `note` says of it, and the numbers of the steps it takes values from.
+    let lines (note: Node -> string) (roots: Node list) : string list =
+        let all = steps roots
+        let number = dict [ for k, node in List.indexed all -> node.Key, k + 1 ]
+        let width = all |> List.map _.Title.Length |> List.fold max 0
 
-        let rec visit first rest node =
-            let isNew = seen.Add node.Key
-            let again = if isNew || node.Inputs.IsEmpty then "" else " (as above)"
-            let line = first + node.Title + again + (if isNew then note node else "")
-
-            let children =
-                if not isNew then
-                    []
-                else
-                    let last = node.Inputs.Length - 1
-
-                    node.Inputs
-                    |> List.mapi (fun k input ->
-                        if k = last then
-                            visit (rest + "└─ ") (rest + "   ") input
-                        else
-                            visit (rest + "├─ ") (rest + "│  ") input)
-                    |> List.concat
-
-            line :: children
-
-        visit "" "" root
+        [
+            for node in all ->
+                let from = node.Inputs |> List.map (fun input -> string number[input.Key])
+                let source = if from.IsEmpty then "" else " ← " + String.concat ", " from
+                $"{number[node.Key], 4}  {node.Title.PadRight width}  {note node}{source}".TrimEnd()
+        ]
 
     /// A plan as text, for reading and for tests.
     let show (Plan root: Plan<'a>) : string =
-        lines (fun _ -> "") root |> String.concat "\n"
+        lines (fun _ -> "") [ root ] |> String.concat "\n"

@@ -159,9 +159,9 @@ type Runner(options: RunOptions) =
     member this.Run(plans: Plan<Report> list) : Report list =
         let roots = plans |> List.map Plan.node
         // Every operation must be known before the first of them begins.
-        roots |> List.collect Plan.steps |> List.iter (opOf >> ignore)
+        let all = Plan.steps roots
+        all |> List.iter (opOf >> ignore)
         let toDo = roots |> List.collect this.ToDo |> List.distinctBy _.Key
-        let all = roots |> List.collect Plan.steps |> List.distinctBy _.Key
         options.Tell(Planned(toDo, all.Length - toDo.Length))
 
         roots

@@ -22,7 +22,10 @@ public sealed record Architecture(string Name, ImmutableArray<int> Input, Immuta
     /// <summary>The name by which a node reads the network's input.</summary>
     public const string InputName = "input";
 
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        AllowOutOfOrderMetadataProperties = true,
+    };
 
     /// <summary>Writes the architecture as JSON, in one line.</summary>
     /// <returns>The text; <see cref="FromJson"/> reads it back.</returns>

@@ -18,7 +18,7 @@ public static class TorchRuntime
     private static string? outcome;
 
     /// <summary>Loads the library once per process; later calls return at once with the first call's answer.</summary>
-    /// <returns>One line that says what was done, or an empty text where nothing was needed.</returns>
+    /// <returns>One line that says what was changed, the first time that it is; else an empty text.</returns>
     /// <exception cref="LmcException">The library cannot be loaded; the line says why and what would help.</exception>
     public static string Load()
     {
@@ -64,9 +64,9 @@ public static class TorchRuntime
             return "";
         }
 
-        var patched = Patch(original);
+        var (patched, isNew) = Patch(original);
         LoadFrom(patched);
-        return $"Torch: this system's libstdc++ has no {NeededVersion}; loaded a patched copy, {patched}";
+        return isNew ? $"Torch: this system's libstdc++ has no {NeededVersion}; made a copy that loads without it, {patched}" : "";
     }
 
     private static string FindLibrary()
@@ -102,7 +102,7 @@ public static class TorchRuntime
 
     // A folder of links to every library of the original's folder, with the patched copy in the original's place: libtorch
     // must be loaded once only, and links keep it the same file. Works where the original's folder is read-only.
-    private static string Patch(string original)
+    private static (string Path, bool IsNew) Patch(string original)
     {
         var bytes = File.ReadAllBytes(original);
         if (WeakVersionNeed.Mark(bytes, NeededVersion) == 0)
@@ -120,21 +120,18 @@ public static class TorchRuntime
         }
     }
 
-    private static string WritePatched(string folder, string source, byte[] bytes)
+    private static (string Path, bool IsNew) WritePatched(string folder, string source, byte[] bytes)
     {
         Directory.CreateDirectory(folder);
         foreach (var file in Directory.EnumerateFiles(source).Where(f => Path.GetFileName(f) != Library))
             Link(file, Path.Combine(folder, Path.GetFileName(file)));
 
         var patched = Path.Combine(folder, Library);
-        if (!File.Exists(patched) || !File.ReadAllBytes(patched).AsSpan().SequenceEqual(bytes))
-        {
-            var temporary = $"{patched}.{Environment.ProcessId}.tmp";
-            File.WriteAllBytes(temporary, bytes);
-            File.Move(temporary, patched, overwrite: true);
-        }
-
-        return patched;
+        if (File.Exists(patched) && File.ReadAllBytes(patched).AsSpan().SequenceEqual(bytes)) return (patched, false);
+        var temporary = $"{patched}.{Environment.ProcessId}.tmp";
+        File.WriteAllBytes(temporary, bytes);
+        File.Move(temporary, patched, overwrite: true);
+        return (patched, true);
     }
 
     private static void Link(string target, string link)

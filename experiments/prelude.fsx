@@ -1,0 +1,7 @@
+// Everything that a script needs: `#load "prelude.fsx"`, then `open LmcDsl`.
+#r "../src/LmcDsl/bin/Release/net10.0/TorchSharp.dll"
+#r "../src/LmcDsl/bin/Release/net10.0/LmcDsl.Core.dll"
+#r "../src/LmcDsl/bin/Release/net10.0/LmcDsl.dll"
+#r "../src/LmcDsl/bin/Release/net10.0/Argu.dll"
+#r "../src/LmcDsl/bin/Release/net10.0/Spectre.Console.dll"
+#r "../src/LmcDsl/bin/Release/net10.0/XPlot.Plotly.dll"

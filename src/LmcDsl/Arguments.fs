@@ -1,0 +1,101 @@
+namespace LmcDsl
+
+open System
+open System.IO
+open Argu
+open LmcDsl.Core.Runtime
+
+/// What the command line of an experiment may say.
+type Argument =
+    | [<Unique>] Seeds of int64 list
+    | [<Unique>] Epochs of int
+    | [<Unique>] Dataset of string
+    | [<Unique>] Device of string
+    | [<Unique>] Threads of int
+    | [<Unique>] Results of string
+    | [<Unique>] Store of string
+    | [<Unique>] Plan
+
+    interface IArgParserTemplate with
+        member this.Usage =
+            match this with
+            | Seeds _ -> "the seed of each model, in order (default: 0 1 2 ...)."
+            | Epochs _ -> "passes over the training data."
+            | Dataset _ -> "mnist, fashion-mnist or glyphs (drawn by code)."
+            | Device _ -> "cpu, cuda or cuda:N."
+            | Threads _ -> "threads of one operation (default: all cores)."
+            | Results _ -> "folder for tables and figures (default: results/NAME)."
+            | Store _ -> "folder of the artifact store (default: results/store)."
+            | Plan -> "show what would be done, and stop."
+
+/// The command line of an experiment, read.
+type Arguments =
+    {
+        /// Changes that it makes to a set-up.
+        Change: Setup -> Setup
+        /// Whether it names a data set.
+        NamesData: bool
+        /// Folder for tables and figures.
+        Results: string
+        /// Folder of the store.
+        Store: string
+        /// Whether to show the plan and stop.
+        ShowPlan: bool
+    }
+
+/// Why there is nothing to run: what to print, and the exit code.
+exception Usage of text: string * exitCode: int
+
+/// Reading the command line of an experiment.
+[<RequireQualifiedAccess>]
+module Arguments =
+
+    let private atLeastOne name value =
+        if value < 1 then
+            raise (LmcException $"--{name}: expected 1 or more, found {value}")
+
+        value
+
+    let private dataset name =
+        match DataSet.tryParse name with
+        | Some dataset -> dataset
+        | None ->
+            let known = String.Join(", ", DataSet.all |> List.map DataSet.name)
+            raise (LmcException $"--dataset: expected one of {known}, found '{name}'")
+
+    let private change (results: ParseResults<Argument>) (setup: Setup) =
+        let seeds = results.TryGetResult Argument.Seeds |> Option.map Listed
+
+        let device =
+            results.TryGetResult Argument.Device
+            |> Option.map (fun name ->
+                TorchRuntime.Device name |> ignore
+                name)
+
+        { setup with
+            Seeds = defaultArg seeds setup.Seeds
+            Epochs = results.TryGetResult Argument.Epochs |> Option.map (atLeastOne "epochs") |> Option.defaultValue setup.Epochs
+            Data = results.TryGetResult Argument.Dataset |> Option.map dataset |> Option.defaultValue setup.Data
+            Device = defaultArg device setup.Device
+            Threads =
+                results.TryGetResult Argument.Threads |> Option.map (atLeastOne "threads") |> Option.defaultValue setup.Threads
+        }
+
+    /// Reads the command line of the experiment `name`.
+    /// Raises `Usage` where it asks for help or is not understood.
+    let parse (name: string) (arguments: string list) : Arguments =
+        let parser = ArgumentParser.Create<Argument>(programName = $"dotnet fsi experiments/{name}.fsx")
+
+        let results =
+            try
+                parser.ParseCommandLine(List.toArray arguments)
+            with :? ArguParseException as error ->
+                raise (Usage(error.Message, (if error.ErrorCode = ErrorCode.HelpText then 0 else 2)))
+
+        {
+            Change = change results
+            NamesData = results.Contains Argument.Dataset
+            Results = results.GetResult(Argument.Results, defaultValue = Path.Combine("results", name))
+            Store = results.GetResult(Argument.Store, defaultValue = Path.Combine("results", "store"))
+            ShowPlan = results.Contains Argument.Plan
+        }

@@ -1,0 +1,87 @@
+namespace LmcDsl
+
+open System.IO
+open System.Net
+open System.Reflection
+open LmcDsl.Core.Runtime
+
+/// What a page says around its tables and figures.
+type PageText =
+    {
+        /// Heading.
+        Title: string
+        /// The command that makes the page again.
+        Command: string
+        /// Where the numbers come from.
+        Provenance: Json
+    }
+
+/// A page of tables and figures in one file, which opens without a network.
+[<RequireQualifiedAccess>]
+module Page =
+
+    // Plotly.NET carries plotly.js as a resource; nothing else of it is used, so the assembly is read and not referenced.
+    let private plotly =
+        lazy
+            (let folder =
+                Path.GetDirectoryName(Assembly.GetExecutingAssembly().Location)
+                |> Option.ofObj
+                |> Option.defaultValue ""
+
+             let assembly = Assembly.LoadFrom(Path.Combine(folder, "Plotly.NET.dll"))
+             let isScript (name: string) = name.EndsWith ".min.js"
+
+             match assembly.GetManifestResourceNames() |> Array.tryFind isScript |> Option.map assembly.GetManifestResourceStream with
+             | Some(NonNull stream) ->
+                 use reader = new StreamReader(stream)
+                 reader.ReadToEnd()
+             | _ -> raise (LmcException "figures: expected plotly.js within Plotly.NET.dll, found none"))
+
+    let private style =
+        """
+:root { color-scheme: light; }
+body { font-family: Georgia, 'Times New Roman', serif; color: #1a1a1a; max-width: 860px; margin: 2.5rem auto; padding: 0 1rem; line-height: 1.45; }
+h1 { font-size: 1.7rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+table { border-collapse: collapse; font-size: .92rem; margin: .5rem 0 1rem; width: 100%; }
+th, td { padding: .28rem .6rem; text-align: right; font-variant-numeric: tabular-nums; }
+th { border-top: 2px solid #1a1a1a; border-bottom: 1px solid #1a1a1a; font-weight: normal; vertical-align: bottom; }
+tbody tr:last-child td { border-bottom: 2px solid #1a1a1a; }
+th:first-child, td:first-child { text-align: left; }
+figure { margin: 1.5rem 0; } figcaption { font-size: .92rem; color: #444; }
+code, pre { font-size: .85rem; background: #f5f5f3; } pre { padding: .8rem; overflow-x: auto; white-space: pre-wrap; }
+figure > div { max-width: 100%; }
+@media print { body { margin: 0; max-width: none; } figure, table { break-inside: avoid; } }
+"""
+
+    let private encode (text: string) : string = string (WebUtility.HtmlEncode text)
+
+    let private tableHtml (table: Table) =
+        let cells tag row =
+            row |> List.map (fun text -> $"<{tag}>{encode text}</{tag}>") |> String.concat ""
+
+        let body = table.Rows |> List.map (fun row -> "<tr>" + cells "td" row + "</tr>") |> String.concat "\n"
+        let head = cells "th" table.Columns
+
+        $"<h2>{encode table.Title}</h2>\n<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
+
+    let private figureHtml (figure: Figure) =
+        $"<figure>\n{figure.Chart.GetInlineHtml()}\n<figcaption>{encode figure.Caption}</figcaption>\n</figure>"
+
+    /// The page as HTML.
+    let html (text: PageText) (tables: Table list) (figures: Figure list) : string =
+        [
+            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+            "<link rel=\"icon\" href=\"data:,\">"
+            $"<title>{encode text.Title}</title>\n<style>{style}</style>"
+            $"<script>{plotly.Value}</script></head>\n<body>"
+            $"<h1>{encode text.Title}</h1>"
+            yield! List.map tableHtml tables
+            if not figures.IsEmpty then
+                "<h2>Figures</h2>"
+            yield! List.map figureHtml figures
+            "<h2>How this came about</h2>"
+            $"<p>Made again by <code>{encode text.Command}</code></p>"
+            $"<pre>{encode (Json.indented text.Provenance)}</pre>"
+            "</body></html>\n"
+        ]
+        |> String.concat "\n"

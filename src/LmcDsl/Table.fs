@@ -1,0 +1,122 @@
+namespace LmcDsl
+
+open System
+
+/// A table for people: texts in rows and columns.
+type Table =
+    {
+        /// What it shows.
+        Title: string
+        /// Headings.
+        Columns: string list
+        /// One list of cells for each row.
+        Rows: string list list
+    }
+
+/// Tables of a report.
+[<RequireQualifiedAccess>]
+module Table =
+
+    let private percent share = $"{100.0 * share:F2} %%"
+
+    let private cell format value =
+        value |> Option.map format |> Option.defaultValue "–"
+
+    let private state aligned = if aligned then "aligned" else "naive"
+
+    let private thresholds report models aligned =
+        match Report.tryFind "singularVectors" models aligned report with
+        | Some value -> [ for t in value["thresholds"].Items -> t["gamma"].Float, t["r"].Float ]
+        | None -> []
+
+    let private pairsOf (report: Report) =
+        report.Rows
+        |> List.filter (fun row -> row.Models.Length = 2)
+        |> List.map (fun row -> row.Models, row.Aligned)
+        |> List.distinct
+        |> List.sortBy (fun (models, aligned) -> List.contains "mean" models, models, aligned)
+
+    /// Barriers, distances and R of each pair of models, naive and aligned. Only columns that the report has.
+    let pairs (report: Report) : Table =
+        let gammas =
+            pairsOf report
+            |> List.collect (fun (models, aligned) -> thresholds report models aligned |> List.map fst)
+            |> List.distinct
+
+        let find measure path (models, aligned) =
+            Report.tryFind measure models aligned report |> Option.map (Report.number path)
+
+        let reduction (models, aligned) =
+            match aligned, find "distance" [ "l2" ] (models, false), find "distance" [ "l2" ] (models, true) with
+            | true, Some before, Some after -> Some(1.0 - after / before)
+            | _ -> None
+
+        let rAt gamma (models, aligned) =
+            thresholds report models aligned |> List.tryFind (fun (g, _) -> g = gamma) |> Option.map snd
+
+        let number (digits: int) (value: float) = value.ToString $"F{digits}"
+
+        let columns =
+            [
+                "loss barrier", find "barrier" [ "loss" ] >> cell (number 3)
+                "at 1/2", find "barrier" [ "midpointLoss" ] >> cell (number 3)
+                "accuracy barrier", find "barrier" [ "accuracy" ] >> cell (fun v -> $"{v:F2} pp")
+                "accuracy at 1/2",
+                (fun key ->
+                    Report.tryFind "barrier" (fst key) (snd key) report
+                    |> Option.map (fun value ->
+                        value["curve"].Items |> List.minBy (fun p -> abs (p["lambda"].Float - 0.5)))
+                    |> cell (fun point -> percent point["accuracy"].Float))
+                "L2", find "distance" [ "l2" ] >> cell (number 2)
+                "L2 reduction", reduction >> cell percent
+                for gamma in gammas do
+                    $"R (γ={gamma})", rAt gamma >> cell (number 3)
+            ]
+
+        let keys = pairsOf report
+        let filled (_, text) = keys |> List.exists (fun key -> text key <> "–")
+        let columns = columns |> List.filter filled
+
+        {
+            Title = "Pairs of models"
+            Columns = "pair" :: "state" :: List.map fst columns
+            Rows =
+                [
+                    for models, aligned as key in keys ->
+                        String.Join(", ", models) :: state aligned :: [ for _, text in columns -> text key ]
+                ]
+        }
+
+    /// Loss and accuracy of single models: the parents and their means.
+    let scores (report: Report) : Table =
+        let name row =
+            match row.Models with
+            | [ "mean" ] -> $"mean, {state row.Aligned}"
+            | models -> String.Join(", ", models)
+
+        {
+            Title = "Models on the test set"
+            Columns = [ "model"; "loss"; "accuracy" ]
+            Rows =
+                [
+                    for row in report.Rows do
+                        if row.Measure = "score" then
+                            [
+                                name row
+                                row.Value["loss"].Float.ToString "F4"
+                                percent row.Value["accuracy"].Float
+                            ]
+                ]
+        }
+
+    /// Every table that the report has rows for.
+    let ofReport (report: Report) : Table list =
+        [ pairs report; scores report ] |> List.filter (fun table -> not table.Rows.IsEmpty)
+
+    /// A table as Markdown.
+    let markdown (table: Table) : string =
+        let line (cells: string list) = "| " + String.Join(" | ", cells) + " |"
+        let rule = "|" + String.replicate table.Columns.Length " --- |"
+
+        [ $"### {table.Title}"; ""; line table.Columns; rule ] @ List.map line table.Rows
+        |> String.concat "\n"

@@ -1,0 +1,110 @@
+namespace LmcDsl
+
+open System
+open System.Diagnostics
+open Spectre.Console
+
+/// Shows a run in the terminal: one live line where there is a terminal, plain lines where output goes to a file.
+[<RequireQualifiedAccess>]
+module Terminal =
+
+    let private clock (time: TimeSpan) =
+        if time.TotalHours >= 1.0 then
+            time.ToString @"h\:mm\:ss"
+        else
+            time.ToString @"m\:ss"
+
+    let private doneLine (node: Node) (seconds: float) = $"{node.Title} ({seconds:F1} s)"
+
+    let private common (write: string -> unit) (event: RunEvent) =
+        match event with
+        | Planned(toDo, alreadyDone) when toDo.IsEmpty -> write $"{alreadyDone} steps, all done before"
+        | Planned(toDo, alreadyDone) -> write $"{toDo.Length} steps to do, {alreadyDone} done before"
+        | Finished(node, seconds) when seconds >= 0.05 -> write $"✓ {doneLine node seconds}"
+        | Waiting node -> write $"… {node.Title}: another process is at it; waiting"
+        | Warned line -> write $"! {line}"
+        | _ -> ()
+
+    /// Plain lines: what began, each change of the progress's text every few seconds, what was done.
+    let private plain () : (RunEvent -> unit) =
+        let estimate = Estimate()
+        let sinceLast = Stopwatch.StartNew()
+
+        fun event ->
+            estimate.Note event
+            common Console.WriteLine event
+
+            match event with
+            | Advanced(node, progress) when sinceLast.Elapsed.TotalSeconds >= 5.0 ->
+                sinceLast.Restart()
+                Console.WriteLine $"  {node.Title}: {progress.Text}, {clock estimate.Left} left"
+            | _ -> ()
+
+    let private live (context: ProgressContext) : (RunEvent -> unit) =
+        let estimate = Estimate()
+        let bar = context.AddTask("planning", maxValue = 1.0)
+        let sinceLast = Stopwatch.StartNew()
+
+        let show (node: Node) text =
+            bar.Value <- estimate.Share
+            let about = if text = "" then node.Title else $"{node.Title}: {text}"
+            bar.Description <- Markup.Escape $"{about}, {clock estimate.Left} left"
+
+        fun event ->
+            estimate.Note event
+            common (Markup.Escape >> AnsiConsole.MarkupLine) event
+
+            match event with
+            | Started node -> show node ""
+            | Advanced(node, progress) when sinceLast.Elapsed.TotalSeconds >= 0.1 ->
+                sinceLast.Restart()
+                show node progress.Text
+            | Finished(node, _) -> show node ""
+            | _ -> ()
+
+    /// Does `work` with somewhere to send its events.
+    let during (work: (RunEvent -> unit) -> 'a) : 'a =
+        if Console.IsOutputRedirected || not AnsiConsole.Profile.Capabilities.Interactive then
+            work (plain ())
+        else
+            let columns: ProgressColumn[] =
+                [|
+                    SpinnerColumn()
+                    ProgressBarColumn(Width = 20)
+                    PercentageColumn()
+                    TaskDescriptionColumn(Alignment = Justify.Left)
+                |]
+
+            AnsiConsole.Progress().AutoClear(true).HideCompleted(true).Columns(columns).Start(fun context -> work (live context))
+
+    /// Prints a table.
+    let table (table: LmcDsl.Table) : unit =
+        let view = Spectre.Console.Table(Border = TableBorder.Rounded, Title = TableTitle(Markup.Escape table.Title))
+
+        for k, heading in List.indexed table.Columns do
+            let alignment = if k < 2 && table.Columns.Length > 3 || k = 0 then Justify.Left else Justify.Right
+            view.AddColumn(TableColumn(Markup.Escape heading, Alignment = alignment)) |> ignore
+
+        for row in table.Rows do
+            view.AddRow(row |> List.map Markup.Escape |> List.toArray) |> ignore
+
+        AnsiConsole.Write view
+
+    /// Prints plans: each step, whether it is done and how long that took, what it takes values from, and how long
+    /// the rest will take, roughly.
+    let plan (store: Store) (roots: Node list) : unit =
+        let note (node: Node) =
+            match store.Record node.Key with
+            | Some record ->
+                let seconds = record["seconds"].Float
+                $"✓ {seconds, 6:F1} s"
+            | None -> "· to do   "
+
+        for line in Plan.lines note roots do
+            Console.WriteLine line
+
+        let steps = Plan.steps roots
+        let toDo = steps |> List.filter (fun node -> not (store.Contains node.Key))
+        let estimate = Estimate()
+        estimate.Note(Planned(toDo, steps.Length - toDo.Length))
+        Console.WriteLine $"{steps.Length} steps: {toDo.Length} to do, about {clock estimate.Left}"
