@@ -48,6 +48,7 @@ module Figure =
 
     let private state isAligned = if isAligned then "aligned" else "naive"
     let private colour isAligned = if isAligned then aligned else naive
+    let private paleColour isAligned = if isAligned then "#9CC9E3" else "#F2BF99"
     let private dashes = [ "solid"; "dash"; "dot"; "dashdot" ]
 
     let private pairName (models: string list) = String.concat "–" models
@@ -123,7 +124,7 @@ module Figure =
                                 x = names,
                                 y = List.map mean names,
                                 name = $"{state isAligned}, γ = {gamma}",
-                                marker = Marker(color = colour isAligned, opacity = (if k = 0 then 0.45 else 1.0))
+                                marker = Marker(color = (if k = 0 then paleColour isAligned else colour isAligned))
                             )
             ]
 

@@ -29,17 +29,17 @@ module Table =
         | Some value -> [ for t in value["thresholds"].Items -> t["gamma"].Float, t["r"].Float ]
         | None -> []
 
-    let private pairsOf (report: Report) =
+    // Models and state of every row about two models, with the merged model among them or not.
+    let private pairsOf withMean (report: Report) =
         report.Rows
-        |> List.filter (fun row -> row.Models.Length = 2)
+        |> List.filter (fun row -> row.Models.Length = 2 && List.contains "mean" row.Models = withMean)
         |> List.map (fun row -> row.Models, row.Aligned)
         |> List.distinct
-        |> List.sortBy (fun (models, aligned) -> List.contains "mean" models, models, aligned)
+        |> List.sort
 
-    /// Barriers, distances and R of each pair of models, naive and aligned. Only columns that the report has.
-    let pairs (report: Report) : Table =
+    let private pairTable title keys (report: Report) : Table =
         let gammas =
-            pairsOf report
+            keys
             |> List.collect (fun (models, aligned) -> thresholds report models aligned |> List.map fst)
             |> List.distinct
 
@@ -73,12 +73,11 @@ module Table =
                     $"R (γ={gamma})", rAt gamma >> cell (number 3)
             ]
 
-        let keys = pairsOf report
         let filled (_, text) = keys |> List.exists (fun key -> text key <> "–")
         let columns = columns |> List.filter filled
 
         {
-            Title = "Pairs of models"
+            Title = title
             Columns = "pair" :: "state" :: List.map fst columns
             Rows =
                 [
@@ -86,6 +85,14 @@ module Table =
                         String.Join(", ", models) :: state aligned :: [ for _, text in columns -> text key ]
                 ]
         }
+
+    /// Barriers, distances and R of each pair of members, naive and aligned. Only columns that the report has.
+    let pairs (report: Report) : Table =
+        pairTable "Pairs of models" (pairsOf false report) report
+
+    /// R of the merged model with each of its parents.
+    let parents (report: Report) : Table =
+        pairTable "The mean and its parents" (pairsOf true report) report
 
     /// Loss and accuracy of single models: the parents and their means.
     let scores (report: Report) : Table =
@@ -111,7 +118,7 @@ module Table =
 
     /// Every table that the report has rows for.
     let ofReport (report: Report) : Table list =
-        [ pairs report; scores report ] |> List.filter (fun table -> not table.Rows.IsEmpty)
+        [ pairs report; parents report; scores report ] |> List.filter (fun table -> not table.Rows.IsEmpty)
 
     /// A table as Markdown.
     let markdown (table: Table) : string =

@@ -82,7 +82,7 @@ module Terminal =
         let view = Spectre.Console.Table(Border = TableBorder.Rounded, Title = TableTitle(Markup.Escape table.Title))
 
         for k, heading in List.indexed table.Columns do
-            let alignment = if k < 2 && table.Columns.Length > 3 || k = 0 then Justify.Left else Justify.Right
+            let alignment = if k = 0 || heading = "state" then Justify.Left else Justify.Right
             view.AddColumn(TableColumn(Markup.Escape heading, Alignment = alignment)) |> ignore
 
         for row in table.Rows do

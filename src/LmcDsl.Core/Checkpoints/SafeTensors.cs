@@ -26,6 +26,7 @@ public sealed record TensorFile(IReadOnlyDictionary<string, Tensor> Tensors, IRe
 /// </summary>
 public static class SafeTensors
 {
+    private const string MetadataKey = "__metadata__";
     private const int LargestHeader = 100_000_000; // the limit of the reference implementation
 
     /// <summary>Writes tensors. The same input gives the same bytes.</summary>
@@ -38,7 +39,7 @@ public static class SafeTensors
     {
         var header = new JsonObject();
         if (metadata is { Count: > 0 })
-            header["__metadata__"] = new JsonObject(metadata.OrderBy(m => m.Key, StringComparer.Ordinal)
+            header[MetadataKey] = new JsonObject(metadata.OrderBy(m => m.Key, StringComparer.Ordinal)
                 .Select(m => KeyValuePair.Create(m.Key, (JsonNode?)m.Value)));
         var offset = 0L;
         foreach (var (name, tensor) in tensors)
@@ -80,12 +81,41 @@ public static class SafeTensors
     /// <exception cref="LmcException">The file is not well formed; the line names it, what was expected and what was found.</exception>
     public static TensorFile Read(ReadOnlySpan<byte> content, string name)
     {
-        var (header, start) = Header(content, name);
-        var body = content[start..];
         var tensors = new Dictionary<string, Tensor>();
-        var metadata = new Dictionary<string, string>();
+        try
+        {
+            var (header, start) = Header(content, name);
+            ReadTensors(header, content[start..], name, tensors);
+            return new TensorFile(tensors, Metadata(header));
+        }
+        catch (Exception error)
+        {
+            foreach (var tensor in tensors.Values) tensor.Dispose();
+            // JsonNode finds some mistakes (a name twice, text that is no Unicode) only when it is looked at.
+            if (error is JsonException or ArgumentException or InvalidOperationException or FormatException or OverflowException)
+                throw new LmcException($"{name}: expected a safetensors header, found one that cannot be read: {error.Message.ReplaceLineEndings(" ")}", error);
+            throw;
+        }
+    }
+
+    private static (JsonObject Header, int BodyStart) Header(ReadOnlySpan<byte> content, string name)
+    {
+        Guard.Require(content.Length >= 8, $"{name}: expected a safetensors file, found {content.Length} bytes");
+        var length = BinaryPrimitives.ReadInt64LittleEndian(content);
+        Guard.Require(
+            length is > 0 and <= LargestHeader && length <= content.Length - 8,
+            $"{name}: expected a header within the file's {content.Length} bytes, found a length of {length}");
+        var node = JsonNode.Parse(content.Slice(8, (int)length), documentOptions: new JsonDocumentOptions { MaxDepth = 8 });
+        return node is JsonObject header
+            ? (header, 8 + (int)length)
+            : throw new LmcException($"{name}: expected a JSON object as header, found {node?.GetValueKind()}");
+    }
+
+    private static void ReadTensors(
+        JsonObject header, ReadOnlySpan<byte> body, string name, Dictionary<string, Tensor> tensors)
+    {
         var expected = 0L;
-        var entries = header.Where(e => e.Key != "__metadata__")
+        var entries = header.Where(e => e.Key != MetadataKey)
             .Select(e => (e.Key, Entry: Entry(e.Key, e.Value, name))).OrderBy(e => e.Entry.Start).ThenBy(e => e.Entry.End);
         foreach (var (key, entry) in entries)
         {
@@ -98,56 +128,31 @@ public static class SafeTensors
         }
 
         Guard.Require(expected == body.Length, $"{name}: expected {expected} bytes of tensors, found {body.Length}");
-        if (header["__metadata__"] is JsonObject text)
-            foreach (var (key, value) in text)
-                metadata[key] = value is JsonValue v && v.TryGetValue<string>(out var s)
-                    ? s
-                    : throw new LmcException($"{name}: expected text in the metadata, found {value?.ToJsonString() ?? "null"} for '{key}'");
-        return new TensorFile(tensors, metadata);
     }
 
-    private static (JsonObject Header, int BodyStart) Header(ReadOnlySpan<byte> content, string name)
-    {
-        Guard.Require(content.Length >= 8, $"{name}: expected a safetensors file, found {content.Length} bytes");
-        var length = BinaryPrimitives.ReadInt64LittleEndian(content);
-        Guard.Require(
-            length is > 0 and <= LargestHeader && length <= content.Length - 8,
-            $"{name}: expected a header within the file's {content.Length} bytes, found a length of {length}");
-        try
-        {
-            var node = JsonNode.Parse(content.Slice(8, (int)length), documentOptions: new JsonDocumentOptions { MaxDepth = 8 });
-            return node is JsonObject header
-                ? (header, 8 + (int)length)
-                : throw new LmcException($"{name}: expected a JSON object as header, found {node?.GetValueKind()}");
-        }
-        catch (Exception error) when (error is JsonException or ArgumentException)
-        {
-            throw new LmcException($"{name}: expected a JSON header, found one that does not parse: {error.Message}", error);
-        }
-    }
+    private static Dictionary<string, string> Metadata(JsonObject header) =>
+        header[MetadataKey] is JsonObject text
+            ? text.ToDictionary(entry => entry.Key, entry => entry.Value?.GetValue<string>() ?? "")
+            : [];
 
     private static (ScalarType Type, long[] Shape, long Start, long End) Entry(string key, JsonNode? node, string name)
     {
-        try
+        if (node?["dtype"] is not JsonValue dtype || node["shape"] is not JsonArray sizes || node["data_offsets"] is not JsonArray offsets)
+            throw new LmcException($"{name}: tensor '{key}': expected dtype, shape and data_offsets, found {node?.ToJsonString() ?? "null"}");
+        var type = dtype.GetValue<string>() switch
         {
-            var entry = node!.AsObject();
-            var type = entry["dtype"]!.GetValue<string>() switch
-            {
-                "F32" => ScalarType.Float32,
-                "I64" => ScalarType.Int64,
-                var other => throw new LmcException($"{name}: tensor '{key}': expected type F32 or I64, found {other}"),
-            };
-            long[] shape = [.. entry["shape"]!.AsArray().Select(s => s!.GetValue<long>())];
-            long[] range = [.. entry["data_offsets"]!.AsArray().Select(s => s!.GetValue<long>())];
-            var size = shape.Aggregate(type == ScalarType.Float32 ? 4L : 8L, (product, s) => checked(product * s));
-            Guard.Require(
-                range.Length == 2 && shape.All(s => s >= 0) && range[0] >= 0 && range[1] - range[0] == size,
-                $"{name}: tensor '{key}': expected {size} bytes for shape {Guard.Show(shape)}, found offsets {Guard.Show(range)}");
-            return (type, shape, range[0], range[1]);
-        }
-        catch (Exception error) when (error is NullReferenceException or InvalidOperationException or FormatException or OverflowException)
-        {
-            throw new LmcException($"{name}: tensor '{key}': expected dtype, shape and data_offsets, found {node?.ToJsonString() ?? "null"}", error);
-        }
+            "F32" => ScalarType.Float32,
+            "I64" => ScalarType.Int64,
+            var other => throw new LmcException($"{name}: tensor '{key}': expected type F32 or I64, found {other}"),
+        };
+        var (shape, range) = (Numbers(sizes), Numbers(offsets));
+        var size = shape.Aggregate(type == ScalarType.Float32 ? 4L : 8L, (product, s) => checked(product * s));
+        Guard.Require(
+            range.Length == 2 && shape.All(s => s >= 0) && range[0] >= 0 && range[1] - range[0] == size,
+            $"{name}: tensor '{key}': expected {size} bytes for shape {Guard.Show(shape)}, found data_offsets {Guard.Show(range)}");
+        return (type, shape, range[0], range[1]);
     }
+
+    private static long[] Numbers(JsonArray array) =>
+        [.. array.Select(item => item?.GetValue<long>() ?? throw new FormatException("null where a number belongs"))];
 }

@@ -56,10 +56,10 @@ public static class Glyphs
     {
         // Pixel = centre + M point, M near a multiple of the identity: turns, slants and stretches.
         float size = Between(random, 6f, 10f);
-        float a = size * Between(random, 0.8f, 1.2f), b = size * Between(random, -0.45f, 0.45f);
-        float c = size * Between(random, -0.45f, 0.45f), d = size * Between(random, 0.8f, 1.2f);
+        float a = size * Between(random, 0.8f, 1.2f), b = size * Between(random, -0.35f, 0.35f);
+        float c = size * Between(random, -0.35f, 0.35f), d = size * Between(random, 0.8f, 1.2f);
         float x0 = Side / 2f + Between(random, -3.5f, 3.5f), y0 = Side / 2f + Between(random, -3.5f, 3.5f);
-        float width = Between(random, 0.6f, 1.5f), ink = Between(random, 130f, 255f), noise = Between(random, 15f, 60f);
+        float width = Between(random, 0.6f, 1.5f), ink = Between(random, 130f, 255f), noise = Between(random, 10f, 40f);
 
         var segments = new List<(float X, float Y, float Dx, float Dy)>();
         foreach (var line in shape)
@@ -83,7 +83,7 @@ public static class Glyphs
 
         (float X, float Y) Map((float X, float Y) point)
         {
-            float px = point.X + Between(random, -0.12f, 0.12f), py = point.Y + Between(random, -0.12f, 0.12f);
+            float px = point.X + Between(random, -0.08f, 0.08f), py = point.Y + Between(random, -0.08f, 0.08f);
             return (x0 + a * px + b * py, y0 + c * px + d * py);
         }
     }

@@ -7,7 +7,7 @@ namespace LmcDsl.Core.Solvers;
 internal sealed class AugmentingPaths(int n)
 {
     private readonly double[] distance = new double[n];
-    private readonly double[] closed = new double[n]; // 0 while open, +infinity once closed: masks the search for the least
+    private readonly double[] closed = new double[n]; // -infinity while open, +infinity once closed: the maximum with it masks
     private readonly int[] predecessor = new int[n];
     private readonly int[] order = new int[n];
     private readonly double[] reached = new double[n];
@@ -20,7 +20,7 @@ internal sealed class AugmentingPaths(int n)
     private void Augment(ReadOnlySpan<float> cost, PartialAssignment m, int start)
     {
         Array.Fill(distance, double.PositiveInfinity);
-        Array.Clear(closed);
+        Array.Fill(closed, double.NegativeInfinity);
         var count = 0;
         var i = start;
         var offset = 0.0; // distance to row i, less row i's own potential

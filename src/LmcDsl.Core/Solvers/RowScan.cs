@@ -147,7 +147,7 @@ internal static class RowScan
         {
             var way = row[k] - v[k] + offset;
             if (way < distance[k]) (distance[k], predecessor[k]) = (way, i);
-            if (closed[k] == 0 && distance[k] < length) (length, column) = (distance[k], k);
+            if (closed[k] < 0 && distance[k] < length) (length, column) = (distance[k], k);
         }
 
         return (length, column);

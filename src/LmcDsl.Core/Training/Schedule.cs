@@ -38,8 +38,8 @@ public sealed record LinearUpDown(double Rise = 0.05) : Schedule
     /// <inheritdoc/>
     public override double Share(long step, long steps)
     {
-        double at = step + 1, peak = Rise * steps;
-        return at < peak ? at / peak : (steps - step) / Math.Max(1, steps - Math.Floor(peak));
+        double at = step + 1, peak = Math.Max(1, Rise * steps);
+        return at < peak ? at / peak : (steps + 1 - at) / (steps + 1 - peak);
     }
 
     internal override void Validate() => RequireShare("linear schedule", Rise);

@@ -1,0 +1,92 @@
+// The project's tasks: dotnet fsi build.fsx -t TARGET [-- ARGUMENTS OF THE EXPERIMENT]
+#load "build/packages.fsx"
+
+#if !PACKAGES
+Packages.restore ()
+Packages.runAgain "build.fsx" (fsi.CommandLineArgs |> Array.toList |> List.tail)
+#else
+#load ".paket/load/net10.0/Build/build.group.fsx"
+
+open System
+open System.IO
+open Fake.Core
+open Fake.Core.TargetOperators
+
+let words = fsi.CommandLineArgs |> Array.toList |> List.tail
+
+/// The words before `--` are for this script, those after it for the experiment.
+let ours, theirs =
+    match List.tryFindIndex ((=) "--") words with
+    | Some at -> List.take at words, List.skip (at + 1) words
+    | None -> words, []
+
+Context.setExecutionContext (Context.RuntimeContext.Fake(Context.FakeExecutionContext.Create false "build.fsx" []))
+CoreTracing.setTraceListeners [] // the targets' own output is enough
+
+/// Runs a program in the project's folder; its failure is the build's.
+let run program (arguments: string list) =
+    let result =
+        CreateProcess.fromRawCommand program arguments
+        |> CreateProcess.withWorkingDirectory Packages.root
+        |> Proc.run
+
+    if result.ExitCode <> 0 then
+        exit result.ExitCode
+
+let build project =
+    run "dotnet" [ "build"; project; "-c"; "Release"; "--nologo"; "-v"; "quiet"; "-clp:NoSummary" ]
+
+let program project =
+    run "dotnet" ([ "run"; "--project"; project; "-c"; "Release"; "--no-build"; "--" ] @ theirs)
+
+let experiment script =
+    run "dotnet" ([ "fsi"; "--quiet"; $"experiments/{script}.fsx" ] @ theirs)
+
+let targets = Collections.Generic.List<string * string>()
+
+let target name description action =
+    targets.Add(name, description)
+    Target.create name (fun _ -> action ())
+
+let help () =
+    printfn "dotnet fsi build.fsx -t TARGET [-- ARGUMENTS]\n"
+
+    for name, description in targets do
+        printfn $"  {name, -12}{description}"
+
+target "Restore" "Fetch tools and packages (done before every target)" ignore
+target "Build" "Build everything" (fun () -> build "LmcDsl.sln")
+target "Library" "Build what experiments need" (fun () -> build "src/LmcDsl/LmcDsl.fsproj")
+target "Test" "Run all tests" (fun () -> program "tests/LmcDsl.Tests")
+target "Quickstart" "The main job: train three MLPs, align, merge, measure" (fun () -> experiment "quickstart")
+target "Bench" "Measure speed against bare Torch and other references" (fun () -> program "tests/LmcDsl.Bench")
+
+target "Format" "Format F# with Fantomas and C# with dotnet format" (fun () ->
+    run "dotnet" [ "fantomas"; "src"; "tests"; "experiments"; "build"; "build.fsx" ]
+    run "dotnet" [ "format"; "whitespace"; "LmcDsl.sln"; "--no-restore" ])
+
+target "Update" "Resolve paket.lock anew from paket.dependencies" Packages.update
+
+target "Clean" "Remove what building made; results stay" (fun () ->
+    for project in Directory.GetFiles(Packages.root, "*.*proj", SearchOption.AllDirectories) do
+        for folder in [ "bin"; "obj" ] do
+            let path = Path.Combine(Path.GetDirectoryName project, folder)
+
+            if Directory.Exists path then
+                Directory.Delete(path, recursive = true))
+
+target "Help" "Show the targets" help
+
+"Restore" ==> "Library" ==> "Quickstart"
+"Restore" ==> "Build" ==> "Test"
+"Build" ==> "Bench"
+"Restore" ==> "Format"
+
+match ours with
+| [] -> help ()
+| [ "-t" | "--target"; name ] when targets.Exists(fun (known, _) -> known = name) -> Target.runOrDefault name
+| _ ->
+    eprintfn $"""build.fsx: expected -t TARGET [-- ARGUMENTS], found '{String.Join(" ", ours)}'\n"""
+    help ()
+    exit 2
+#endif

@@ -1,0 +1,85 @@
+module LmcDsl.Tests.Core.BarrierTests
+
+open System
+open Expecto
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Measures
+open LmcDsl.Core.Permutations
+open LmcDsl.Tests.Fixtures
+open TorchSharp
+
+let private task = toyTask smallMlp 50 1L
+
+let tests =
+    testList "Barrier" [
+        test "between a model and itself it is 0 to rounding" {
+            use a = randomParameters smallMlp 1L
+            let curve = Barrier.Along(a, a, task, 5)
+            Expect.isLessThan curve.Loss 1e-6 "loss"
+            Expect.equal curve.Accuracy 0.0 "accuracy"
+        }
+
+        testPropertyWithConfig (config 20) "the ends of the curve are the models' own scores, and it runs backwards for the other order"
+        <| fun (seed: int64) ->
+            use a = randomParameters smallMlp seed
+            use b = randomParameters smallMlp (seed + 1L)
+            let there, back = Barrier.Along(a, b, task, 7), Barrier.Along(b, a, task, 7)
+            Expect.equal there.Points[6].Score (Evaluator.Evaluate(a, task)) "lambda = 1 is a"
+            Expect.equal there.Points[0].Score (Evaluator.Evaluate(b, task)) "lambda = 0 is b"
+            Expect.isGreaterThanOrEqual there.Loss 0.0 "0 at the ends"
+
+            for k in 0..6 do
+                Expect.floatClose Accuracy.medium there.Points[k].Score.Loss back.Points[6 - k].Score.Loss $"point {k}"
+
+        test "it is the largest excess over the line, checked by hand" {
+            let at lambda loss accuracy = CurvePoint(lambda, Score(loss, accuracy))
+            let curve = BarrierCurve(System.Collections.Immutable.ImmutableArray.Create(at 0.0 1.0 0.8, at 0.5 4.0 0.3, at 0.75 2.0 0.7, at 1.0 3.0 0.6))
+            Expect.floatClose Accuracy.high curve.Loss 2.0 "4 - (1 + 3)/2"
+            Expect.floatClose Accuracy.high curve.MidpointLoss 2.0 "the same point"
+            Expect.floatClose Accuracy.high curve.Accuracy 40.0 "(0.8 + 0.6)/2 - 0.3 in points"
+        }
+
+        test "a middle point is the score of the mean of the parameters" {
+            use a = randomParameters smallMlp 1L
+            use b = randomParameters smallMlp 2L
+            use middle = LmcDsl.Core.Merging.Average.Of [| a; b |]
+            let curve = Barrier.Along(a, b, task, 3)
+            Expect.floatClose Accuracy.medium curve.Midpoint.Score.Loss (Evaluator.Evaluate(middle, task)).Loss "lambda = 1/2"
+        }
+
+        test "batches do not change a score" {
+            use a = randomParameters smallMlp 1L
+            let whole = Evaluator.Evaluate(a, task, 50)
+
+            for batch in [ 1; 7; 49 ] do
+                let score = Evaluator.Evaluate(a, task, batch)
+                Expect.floatClose Accuracy.medium score.Loss whole.Loss $"loss, batch {batch}"
+                Expect.equal score.Accuracy whole.Accuracy $"accuracy, batch {batch}"
+        }
+
+        test "the loss is the mean cross-entropy, computed by hand" {
+            use a = randomParameters smallMlp 4L
+            use logits = smallMlp.Forward(a.Views, task.Images)
+            let z = logits.data<float32>().ToArray() |> Array.map float |> Array.chunkBySize 3
+            let labels = task.Labels.data<int64>().ToArray()
+            let loss k = log (Array.sumBy exp z[k]) - z[k][int labels[k]]
+            Expect.floatClose Accuracy.medium (Evaluator.Evaluate(a, task)).Loss (Array.averageBy loss [| 0..49 |]) "log-sum-exp"
+        }
+
+        testPropertyWithConfig (config 20) "the distance is the root of the sum of squares, and a common permutation keeps it"
+        <| fun (seed: int64) ->
+            use a = randomParameters smallMlp seed
+            use b = randomParameters smallMlp (seed + 1L)
+            let x, y = a.Flat.data<float32>().ToArray(), b.Flat.data<float32>().ToArray()
+            let byHand = sqrt (Array.fold2 (fun s p q -> s + (float p - float q) ** 2.0) 0.0 x y)
+            Expect.floatClose Accuracy.veryHigh (Distance.L2(a, b)) byHand "by hand"
+            let set = PermutationSet.Random(smallMlp, seed)
+            use a' = set.Apply a
+            use b' = set.Apply b
+            Expect.floatClose Accuracy.veryHigh (Distance.L2(a', b')) byHand "permuted alike"
+
+        test "fewer than 3 points are refused" {
+            use a = randomParameters smallMlp 1L
+            failsWith [ "3 or more points"; "2" ] (fun () -> Barrier.Along(a, a, task, 2) |> ignore)
+        }
+    ]

@@ -1,0 +1,83 @@
+module LmcDsl.Tests.Core.SymmetryTests
+
+open System
+open Expecto
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Permutations
+open LmcDsl.Tests.Fixtures
+open TorchSharp
+
+let private outputs (network: Network) (parameters: ParameterSet) (x: torch.Tensor) mode =
+    use _ = torch.no_grad ()
+    use copy = parameters.Clone() // training mode moves running statistics
+    network.Forward(copy.Views, x, mode)
+
+let private relative (a: torch.Tensor) (b: torch.Tensor) =
+    difference a b / max 1.0 (a.abs().max().ToDouble())
+
+let tests =
+    testList "Symmetry" [
+        testPropertyWithConfig (config 60) "a permutation drawn from the derived groups leaves the function as it is, in both modes"
+        <| fun (seed: int) ->
+            use _ = torch.NewDisposeScope()
+            let network = Network(randomArchitecture (Random seed))
+            use p = randomParameters network (int64 seed)
+            use moved = PermutationSet.Random(network, int64 seed).Apply p
+            let x = randomInput network 9 (int64 seed)
+
+            for mode in [ Mode.Evaluation; Mode.Training ] do
+                Expect.isLessThan (relative (outputs network p x mode) (outputs network moved x mode)) 1e-3 $"{mode}"
+
+        test "most permutations that are not of a group change the function" {
+            // The law above could hold for want of any symmetry; this one shows that the groups are not too small a set
+            // to matter: swapping two units of one axis only is noticed.
+            use p = randomParameters smallMlp 5L
+            use broken = p.Clone()
+            use rows = Permutation([ 1; 0; 2; 3; 4 ]).Apply(p["fc1.weight"])
+            broken["fc1.weight"].copy_ rows |> ignore
+            use x = randomInput smallMlp 9 6L
+            Expect.isGreaterThan (difference (smallMlp.Forward(p.Views, x)) (smallMlp.Forward(broken.Views, x))) 1e-3 "changed"
+        }
+
+        test "the groups of an MLP are its hidden layers, with the axes counted by hand" {
+            let groups = smallMlp.Groups
+            Expect.equal [ for g in groups -> g.Name, g.Units ] [ "fc1", 5; "fc2", 4 ] "two hidden layers"
+            let name (a: PermutedAxis) = $"{smallMlp.Parameters[a.Parameter].Name}/{a.Dimension}"
+            Expect.equal [ for a in groups[0].Axes -> name a ] [ "fc1.weight/0"; "fc1.bias/0"; "fc2.weight/1" ] "first"
+            Expect.equal [ for a in groups[1].Axes -> name a ] [ "fc2.weight/0"; "fc2.bias/0"; "fc3.weight/1" ] "second"
+        }
+
+        testPropertyWithConfig (config 60) "inputs and outputs are never permuted"
+        <| fun (seed: int) ->
+            let network = Network(randomArchitecture (Random seed))
+            let last = network.Architecture.Nodes[network.Architecture.Nodes.Length - 1].Name
+
+            for group in network.Groups do
+                for axis in group.Axes do
+                    let name = network.Parameters[axis.Parameter].Name
+                    let isOutput = name.StartsWith(last + ".") && axis.Dimension = 0
+                    let isInput = name = "n1.weight" && axis.Dimension = 1
+                    Expect.isFalse (isOutput || isInput) $"{name} dimension {axis.Dimension}"
+
+        test "a residual sum joins its two sides into one group" {
+            let network =
+                Network(
+                    Architecture.FromJson
+                        """{"name":"residual","input":[2],"nodes":[
+                           {"name":"a","layer":{"kind":"dense","units":3,"bias":true},"inputs":["input"]},
+                           {"name":"b","layer":{"kind":"dense","units":3,"bias":true},"inputs":["a"]},
+                           {"name":"s","layer":{"kind":"sum"},"inputs":["a","b"]},
+                           {"name":"o","layer":{"kind":"dense","units":2,"bias":true},"inputs":["s"]}]}"""
+                )
+
+            Expect.equal network.Groups.Length 1 "a and b share their units"
+            Expect.equal network.Groups[0].Axes.Length 6 "a: weight 0 and bias, b: weight 0, 1 and bias, o: weight 1"
+        }
+
+        test "each hidden layer of an MLP has one tap, the input of the next weights" {
+            Expect.equal
+                [ for t in smallMlp.Taps -> t.Group, t.Node, t.Dimension, t.Block ]
+                [ 0, "relu1", 1, 1; 1, "relu2", 1, 1 ]
+                "after the activations"
+        }
+    ]

@@ -1,0 +1,50 @@
+module LmcDsl.Tests.Core.TorchRuntimeTests
+
+open Expecto
+open LmcDsl.Core.Runtime
+open LmcDsl.Tests.Fixtures
+open TorchSharp
+
+let tests =
+    testList "TorchRuntime" [
+        test "Torch is loaded and multiplies" {
+            use product = torch.eye(2L).mm(torch.ones(2L, 3L))
+            Expect.equal (product.sum().ToDouble()) 6.0 "sum of ones"
+        }
+
+        test "loading twice does nothing more" { Expect.equal (TorchRuntime.Load()) (TorchRuntime.Load()) "same answer" }
+
+        test "a device that is not there is named in one line" {
+            if not (torch.cuda.is_available ()) then
+                failsWith [ "cuda"; "0 CUDA devices" ] (fun () -> TorchRuntime.Device "cuda" |> ignore)
+        }
+
+        test "a device of another name is refused" {
+            failsWith [ "expected cpu, cuda or cuda:N"; "'gpu'" ] (fun () -> TorchRuntime.Device "gpu" |> ignore)
+        }
+
+        test "a number of threads below 1 is refused" {
+            failsWith [ "expected 1 or more"; "0" ] (fun () -> TorchRuntime.UseThreads 0)
+        }
+
+        test "the symbol version is marked weak in a small ELF file made by hand" {
+            // One section of version needs at 0x100 with one entry, its names at 0x140, section headers at 0x180.
+            let elf: byte[] = Array.zeroCreate 0x300
+            let put at (bytes: byte list) = bytes |> List.iteri (fun k b -> elf[at + k] <- b)
+            put 0 [ 0x7fuy; 69uy; 76uy; 70uy; 2uy; 1uy ]
+            put 0x28 [ 0x80uy; 1uy ] // section headers
+            put 0x3a [ 0x40uy; 0uy; 2uy; 0uy ] // their size and number
+            put 0x180 [ 0uy; 0uy; 0uy; 0uy; 0xfeuy; 0xffuy; 0xffuy; 0x6fuy ] // SHT_GNU_verneed
+            put (0x180 + 0x18) [ 0x00uy; 1uy ] // at 0x100
+            put (0x180 + 0x28) [ 1uy ] // names: section 1
+            put (0x1c0 + 0x18) [ 0x40uy; 1uy ] // at 0x140
+            put 0x100 [ 1uy; 0uy; 1uy; 0uy; 0uy; 0uy; 0uy; 0uy; 16uy ] // one entry, 16 bytes on
+            put (0x110 + 8) [ 1uy ] // its name at 1 among the names
+            put 0x141 (List.ofArray "GLIBCXX_3.4.32"B)
+            let before = Array.copy elf
+            Expect.equal (WeakVersionNeed.Mark(System.Span elf, "GLIBCXX_9.9.9")) 0 "another version is not there"
+            Expect.equal elf before "and nothing changes"
+            Expect.equal (WeakVersionNeed.Mark(System.Span elf, "GLIBCXX_3.4.32")) 1 "one entry"
+            Expect.equal elf[0x114] 2uy "VER_FLG_WEAK"
+        }
+    ]

@@ -1,0 +1,177 @@
+module LmcDsl.Tests.Core.TrainerTests
+
+open System
+open Expecto
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Checkpoints
+open LmcDsl.Core.Measures
+open LmcDsl.Core.Training
+open LmcDsl.Tests.Fixtures
+open TorchSharp
+
+let private task = toyTask smallMlp 200 1L
+
+let private withNorm =
+    Network(
+        Architecture.FromJson
+            """{"name":"norm","input":[1,2,3],"nodes":[
+               {"name":"f","layer":{"kind":"flatten"},"inputs":["input"]},
+               {"name":"a","layer":{"kind":"dense","units":9,"bias":true},"inputs":["f"]},
+               {"name":"n","layer":{"kind":"batchNorm"},"inputs":["a"]},
+               {"name":"r","layer":{"kind":"activation","function":"Relu"},"inputs":["n"]},
+               {"name":"o","layer":{"kind":"dense","units":3,"bias":true},"inputs":["r"]}]}"""
+    )
+
+let private start network = TrainingState.Start(network, 3L, torch.CPU)
+
+let private run network (options: TrainingOptions) =
+    Trainer.Run(start network, task, options, 3L)
+
+let private recipes: (string * TrainingOptions) list =
+    [
+        "Adam", TrainingOptions(Epochs = 4, BatchSize = 30, LearningRate = 1e-2)
+        "Adam, weight decay, cosine", TrainingOptions(Epochs = 4, BatchSize = 30, LearningRate = 1e-2, WeightDecay = 1e-2, Schedule = Cosine 0.2)
+        "SGD, momentum, linear", TrainingOptions(Epochs = 4, BatchSize = 30, LearningRate = 0.1, Optimizer = Sgd 0.9, WeightDecay = 1e-3, Schedule = LinearUpDown 0.3)
+        "plain SGD", TrainingOptions(Epochs = 4, BatchSize = 200, LearningRate = 0.1, Optimizer = Sgd 0.0)
+    ]
+
+/// TorchSharp's own optimiser on the same batches, as a reference.
+let private reference (network: Network) (options: TrainingOptions) =
+    let parameters = (start network).Parameters
+    let leaves = [| for v in parameters.Views -> new Modules.Parameter(v.clone ()) |]
+
+    let optimiser: torch.optim.Optimizer =
+        match options.Optimizer with
+        | :? Adam as adam -> torch.optim.Adam(leaves, options.LearningRate, adam.Beta1, adam.Beta2, adam.Epsilon, options.WeightDecay)
+        | :? Sgd as sgd -> torch.optim.SGD(leaves, options.LearningRate, sgd.Momentum, 0.0, options.WeightDecay)
+        | other -> failwith $"{other}"
+
+    let steps = (int task.Count + options.BatchSize - 1) / options.BatchSize
+
+    for epoch in 0 .. options.Epochs - 1 do
+        use generator = LmcDsl.Core.Runtime.Seeds.Generator(3L, "order of examples", int64 epoch)
+        use order = torch.randperm(task.Count, generator = generator)
+
+        for step in 0 .. steps - 1 do
+            use _ = torch.NewDisposeScope()
+            let from = int64 (step * options.BatchSize)
+            let chosen = order.narrow(0L, from, min (int64 options.BatchSize) (task.Count - from))
+            let share = options.Schedule.Share(int64 (epoch * steps + step), int64 (options.Epochs * steps))
+            for group in optimiser.ParamGroups do group.LearningRate <- options.LearningRate * share
+            optimiser.zero_grad ()
+            let logits = network.Forward([| for l in leaves -> l :> torch.Tensor |], task.Images.index_select(0L, chosen), Mode.Training)
+            torch.nn.functional.cross_entropy(logits, task.Labels.index_select(0L, chosen)).backward ()
+            optimiser.step () |> ignore
+
+    torch.cat [| for l in leaves -> l.detach().flatten() |]
+
+let tests =
+    testList "Trainer" [
+        for name, options in recipes do
+            test $"it takes the steps that TorchSharp's own optimiser takes: {name}" {
+                use ours = run smallMlp options
+                use theirs = reference smallMlp options
+                Expect.isLessThan (difference ours.Parameters.Flat theirs) float32Rounding "same parameters"
+            }
+
+            test $"one pass over the buffer is the same as Torch's operations: {name}" {
+                use one = start smallMlp
+                use other = start smallMlp
+                use generator = LmcDsl.Core.Runtime.Seeds.Generator(1L, "gradients")
+
+                for step in 1L .. 5L do
+                    let gradients = [| for p in smallMlp.Parameters -> torch.randn(p.Shape, generator = generator) |]
+                    FusedStep.Apply(one, gradients, options, 0.01, step)
+                    FusedStep.OnDevice(other, gradients, options, 0.01, step)
+
+                Expect.isLessThan (difference one.Parameters.Flat other.Parameters.Flat) 1e-6 "parameters"
+            }
+
+            for network in [ smallMlp; withNorm ] do
+                test $"the same seed gives the same bytes, in one go or resumed after any epoch: {name}, {network.Architecture.Name}" {
+                    let saved = ResizeArray<byte[]>()
+
+                    let keep (state: TrainingState) =
+                        use stream = new IO.MemoryStream()
+                        ModelFile.Write(stream, state)
+                        saved.Add(stream.ToArray())
+
+                    use whole = Trainer.Run(start network, task, options, 3L, keep)
+                    Expect.equal saved.Count 4 "told after each epoch"
+
+                    for k, content in Seq.indexed saved do
+                        let state = ModelFile.ReadState(ReadOnlySpan content, "kept", torch.CPU)
+                        Expect.equal state.Epoch (k + 1) "epochs done"
+                        use resumed = Trainer.Run(state, task, options, 3L)
+                        Expect.equal (bytes resumed.Parameters) (bytes whole.Parameters) $"after epoch {k + 1}"
+                }
+
+        test "training learns the task" {
+            use state = run smallMlp (TrainingOptions(Epochs = 60, BatchSize = 20, LearningRate = 1e-2))
+            let before = Evaluator.Evaluate((start smallMlp).Parameters, task)
+            let after = Evaluator.Evaluate(state.Parameters, task)
+            Expect.isGreaterThan after.Accuracy 0.9 $"from {before.Accuracy}"
+        }
+
+        test "batch norm's running statistics move in training and come with the model" {
+            use state = run withNorm (recipes |> List.head |> snd)
+            Expect.isGreaterThan (state.Parameters["n.running_mean"].abs().max().ToDouble()) 1e-3 "moved"
+        }
+
+        testPropertyWithConfig (config 200) "schedules stay within 0 and 1"
+        <| fun (FsCheck.PositiveInt steps) (step: uint32) ->
+            let step = int64 step % int64 steps
+            for schedule in [ Constant() :> Schedule; LinearUpDown 0.3; LinearUpDown 0.0; Cosine 0.2; Cosine() ] do
+                let share = schedule.Share(step, int64 steps)
+                Expect.isTrue (share >= 0.0 && share <= 1.0) $"{schedule} at {step} of {steps}: {share}"
+
+        test "schedules rise to the peak and fall to nearly nothing" {
+            for schedule in [ LinearUpDown 0.25 :> Schedule; Cosine 0.25 ] do
+                let shares = [ for step in 0L .. 999L -> schedule.Share(step, 1000L) ]
+                Expect.isLessThan shares[0] 0.01 "from nothing"
+                Expect.isGreaterThan (List.max shares) 0.99 "to the peak"
+                Expect.isLessThan shares[999] 0.01 "to nothing"
+        }
+
+        test "a loss that is not finite stops the training and names epoch and step" {
+            failsWith [ "finite loss"; "epoch"; "step"; "learning rate" ] (fun () ->
+                run smallMlp (TrainingOptions(Epochs = 50, LearningRate = 1e30, Optimizer = Sgd 0.0)) |> ignore)
+        }
+
+        test "options out of range are refused by name" {
+            for part, options in
+                [
+                    "epochs", TrainingOptions(Epochs = 0)
+                    "batch size", TrainingOptions(BatchSize = 0)
+                    "learning rate", TrainingOptions(LearningRate = nan)
+                    "weight decay", TrainingOptions(WeightDecay = -1.0)
+                    "momentum", TrainingOptions(Optimizer = Sgd 1.0)
+                    "adam", TrainingOptions(Optimizer = Adam(1.0))
+                    "linear schedule", TrainingOptions(Schedule = LinearUpDown 1.0)
+                    "cosine schedule", TrainingOptions(Schedule = Cosine -0.1)
+                ] do
+                failsWith [ part ] (fun () -> run smallMlp options |> ignore)
+        }
+
+        test "data of another shape, or with more classes, are refused" {
+            let other = Network(Catalogue.Mlp([| 1; 3; 3 |], [| 5 |], 3))
+            failsWith [ "[1, 3, 3]"; "[1, 2, 3]" ] (fun () -> run other (TrainingOptions()) |> ignore)
+            let narrow = Network(Catalogue.Mlp([| 1; 2; 3 |], [| 5 |], 2))
+            failsWith [ "2 classes"; "label 2" ] (fun () -> run narrow (TrainingOptions()) |> ignore)
+        }
+
+        test "a cancelled training stops at the next step" {
+            use cancel = new Threading.CancellationTokenSource()
+            let steps = ref 0
+
+            let tell (p: TrainingProgress) =
+                steps.Value <- steps.Value + 1
+                if steps.Value = 3 then cancel.Cancel()
+
+            Expect.throwsT<OperationCanceledException>
+                (fun () -> Trainer.Run(start smallMlp, task, TrainingOptions(BatchSize = 10), 3L, null, tell, cancel.Token) |> ignore)
+                "cancelled"
+
+            Expect.equal steps.Value 3 "no step more"
+        }
+    ]

@@ -1,0 +1,124 @@
+module LmcDsl.Tests.Core.WeightMatchingTests
+
+open System
+open Expecto
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Matching
+open LmcDsl.Core.Measures
+open LmcDsl.Core.Permutations
+open LmcDsl.Tests.Fixtures
+open TorchSharp
+
+let private search (a: ParameterSet) (b: ParameterSet) (seed: int64) =
+    WeightMatching.Match(a, b, WeightMatchingOptions(Seed = seed))
+
+let private l2After (a: ParameterSet) (b: ParameterSet) (set: PermutationSet) =
+    use moved = set.Apply b
+    Distance.L2(a, moved)
+
+let rec private permutations =
+    function
+    | [] -> [ [] ]
+    | items -> [ for x in items do for rest in permutations (List.except [ x ] items) -> x :: rest ]
+
+let tests =
+    testList "WeightMatching" [
+        testPropertyWithConfig (config 60) "it never raises L2, and the objective never goes down"
+        <| fun (seed: int) ->
+            let network = Network(randomArchitecture (Random seed))
+            use a = randomParameters network (int64 seed)
+            use b = randomParameters network (int64 seed + 1L)
+            let found = search a b (int64 seed)
+            let before, after = Distance.L2(a, b), l2After a b found.Permutations
+            Expect.isLessThanOrEqual after (before + doubleRounding) "L2"
+
+            for earlier, later in Seq.pairwise found.Objective do
+                Expect.isGreaterThanOrEqual later (earlier - doubleRounding * (1.0 + abs earlier)) "objective"
+
+            Expect.equal found.Stopped StopReason.NothingChanged "a full pass changed nothing"
+            // ||a - b||^2 - ||a - pi b||^2 = 2 (objective after - before): norms do not change under permutation.
+            let gain = 2.0 * (Seq.last found.Objective - Seq.head found.Objective)
+            Expect.floatClose Accuracy.medium (before * before - after * after) gain "the objective is half the gain"
+
+        testPropertyWithConfig (config 30) "the answer cannot be bettered by changing one group, checked over all permutations"
+        <| fun (seed: int) ->
+            let network = Network(Catalogue.Mlp([| 1; 1; 3 |], [| 4; 3 |], 2))
+            use a = randomParameters network (int64 seed)
+            use b = randomParameters network (int64 seed + 7L)
+            let found = (search a b 0L).Permutations
+            let best = l2After a b found
+
+            for g in 0 .. network.Groups.Length - 1 do
+                for candidate in permutations [ 0 .. network.Groups[g].Units - 1 ] do
+                    let changed =
+                        found.Permutations |> Seq.mapi (fun k p -> if k = g then Permutation candidate else p)
+
+                    Expect.isGreaterThanOrEqual (l2After a b (PermutationSet(network, changed))) (best - 1e-6) $"group {g}"
+
+        testPropertyWithConfig (config 30) "a planted permutation of one hidden layer is found again exactly"
+        <| fun (seed: int64) ->
+            let network = Network(Catalogue.Mlp([| 1; 2; 4 |], [| 24 |], 5))
+            use a = randomParameters network seed
+            let planted = PermutationSet.Random(network, seed)
+            use b = planted.Apply a
+            let found = search a b 0L
+            Expect.isTrue (found.Permutations.Permutations[0].Equals(planted.Inverse().Permutations[0])) "the inverse"
+            Expect.equal (l2After a b found.Permutations) 0.0 "distance 0"
+
+        test "the seed decides the order of groups and so the answer; the same seed gives the same" {
+            let network = Network(Catalogue.Mlp([| 1; 4; 4 |], [| 30; 30; 30 |], 10))
+            use a = randomParameters network 1L
+            use b = randomParameters network 2L
+            let one, again = search a b 5L, search a b 5L
+            Expect.sequenceEqual one.Objective again.Objective "same seed"
+            let others = [ for seed in 6L .. 12L -> Seq.last (search a b seed).Objective ]
+            Expect.isTrue (others |> List.exists ((<>) (Seq.last one.Objective))) "some other seed ends elsewhere"
+        }
+
+        test "a warm start at the answer changes nothing" {
+            use a = randomParameters smallMlp 1L
+            use b = randomParameters smallMlp 2L
+            let found = search a b 0L
+            let again = WeightMatching.Match(a, b, WeightMatchingOptions(), found.Permutations)
+            Expect.equal again.Sweeps 1 "one pass, no change"
+            Expect.isTrue (Seq.forall2 (fun (p: Permutation) q -> p.Equals q) again.Permutations.Permutations found.Permutations.Permutations) "same"
+        }
+
+        test "biases and norm weights count, running statistics do not" {
+            let network =
+                Network(
+                    Architecture.FromJson
+                        """{"name":"norm","input":[2],"nodes":[
+                           {"name":"a","layer":{"kind":"dense","units":3,"bias":true},"inputs":["input"]},
+                           {"name":"n","layer":{"kind":"batchNorm"},"inputs":["a"]},
+                           {"name":"o","layer":{"kind":"dense","units":2,"bias":true},"inputs":["n"]}]}"""
+                )
+
+            use a = randomParameters network 1L
+            use zero = new ParameterSet(network, torch.zeros(network.TotalCount))
+
+            for name, decides in [ "a.bias", true; "n.weight", true; "n.bias", true; "n.running_mean", false ] do
+                use left = zero.Clone()
+                use right = zero.Clone()
+                left[name].copy_(torch.tensor [| 1f; 2f; 3f |]) |> ignore
+                right[name].copy_(torch.tensor [| 3f; 1f; 2f |]) |> ignore
+                let found = (search left right 0L).Permutations.Permutations[0]
+                Expect.equal (found.Equals(Permutation [ 1; 2; 0 ])) decides name
+        }
+
+        test "a limit on passes is told as the reason" {
+            use a = randomParameters smallMlp 1L
+            use b = randomParameters smallMlp 2L
+            let found = WeightMatching.Match(a, b, WeightMatchingOptions(MaxSweeps = 1))
+            Expect.equal (found.Sweeps, found.Stopped) (1, StopReason.SweepLimit) "one pass"
+        }
+
+        test "models of two architectures, and numbers that are not finite, are refused" {
+            use a = randomParameters smallMlp 1L
+            use other = randomParameters (Network(Catalogue.Mlp([| 1; 2; 3 |], [| 5; 3 |], 3))) 1L
+            failsWith [ "one architecture"; "mlp 5-4"; "mlp 5-3" ] (fun () -> search a other 0L |> ignore)
+            use broken = a.Clone()
+            broken["fc2.bias"].fill_(nanf) |> ignore
+            failsWith [ "NaN"; "fc2.bias" ] (fun () -> search a broken 0L |> ignore)
+        }
+    ]
