@@ -133,7 +133,9 @@ module Json =
 
     /// A number.
     let float (value: float) : Json =
-        if Double.IsFinite value then
+        if value = 0.0 then
+            Json.Number "0" // also for -0
+        elif Double.IsFinite value then
             Json.Number(value.ToString("R", CultureInfo.InvariantCulture))
         else
             Json.Text(value.ToString CultureInfo.InvariantCulture)

@@ -51,7 +51,7 @@ module Stages =
 
     let private searchPlan search (reference: Plan<Model>) (other: Plan<Model>) title : Plan<Alignment> =
         match search with
-        | WeightMatching options ->
+        | Search.WeightMatching options ->
             let args = Json.Object [ "options", Json.ofValue options ]
             Plan.make ("weightMatching", 1) $"match weights of {title}" args [ Plan.node reference; Plan.node other ]
 

@@ -3,6 +3,7 @@ namespace LmcDsl
 open LmcDsl.Core.Matching
 
 /// A search for the permutations that bring one model into another's basin.
+[<RequireQualifiedAccess>]
 type Search =
     /// Weight matching by coordinate descent.
     | WeightMatching of WeightMatchingOptions
@@ -23,7 +24,7 @@ type Metric =
 module Vocabulary =
 
     /// Weight matching (Git Re-Basin, 2209.04836) with its default options.
-    let WM = WeightMatching(WeightMatchingOptions())
+    let WM = Search.WeightMatching(WeightMatchingOptions())
 
     /// R at gamma = 0 and 0.3, as 2402.04051 shows it.
     let R = SingularVectors [ 0.0; 0.3 ]

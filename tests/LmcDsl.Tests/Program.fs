@@ -4,7 +4,7 @@ open Expecto
 open Expecto.Impl
 
 let private tests =
-    testList "" [
+    testList "LmcDsl" [
         testList "Core" [
             Core.TorchRuntimeTests.tests
             Core.NetworkTests.tests
@@ -19,6 +19,15 @@ let private tests =
             Core.GlyphsTests.tests
             Core.TrainerTests.tests
             Core.SafeTensorsTests.tests
+        ]
+        testList "Dsl" [
+            Dsl.JsonTests.tests
+            Dsl.PlanTests.tests
+            Dsl.StoreTests.tests
+            Dsl.RunnerTests.tests
+            Dsl.DataSourceTests.tests
+            Dsl.PageTests.tests
+            Dsl.ArgumentsTests.tests
         ]
     ]
 
@@ -40,9 +49,11 @@ let main arguments =
 
     match summary.Value with
     | Some(results: TestRunSummary) ->
-        System.Console.Out.Flush()
         let skipped = if results.ignored.IsEmpty then "" else $", {results.ignored.Length} skipped"
-        printfn $"{results.passed.Length} passed, {results.failed.Length + results.errored.Length} failed{skipped}"
+        let line = $"\n{results.passed.Length} passed, {results.failed.Length + results.errored.Length} failed{skipped}\n"
+        // Past Expecto's own writer, which pads lines with blanks.
+        use output = System.Console.OpenStandardOutput()
+        output.Write(System.Text.Encoding.UTF8.GetBytes line)
     | None -> ()
 
     code

@@ -59,7 +59,7 @@ let tests =
             use a = randomParameters smallMlp seed
             use b = randomParameters smallMlp (seed + 1L)
             for gamma in [ 0.0; 0.3; 0.7 ] do
-                Expect.floatClose Accuracy.medium (r gamma a b) (byDefinition gamma a b) $"gamma {gamma}"
+                closeTo (r gamma a b) (byDefinition gamma a b) $"gamma {gamma}"
 
         testPropertyWithConfig (config 20) "permuting both models alike changes nothing, and R is symmetric and at most 1"
         <| fun (seed: int64) ->

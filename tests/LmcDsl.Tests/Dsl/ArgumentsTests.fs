@@ -1,0 +1,57 @@
+module LmcDsl.Tests.Dsl.ArgumentsTests
+
+open System.IO
+open Expecto
+open LmcDsl
+open LmcDsl.Tests.Fixtures
+
+let private parse words = Arguments.parse "test" words
+
+let private refused words parts =
+    try
+        (parse words).Change Setup.standard |> ignore
+        failtest "expected a refusal"
+    with
+    | Usage(text, code) ->
+        Expect.equal code 2 "exit code of a wrong argument"
+        for part in parts do Expect.stringContains text part "the usage says what was wrong"
+        Expect.isFalse (text.Contains "   at ") "no stack trace"
+    | :? LmcDsl.Core.Runtime.LmcException as error ->
+        for part in parts do Expect.stringContains error.Message part "the line says what was wrong"
+
+let tests =
+    testList "Arguments" [
+        test "each argument changes its field" {
+            let words = "--seeds 4 5 6 --epochs 2 --dataset glyphs --device cpu --threads 1 --results r --store s --plan"
+            let read = parse (List.ofArray (words.Split ' '))
+            let setup = read.Change Setup.standard
+            Expect.equal setup.Seeds (Listed [ 4L; 5L; 6L ]) "seeds"
+            Expect.equal (setup.Epochs, setup.Data, setup.Device, setup.Threads) (2, Glyphs, "cpu", 1) "set-up"
+            Expect.equal (read.Results, read.Store, read.ShowPlan, read.NamesData) ("r", "s", true, true) "the rest"
+        }
+
+        test "none changes nothing" {
+            let read = parse []
+            let setup = read.Change Setup.standard
+            Expect.equal (setup.Seeds, setup.Epochs, setup.Data) (Counting, Setup.standard.Epochs, FashionMnist) "as it was"
+            Expect.equal (read.Results, read.ShowPlan) (Path.Combine("results", "test"), false) "defaults"
+        }
+
+        test "wrong arguments are told with the usage or in one line" {
+            refused [ "--nonsense" ] [ "--nonsense"; "USAGE" ]
+            refused [ "--epochs"; "many" ] [ "many"; "USAGE" ]
+            refused [ "--epochs"; "0" ] [ "--epochs"; "expected 1 or more" ]
+            refused [ "--threads"; "-1" ] [ "--threads" ]
+            refused [ "--dataset"; "imagenet" ] [ "imagenet"; "mnist, fashion-mnist, glyphs" ]
+            refused [ "--device"; "tpu" ] [ "tpu"; "cpu, cuda" ]
+        }
+
+        test "help is no mistake" {
+            try
+                parse [ "--help" ] |> ignore
+                failtest "expected the usage"
+            with Usage(text, code) ->
+                Expect.equal code 0 "exit code"
+                Expect.stringContains text "--seeds" "the usage"
+        }
+    ]

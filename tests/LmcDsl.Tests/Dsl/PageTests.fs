@@ -1,0 +1,96 @@
+module LmcDsl.Tests.Dsl.PageTests
+
+open System.Text.RegularExpressions
+open Expecto
+open LmcDsl
+
+let private curve =
+    Json.parse
+        """{"loss":1.5,"accuracy":30,"midpointLoss":1.25,"midpointAccuracy":25,"curve":[
+           {"lambda":0,"loss":0.5,"accuracy":0.9},{"lambda":0.5,"loss":2,"accuracy":0.6},{"lambda":1,"loss":0.5,"accuracy":0.9}]}"""
+
+let private r value =
+    Json.parse $$"""{"thresholds":[{"gamma":0,"r":{{value}},"layers":[{"name":"fc1.weight","r":{{value}},"kept":3}]}]}"""
+
+let private row measure models aligned value =
+    { Measure = measure; Models = models; Aligned = aligned; Value = value }
+
+let private report =
+    {
+        Rows =
+            [
+                row "barrier" [ "0"; "1" ] false curve
+                row "distance" [ "0"; "1" ] false (Json.parse """{"l2":10}""")
+                row "distance" [ "0"; "1" ] true (Json.parse """{"l2":8}""")
+                row "singularVectors" [ "0"; "1" ] true (r "0.25")
+                row "singularVectors" [ "mean"; "0" ] true (r "0.75")
+                row "score" [ "0" ] false (Json.parse """{"loss":0.5,"accuracy":0.9}""")
+                row "score" [ "mean" ] true (Json.parse """{"loss":0.4,"accuracy":0.95}""")
+            ]
+    }
+
+let private text =
+    { Title = "A <title>"; Command = "do & show"; Provenance = Json.Object [ "seed", Json.int 1L ] }
+
+let tests =
+    testList "Page" [
+        test "the tables hold the numbers, and the reduction of L2" {
+            let pairs = Table.pairs report
+
+            Expect.equal
+                pairs.Columns
+                [ "pair"; "state"; "loss barrier"; "at 1/2"; "accuracy barrier"; "accuracy at 1/2"; "L2"; "L2 reduction"; "R (γ=0)" ]
+                "columns"
+
+            Expect.equal
+                pairs.Rows
+                [
+                    [ "0, 1"; "naive"; "1.500"; "1.250"; "30.00 pp"; "60.00 %"; "10.00"; "–"; "–" ]
+                    [ "0, 1"; "aligned"; "–"; "–"; "–"; "–"; "8.00"; "20.00 %"; "0.250" ]
+                ]
+                "rows"
+
+            Expect.equal (Table.parents report).Rows [ [ "mean, 0"; "aligned"; "0.750" ] ] "the mean and its parent"
+
+            Expect.equal
+                (Table.scores report).Rows
+                [ [ "0"; "0.5000"; "90.00 %" ]; [ "mean, aligned"; "0.4000"; "95.00 %" ] ]
+                "scores"
+        }
+
+        test "a table is Markdown" {
+            let lines = (Table.markdown (Table.scores report)).Split '\n'
+            Expect.equal lines[2] "| model | loss | accuracy |" "heading"
+            Expect.equal lines[4] "| 0 | 0.5000 | 90.00 % |" "row"
+        }
+
+        test "a report survives JSON, and joining drops what is there twice" {
+            Expect.equal (Report.ofJson (Report.toJson report)) report "same"
+            Expect.equal (Report.concat [ report; report ]) report "once"
+        }
+
+        test "the page asks nothing of the network, and holds the script, the figures and the provenance" {
+            let html = Page.html text (Table.ofReport report) (Figure.ofReport report)
+            let outside = Regex.Matches(html, """(?:src|href)\s*=\s*["'](?!data:)([^"']*)""")
+            // plotly.js writes links of its own at run time, as text within the script.
+            let inPage = Regex.Replace(html, "(?s)<script>.*?</script>", "")
+            Expect.isEmpty (Regex.Matches(inPage, """(?:src|href)\s*=\s*["'](?!data:)""")) $"of {outside.Count} in all"
+            Expect.stringContains html "plotly.js v" "plotly within"
+            Expect.stringContains html "A &lt;title&gt;" "texts are escaped"
+            Expect.stringContains html "do &amp; show" "the command"
+
+            for id in [ "loss-along-line"; "accuracy-along-line"; "r-per-layer" ] do
+                Expect.stringContains html $"<div id=\"{id}\"" "figure"
+        }
+
+        test "the same report gives the same page" {
+            let page () = Page.html text (Table.ofReport report) (Figure.ofReport report)
+            Expect.equal (page ()) (page ()) "same bytes"
+        }
+
+        test "a report without curves has no figure of them" {
+            let ids rows = Figure.ofReport { Rows = rows } |> List.map _.Id
+            Expect.equal (ids []) [] "none"
+            Expect.equal (ids [ row "singularVectors" [ "0"; "1" ] true (r "0.25") ]) [ "r-per-layer" ] "only R"
+        }
+    ]

@@ -1,0 +1,109 @@
+module LmcDsl.Tests.Dsl.PlanTests
+
+open System.IO
+open Expecto
+open LmcDsl
+open LmcDsl.Core.Matching
+open LmcDsl.Core.Training
+open LmcDsl.Tests.Fixtures
+
+let private setup = { Setup.standard with Threads = 2 }
+let private mainJob = train >> align WM >> mergeN 3 >> measure R
+let private keyOf plan = (Plan.node plan).Key
+let private steps plan = Plan.steps [ Plan.node plan ]
+let private trainings plan = steps plan |> List.filter (fun node -> node.Op = "train")
+
+/// Every field of a set-up, changed: each must give other models.
+let private changes: (string * (Setup -> Setup)) list =
+    [
+        "Data", fun s -> { s with Data = Mnist }
+        "Network", fun s -> { s with Network = mlp [ 512; 512; 511 ] }
+        "Epochs", fun s -> { s with Epochs = 11 }
+        "BatchSize", fun s -> { s with BatchSize = 64 }
+        "LearningRate", fun s -> { s with LearningRate = 2e-3 }
+        "WeightDecay", fun s -> { s with WeightDecay = 1e-4 }
+        "Optimizer", fun s -> { s with Optimizer = Sgd() }
+        "Optimizer's own field", fun s -> { s with Optimizer = Adam(0.8) }
+        "Schedule", fun s -> { s with Schedule = Cosine() }
+        "Seeds", fun s -> { s with Seeds = Listed [ 7L; 8L; 9L ] }
+        "Device", fun s -> { s with Device = "cuda" }
+        "Threads", fun s -> { s with Threads = 1 }
+    ]
+
+let tests =
+    testList "Plan" [
+        test "the main job type-checks with F#'s own >> and makes this plan" {
+            let golden = File.ReadAllText(Path.Combine(__SOURCE_DIRECTORY__, "main-job.plan.txt"))
+            Expect.equal (Plan.show (mainJob setup) + "\n") golden "golden"
+        }
+
+        test "composing runs nothing: the plan of a data set that is nowhere can be made" {
+            let plan = mainJob { setup with Data = Mnist; Epochs = 1_000_000 }
+            Expect.equal (trainings plan).Length 3 "three models"
+        }
+
+        for n in [ 1; 2; 3; 10 ] do
+            test $"mergeN {n} decides how many models are trained" {
+                let plan = (train >> align WM >> mergeN n >> measureAll [ Accuracy; R; L2 ]) setup
+                Expect.equal (trainings plan).Length n "trained"
+            }
+
+        test "without mergeN a pair is measured" {
+            Expect.equal (trainings ((train >> measure L2) setup)).Length 2 "members 0 and 1"
+        }
+
+        for field, change in changes do
+            test $"whatever changes a value is in its key: {field}" {
+                let one, other = (train setup).Member 0, (train (change setup)).Member 0
+                Expect.notEqual (keyOf other) (keyOf one) "another key"
+            }
+
+        test "every field of a set-up is covered by the list above" {
+            let covered = changes |> List.map (fun (name, _) -> name.Split(' ').[0].Replace("'s", "")) |> set
+            let fields = FSharp.Reflection.FSharpType.GetRecordFields typeof<Setup> |> Array.map _.Name |> set
+            Expect.equal covered fields "all fields"
+        }
+
+        test "options of a search and of a metric are in the key" {
+            let withSearch search = (train >> align search >> mergeN 2 >> measure L2) setup |> keyOf
+            let other = Search.WeightMatching(WeightMatchingOptions(Seed = 1L))
+            Expect.notEqual (withSearch other) (withSearch WM) "seed of the search"
+            let withMetric metric = (train >> align WM >> mergeN 2 >> measure metric) setup |> keyOf
+            let keys = [ R; SingularVectors [ 0.0 ]; Barrier; BarrierOnTest 11; L2; Accuracy ] |> List.map withMetric
+            Expect.equal (List.distinct keys) keys "each its own"
+        }
+
+        test "the same description has the same key, made twice" {
+            Expect.equal (keyOf (mainJob setup)) (keyOf (mainJob setup)) "same"
+        }
+
+        test "titles are not part of a key" {
+            let make title : Plan<Report> = Plan.make ("op", 1) title Json.Null []
+            Expect.equal (keyOf (make "a")) (keyOf (make "b")) "same key"
+            let other: Plan<Report> = Plan.make ("op", 2) "a" Json.Null []
+            Expect.notEqual (keyOf other) (keyOf (make "a")) "the version is"
+        }
+
+        test "steps that two pipelines share are one step" {
+            let one = mainJob setup |> Plan.node
+            let other = (train >> align WM >> mergeN 3 >> measure L2) setup |> Plan.node
+            let together = Plan.steps [ one; other ]
+            Expect.equal (together |> List.filter (fun node -> node.Op = "train") |> List.length) 3 "trained once"
+            Expect.equal (together |> List.filter (fun node -> node.Op = "weightMatching") |> List.length) 2 "matched once"
+        }
+
+        test "member 0 is the reference: it is not permuted" {
+            let population = (train >> align WM) setup
+            Expect.equal (keyOf (population.Member 0)) (keyOf (population.Trained 0)) "as trained"
+            Expect.equal (Plan.node (population.Member 1)).Op "permute" "the others are"
+        }
+
+        test "mistakes are told when the pipeline is applied, before anything runs" {
+            failsWith [ "mergeN"; "found 0" ] (fun () -> (train >> mergeN 0) setup |> ignore)
+            failsWith [ "epochs"; "found 0" ] (fun () -> train { setup with Epochs = 0 } |> ignore)
+            failsWith [ "mlp"; "1 or more" ] (fun () -> train { setup with Network = mlp [ 0 ] } |> ignore)
+
+            failsWith [ "seeds"; "expected 3"; "found 2" ] (fun () ->
+                mainJob { setup with Seeds = Listed [ 1L; 2L ] } |> ignore)
+        }
+    ]

@@ -1,0 +1,138 @@
+module LmcDsl.Tests.Dsl.RunnerTests
+
+open System
+open System.IO
+open System.Threading
+open Expecto
+open LmcDsl
+open LmcDsl.Core.Runtime
+open LmcDsl.Tests.Fixtures
+
+// A script's own operations: numbers that are added up, and one that fails.
+let private runs = ref 0
+
+let private add =
+    {
+        Name = "add"
+        Version = 1
+        Run =
+            fun context ->
+                runs.Value <- runs.Value + 1
+                Document(Json.float (context.Args.Float + List.sum [ for json in Value.documents context -> json.Float ]))
+    }
+
+let private asReport =
+    {
+        Name = "asReport"
+        Version = 1
+        Run =
+            fun context ->
+                let row = { Measure = "sum"; Models = []; Aligned = false; Value = List.head (Value.documents context) }
+                Document(Report.toJson { Rows = [ row ] })
+    }
+
+let private failing =
+    { Name = "fail"; Version = 1; Run = fun _ -> raise (LmcException "no luck") }
+
+let private number value inputs : Plan<Alignment> =
+    Plan.make ("add", 1) $"add {value}" (Json.float value) (inputs |> List.map Plan.node)
+
+let private report (plan: Plan<'a>) : Plan<Report> =
+    Plan.make ("asReport", 1) "report" Json.Null [ Plan.node plan ]
+
+let private one = number 1.0 []
+let private sum = report (number 10.0 [ one; number 2.0 [ one ] ])
+
+let private run (store: Store) (tell: RunEvent -> unit) plans =
+    let ops = Ops.ofList [ add; asReport; failing ]
+    use runner = new Runner({ Store = store; Ops = ops; Tell = tell; Cancel = CancellationToken.None })
+    runner.Run plans
+
+let private total (reports: Report list) =
+    reports |> List.map (fun r -> r.Rows.Head.Value.Float)
+
+let private inStore work =
+    inFolder (fun folder ->
+        runs.Value <- 0
+        work folder (Store.Open folder))
+
+let tests =
+    testList "Runner" [
+        test "a plan's value is computed, each step once, and the second time nothing runs" {
+            inStore (fun _ store ->
+                Expect.equal (run store ignore [ sum ] |> total) [ 14.0 ] "10 + 1 + (2 + 1)"
+                Expect.equal runs.Value 3 "the shared step once"
+                Expect.equal (run store ignore [ sum ] |> total) [ 14.0 ] "again"
+                Expect.equal runs.Value 3 "from the store")
+        }
+
+        test "a damaged artifact is told and made again, and what depends on it is not" {
+            inStore (fun folder store ->
+                run store ignore [ sum ] |> ignore
+                let value = Path.Combine(folder, "objects", (Plan.node one).Key.Substring(0, 2), (Plan.node one).Key, "value.json")
+                File.WriteAllText(value, "99\n")
+                let other = report (number 5.0 [ one ])
+                let warnings = ResizeArray()
+                let tell event = match event with Warned line -> warnings.Add line | _ -> ()
+                Expect.equal (run store tell [ other ] |> total) [ 6.0 ] "5 + 1, not 5 + 99"
+                Expect.equal warnings.Count 1 "told"
+                Expect.equal runs.Value 5 "three before, the damaged one, and the new one")
+        }
+
+        test "operations are known before the first one runs" {
+            inStore (fun _ store ->
+                let unknown: Plan<Report> = Plan.make ("nonsense", 1) "x" Json.Null [ Plan.node one ]
+                failsWith [ "nonsense"; "add" ] (fun () -> run store ignore [ unknown ] |> ignore)
+                let newer: Plan<Report> = Plan.make ("add", 2) "x" Json.Null [ Plan.node one ]
+                failsWith [ "'add'"; "version 2"; "found 1" ] (fun () -> run store ignore [ newer ] |> ignore)
+                Expect.equal runs.Value 0 "nothing ran")
+        }
+
+        test "two operations of one name are refused" {
+            failsWith [ "'add'"; "found 2" ] (fun () -> Ops.ofList [ add; add ] |> ignore)
+        }
+
+        test "a step that fails leaves no value, and what was done before it stays" {
+            inStore (fun _ store ->
+                let bad: Plan<Alignment> = Plan.make ("fail", 1) "fail" Json.Null [ Plan.node one ]
+                failsWith [ "no luck" ] (fun () -> run store ignore [ report bad ] |> ignore)
+                Expect.isFalse (store.Contains (Plan.node bad).Key) "no value"
+                Expect.isTrue (store.Contains (Plan.node one).Key) "its input is kept"
+                failsWith [ "no luck" ] (fun () -> run store ignore [ report bad ] |> ignore))
+        }
+
+        test "events tell the plan, each step's beginning and its end" {
+            inStore (fun _ store ->
+                let events = ResizeArray()
+                run store events.Add [ sum ] |> ignore
+                let planned = events |> Seq.pick (function Planned(toDo, before) -> Some(toDo.Length, before) | _ -> None)
+                Expect.equal planned (4, 0) "four steps"
+                let begun = [ for e in events do match e with Started node -> node.Title | _ -> () ]
+                let ended = [ for e in events do match e with Finished(node, _) -> node.Title | _ -> () ]
+                Expect.equal begun [ "add 1"; "add 2"; "add 10"; "report" ] "in order"
+                Expect.equal ended begun "all ended")
+        }
+
+        test "a record says how a value came about" {
+            inStore (fun _ store ->
+                run store ignore [ sum ] |> ignore
+                let record = store.Record (Plan.node one).Key |> Option.get
+                Expect.equal record["op"].String "add" "op"
+                Expect.equal record["args"].Float 1.0 "arguments"
+                Expect.isGreaterThanOrEqual record["seconds"].Float 0.0 "seconds"
+                Expect.stringContains record["provenance"].["packages"].["TorchSharp"].String "0.107" "packages"
+                Expect.isNotEmpty record["provenance"].["machine"].["processor"].String "machine")
+        }
+
+        test "a real plan on real tensors, trained by the library, is the same whatever the store held before" {
+            let setup = { Setup.standard with Data = Glyphs; Network = mlp [ 16 ]; Epochs = 2; Threads = 2 }
+            let plan = (train >> align WM >> mergeN 2 >> measureAll [ R; L2; Accuracy; BarrierOnTest 5 ]) setup
+
+            let value () =
+                inFolder (fun folder ->
+                    use runner = new Runner({ Store = Store.Open folder; Ops = Ops.ofList LibraryOps.all; Tell = ignore; Cancel = CancellationToken.None })
+                    runner.Run [ plan ] |> List.map (Report.toJson >> Json.text))
+
+            Expect.equal (value ()) (value ()) "same bytes"
+        }
+    ]
