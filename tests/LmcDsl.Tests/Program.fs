@@ -29,10 +29,10 @@ let private tests =
             Dsl.PageTests.tests
             Dsl.ArgumentsTests.tests
         ]
+        Process.ProcessTests.tests
     ]
 
-[<EntryPoint>]
-let main arguments =
+let private runAll arguments =
     let summary = ref None
     let printer = TestPrinters.defaultPrinter
 
@@ -57,3 +57,9 @@ let main arguments =
     | None -> ()
 
     code
+
+[<EntryPoint>]
+let main arguments =
+    match List.ofArray arguments with
+    | first :: words when first = Process.SmallExperiment.word -> Process.SmallExperiment.run words
+    | _ -> runAll arguments

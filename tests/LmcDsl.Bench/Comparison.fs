@@ -1,0 +1,69 @@
+namespace LmcDsl.Bench
+
+open System
+open System.Diagnostics
+open LmcDsl
+
+/// Our way of doing something beside a reference's, to be timed alternately in one run.
+type Comparison =
+    {
+        /// What is measured.
+        Name: string
+        /// Its size: examples, width, ...
+        N: int
+        /// Our way. What it returns keeps the work from being left out.
+        Ours: unit -> obj
+        /// What it is compared with.
+        Reference: string
+        /// The reference's way.
+        Theirs: unit -> obj
+        /// How often each is timed, after one run that is not.
+        Rounds: int
+    }
+
+/// What timing gave.
+type Timing =
+    {
+        Comparison: Comparison
+        /// Our seconds, one for each round.
+        Ours: float list
+        /// The reference's seconds, one for each round.
+        Theirs: float list
+    }
+
+/// Timing comparisons.
+[<RequireQualifiedAccess>]
+module Timing =
+
+    let private seconds (work: unit -> obj) =
+        let clock = Stopwatch.StartNew()
+        work () |> ignore
+        clock.Elapsed.TotalSeconds
+
+    /// The middle of some numbers.
+    let median (values: float list) =
+        let sorted = List.sort values
+        let n = sorted.Length
+        (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0
+
+    /// Times both ways in turn, so that what else the machine does falls on both.
+    let run (comparison: Comparison) : Timing =
+        comparison.Ours() |> ignore
+        comparison.Theirs() |> ignore
+        let rounds = [ for _ in 1 .. comparison.Rounds -> seconds comparison.Ours, seconds comparison.Theirs ]
+        { Comparison = comparison; Ours = List.map fst rounds; Theirs = List.map snd rounds }
+
+    /// How many times faster ours is: reference over ours, by the medians.
+    let ratio timing = median timing.Theirs / median timing.Ours
+
+    /// An entry of bench.json.
+    let toJson (timing: Timing) =
+        Json.Object [
+            "name", Json.Text timing.Comparison.Name
+            "n", Json.int (int64 timing.Comparison.N)
+            "seconds_median", Json.float (median timing.Ours)
+            "seconds_min", Json.float (List.min timing.Ours)
+            "reference", Json.Text timing.Comparison.Reference
+            "reference_seconds_median", Json.float (median timing.Theirs)
+            "ratio", Json.float (ratio timing)
+        ]

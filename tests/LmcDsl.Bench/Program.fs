@@ -1,0 +1,79 @@
+module LmcDsl.Bench.Program
+
+open System
+open System.IO
+open Argu
+open LmcDsl
+open LmcDsl.Core.Runtime
+
+type private Argument =
+    | [<Unique>] Only of string
+    | [<Unique>] Threads of int
+    | [<Unique>] Results of string
+
+    interface IArgParserTemplate with
+        member this.Usage =
+            match this with
+            | Only _ -> "only those whose name holds this text."
+            | Threads _ -> "threads of one operation (default: 2)."
+            | Results _ -> "folder for bench.json (default: results/bench)."
+
+let private suites =
+    [
+        "training", TrainingBench.comparisons
+        "curve", CurveBench.comparisons
+        "matching", MatchingBench.comparisons
+    ]
+
+let private row timing =
+    [
+        timing.Comparison.Name
+        string timing.Comparison.N
+        (Timing.median timing.Ours).ToString "F4"
+        (List.min timing.Ours).ToString "F4"
+        timing.Comparison.Reference
+        (Timing.median timing.Theirs).ToString "F4"
+        (Timing.ratio timing).ToString "F2"
+    ]
+
+let private run (results: ParseResults<Argument>) =
+    TorchRuntime.UseThreads(results.GetResult(Threads, defaultValue = 2))
+    let only = results.GetResult(Only, defaultValue = "")
+    let chosen = suites |> List.filter (fun (name, _) -> name.Contains only)
+
+    if chosen.IsEmpty then
+        let known = String.Join(", ", suites |> List.map fst)
+        raise (LmcException $"--only: expected part of one of {known}, found '{only}'")
+
+    let timings =
+        [
+            for _, comparisons in chosen do
+                for comparison in comparisons () do
+                    Console.Error.WriteLine $"{comparison.Name}, n = {comparison.N} ..."
+                    Timing.run comparison
+        ]
+
+    Terminal.table
+        {
+            Title = "Seconds, and how many times faster than the reference"
+            Columns = [ "what"; "n"; "median"; "least"; "reference"; "its median"; "ratio" ]
+            Rows = List.map row timings
+        }
+
+    let folder = results.GetResult(Results, defaultValue = Path.Combine("results", "bench"))
+    AtomicFile.writeText (Path.Combine(folder, "bench.json")) (Json.indented (Json.Array(List.map Timing.toJson timings)))
+
+[<EntryPoint>]
+let main arguments =
+    let parser = ArgumentParser.Create<Argument>(programName = "dotnet fsi build.fsx -t Bench --")
+
+    try
+        run (parser.ParseCommandLine arguments)
+        0
+    with
+    | :? ArguParseException as error ->
+        Console.Error.WriteLine error.Message
+        if error.ErrorCode = ErrorCode.HelpText then 0 else 2
+    | :? LmcException as error ->
+        Console.Error.WriteLine $"bench: {error.Message}"
+        1

@@ -1,0 +1,65 @@
+/// An epoch of training, beside a bare TorchSharp loop of the same network.
+module LmcDsl.Bench.TrainingBench
+
+open LmcDsl
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Data
+open LmcDsl.Core.Training
+open TorchSharp
+open type TorchSharp.torch.nn
+
+let private batch = 128
+
+/// What somebody would write who knows TorchSharp and nothing of this project.
+let private bareEpoch (data: DataSplit) =
+    use model =
+        Sequential(
+            struct ("flatten", Flatten() :> Module<torch.Tensor, torch.Tensor>),
+            struct ("fc1", Linear(784L, 512L) :> Module<torch.Tensor, torch.Tensor>),
+            struct ("relu1", ReLU() :> Module<torch.Tensor, torch.Tensor>),
+            struct ("fc2", Linear(512L, 512L) :> Module<torch.Tensor, torch.Tensor>),
+            struct ("relu2", ReLU() :> Module<torch.Tensor, torch.Tensor>),
+            struct ("fc3", Linear(512L, 512L) :> Module<torch.Tensor, torch.Tensor>),
+            struct ("relu3", ReLU() :> Module<torch.Tensor, torch.Tensor>),
+            struct ("fc4", Linear(512L, 10L) :> Module<torch.Tensor, torch.Tensor>)
+        )
+
+    use optimiser = torch.optim.Adam(model.parameters (), 1e-3)
+    use order = torch.randperm data.Count
+    let mutable loss = 0.0
+
+    for step in 0L .. data.Count / int64 batch - 1L do
+        use _ = torch.NewDisposeScope()
+        let chosen = order.narrow(0L, step * int64 batch, int64 batch)
+        optimiser.zero_grad ()
+        let output = model.forward (data.Images.index_select(0L, chosen))
+        let value = functional.cross_entropy(output, data.Labels.index_select(0L, chosen))
+        value.backward ()
+        optimiser.step () |> ignore
+        loss <- loss + value.ToDouble()
+
+    box loss
+
+let private ourEpoch (network: Network) (data: DataSplit) =
+    use state =
+        Trainer.Run(TrainingState.Start(network, 0L, torch.CPU), data, TrainingOptions(Epochs = 1, BatchSize = batch), 0L)
+
+    box state.Epoch
+
+/// The MLP of the papers on the shape of MNIST, 60,000 images.
+let comparisons () : Comparison list =
+    let images = torch.randn(60000L, 1L, 28L, 28L)
+    let labels = torch.randint(10L, [| 60000L |])
+    let data = new DataSplit(images, labels)
+    let network = Network(mlp [ 512; 512; 512 ] FashionMnist)
+
+    [
+        {
+            Name = "training, MLP 784-512x3-10, Adam, one epoch"
+            N = 60000
+            Ours = fun () -> ourEpoch network data
+            Reference = "bare TorchSharp loop"
+            Theirs = fun () -> bareEpoch data
+            Rounds = 5
+        }
+    ]
