@@ -26,21 +26,16 @@ CoreTracing.setTraceListeners [] // the targets' own output is enough
 /// Runs a program in the project's folder; its failure is the build's.
 let run program (arguments: string list) =
     let result =
-        CreateProcess.fromRawCommand program arguments
-        |> CreateProcess.withWorkingDirectory Packages.root
-        |> Proc.run
+        CreateProcess.fromRawCommand program arguments |> CreateProcess.withWorkingDirectory Packages.root |> Proc.run
 
     if result.ExitCode <> 0 then
         exit result.ExitCode
 
-let build project =
-    run "dotnet" [ "build"; project; "-c"; "Release"; "--nologo"; "-v"; "quiet"; "-clp:NoSummary" ]
+let build project = run "dotnet" [ "build"; project; "-c"; "Release"; "--nologo"; "-v"; "quiet"; "-clp:NoSummary" ]
 
-let program project =
-    run "dotnet" ([ "run"; "--project"; project; "-c"; "Release"; "--no-build"; "--" ] @ theirs)
+let program project = run "dotnet" ([ "run"; "--project"; project; "-c"; "Release"; "--no-build"; "--" ] @ theirs)
 
-let experiment script =
-    run "dotnet" ([ "fsi"; "--quiet"; $"experiments/{script}.fsx" ] @ theirs)
+let experiment script = run "dotnet" ([ "fsi"; "--quiet"; $"experiments/{script}.fsx" ] @ theirs)
 
 let targets = Collections.Generic.List<string * string>()
 

@@ -32,7 +32,15 @@ let private isThere (name: string, version: string) =
 
 /// Runs a program. Its output is shown only where it fails.
 let private quietly (what: string) (program: string) (arguments: string) =
-    let start = ProcessStartInfo(program, arguments, WorkingDirectory = root, RedirectStandardOutput = true, RedirectStandardError = true)
+    let start =
+        ProcessStartInfo(
+            program,
+            arguments,
+            WorkingDirectory = root,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        )
+
     start.Environment["NUGET_PACKAGES"] <- packageFolder // the one place that paket.dependencies names
     use child = Process.Start start
     let errors = child.StandardError.ReadToEndAsync()
@@ -81,7 +89,12 @@ let restore () =
 
         quietly "Restoring tools" "dotnet" "tool restore"
         quietly "Restoring packages" "dotnet" "paket restore"
-        quietly "Writing load scripts" "dotnet" "paket generate-load-scripts --group Build --framework net10.0 --type fsx"
+
+        quietly
+            "Writing load scripts"
+            "dotnet"
+            "paket generate-load-scripts --group Build --framework net10.0 --type fsx"
+
         File.WriteAllText(stamp, fingerprint ())
 
 /// Resolves paket.lock anew from paket.dependencies: each group's packages are fetched with all that they depend on, and

@@ -74,11 +74,16 @@ module Arguments =
 
         { setup with
             Seeds = defaultArg seeds setup.Seeds
-            Epochs = results.TryGetResult Argument.Epochs |> Option.map (atLeastOne "epochs") |> Option.defaultValue setup.Epochs
+            Epochs =
+                results.TryGetResult Argument.Epochs
+                |> Option.map (atLeastOne "epochs")
+                |> Option.defaultValue setup.Epochs
             Data = results.TryGetResult Argument.Dataset |> Option.map dataset |> Option.defaultValue setup.Data
             Device = defaultArg device setup.Device
             Threads =
-                results.TryGetResult Argument.Threads |> Option.map (atLeastOne "threads") |> Option.defaultValue setup.Threads
+                results.TryGetResult Argument.Threads
+                |> Option.map (atLeastOne "threads")
+                |> Option.defaultValue setup.Threads
         }
 
     /// Reads the command line of the experiment `name`.

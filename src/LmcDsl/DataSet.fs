@@ -35,8 +35,7 @@ module DataSet =
         | Glyphs -> "glyphs"
 
     /// The data set of that name.
-    let tryParse (text: string) =
-        all |> List.tryFind (fun dataset -> name dataset = text)
+    let tryParse (text: string) = all |> List.tryFind (fun dataset -> name dataset = text)
 
     /// Shape of one image: channels, height, width.
     let shape (_: DataSet) = [ 1; 28; 28 ]

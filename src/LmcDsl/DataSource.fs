@@ -78,11 +78,13 @@ module DataSource =
             // A wrong magic number or a cut file has a reason of its own; a sound file of other content has not.
             Idx.Read(ReadOnlySpan content, path, (if file.Name.Contains "images" then 3 else 1)) |> ignore
 
-            let what =
-                owner found |> Option.map (fun name -> $" (that is {name})") |> Option.defaultValue ""
+            let what = owner found |> Option.map (fun name -> $" (that is {name})") |> Option.defaultValue ""
 
             let expected = $"{DataSet.name dataset}/{file.Name}"
-            raise (LmcException $"{path}: expected {expected} with SHA-256 {file.Sha256} uncompressed, found {found}{what}")
+
+            raise (
+                LmcException $"{path}: expected {expected} with SHA-256 {file.Sha256} uncompressed, found {found}{what}"
+            )
 
         content
 
@@ -131,7 +133,13 @@ module DataSource =
         | None ->
             let fetched = DataSet.files dataset |> List.map (fun file -> lazy download mirrors dataset file)
 
-            match fetched |> List.tryPick (fun f -> match f.Value with Error reasons -> Some reasons | Ok _ -> None) with
+            match
+                fetched
+                |> List.tryPick (fun f ->
+                    match f.Value with
+                    | Error reasons -> Some reasons
+                    | Ok _ -> None)
+            with
             | None -> Ok(fetched |> List.choose (fun f -> Result.toOption f.Value))
             | Some reasons ->
                 let looked = String.Join(", ", folders dataset)
@@ -155,11 +163,6 @@ module DataSource =
                 let contents = List.map2 (verified dataset) (DataSet.files dataset) paths
 
                 let images k =
-                    Idx.ReadImages(
-                        ReadOnlySpan contents[k],
-                        paths[k],
-                        ReadOnlySpan contents[k + 1],
-                        paths[k + 1]
-                    )
+                    Idx.ReadImages(ReadOnlySpan contents[k], paths[k], ReadOnlySpan contents[k + 1], paths[k + 1])
 
                 ImageData.Normalise(images 0, images 2, DataSet.classes dataset)

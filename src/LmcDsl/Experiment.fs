@@ -38,8 +38,7 @@ module Experiment =
         }
 
     /// The same experiment, on another data set where its own cannot be had and the command line names none.
-    let withFallback (dataset: DataSet) (experiment: Experiment) =
-        { experiment with Fallback = Some dataset }
+    let withFallback (dataset: DataSet) (experiment: Experiment) = { experiment with Fallback = Some dataset }
 
     let private available (experiment: Experiment) (arguments: Arguments) (setup: Setup) =
         match experiment.Fallback with

@@ -86,11 +86,8 @@ module Figure =
             (fun p -> p["loss"].Float)
 
     let private accuracy =
-        along
-            "accuracy-along-line"
-            "Test accuracy along the same lines."
-            "test accuracy (%)"
-            (fun p -> 100.0 * p["accuracy"].Float)
+        along "accuracy-along-line" "Test accuracy along the same lines." "test accuracy (%)" (fun p ->
+            100.0 * p["accuracy"].Float)
 
     // Mean over the pairs of members, by layer.
     let private byLayer (report: Report) =
@@ -138,5 +135,4 @@ module Figure =
             Some(make "r-per-layer" caption traces (layout "layer" "R"))
 
     /// Every figure that the report has rows for.
-    let ofReport (report: Report) : Figure list =
-        [ loss; accuracy; byLayer ] |> List.choose (fun draw -> draw report)
+    let ofReport (report: Report) : Figure list = [ loss; accuracy; byLayer ] |> List.choose (fun draw -> draw report)

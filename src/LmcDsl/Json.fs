@@ -125,8 +125,7 @@ type Json =
 module Json =
 
     // Canonical order puts a union's tag after other fields.
-    let private web =
-        JsonSerializerOptions(JsonSerializerDefaults.Web, AllowOutOfOrderMetadataProperties = true)
+    let private web = JsonSerializerOptions(JsonSerializerDefaults.Web, AllowOutOfOrderMetadataProperties = true)
 
     /// The canonical text of a value.
     let text (json: Json) : string = json.ToString()
@@ -141,8 +140,7 @@ module Json =
             Json.Text(value.ToString CultureInfo.InvariantCulture)
 
     /// A whole number.
-    let int (value: int64) : Json =
-        Json.Number(value.ToString CultureInfo.InvariantCulture)
+    let int (value: int64) : Json = Json.Number(value.ToString CultureInfo.InvariantCulture)
 
     let rec private ofElement (element: JsonElement) : Json =
         match element.ValueKind with
@@ -169,8 +167,7 @@ module Json =
             raise (LmcException($"JSON: expected well-formed text: {error.Message}", error))
 
     /// A .NET value, such as an option record of the core, as JSON.
-    let ofValue (value: 'a) : Json =
-        ofElement (JsonSerializer.SerializeToElement(value, web))
+    let ofValue (value: 'a) : Json = ofElement (JsonSerializer.SerializeToElement(value, web))
 
     /// A .NET value from what `ofValue` gave. Raises `LmcException` where it does not fit.
     let toValue<'a when 'a: not null and 'a: not struct> (json: Json) : 'a =

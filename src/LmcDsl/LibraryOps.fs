@@ -16,11 +16,9 @@ open LmcDsl.Core.Training
 [<RequireQualifiedAccess>]
 module LibraryOps =
 
-    let private dataOf context =
-        context.Data context.Args["data"].["name"].String context.Args["device"].String
+    let private dataOf context = context.Data context.Args["data"].["name"].String context.Args["device"].String
 
-    let private onDevice context (model: ParameterSet) =
-        model.To(TorchRuntime.Device context.Args["device"].String)
+    let private onDevice context (model: ParameterSet) = model.To(TorchRuntime.Device context.Args["device"].String)
 
     let private train context =
         let args = context.Args
@@ -43,7 +41,12 @@ module LibraryOps =
 
         let tell (p: TrainingProgress) =
             let share = (float p.Epoch + float p.Step / float p.Steps) / float options.Epochs
-            context.Progress { Share = share; Text = $"epoch {p.Epoch + 1}/{options.Epochs}, loss {p.Loss:F4}" }
+
+            context.Progress
+                {
+                    Share = share
+                    Text = $"epoch {p.Epoch + 1}/{options.Epochs}, loss {p.Loss:F4}"
+                }
 
         use state = Trainer.Run(start, data.Train, options, seed, save, tell, context.Cancel)
         Parameters(state.Parameters.To TorchSharp.torch.CPU)
@@ -78,26 +81,23 @@ module LibraryOps =
         | [ Parameters model; Document alignment ] ->
             let permutations =
                 model.Network.Groups
-                |> Seq.map (fun group ->
-                    Permutation(alignment["groups"].[group.Name].Items |> Seq.map _.Int))
+                |> Seq.map (fun group -> Permutation(alignment["groups"].[group.Name].Items |> Seq.map _.Int))
 
             Parameters(PermutationSet(model.Network, permutations).Apply model)
         | _ -> raise (LmcException "permute: expected a model and an alignment")
 
-    let private merge context =
-        Parameters(Average.Of(List.toArray (Value.models context), null))
+    let private merge context = Parameters(Average.Of(List.toArray (Value.models context), null))
 
     let private pair context =
         match Value.models context with
         | [ a; b ] -> a, b
         | models -> raise (LmcException $"expected 2 models, found {models.Length}")
 
-    let private score (s: Score) =
-        [ "loss", Json.float s.Loss; "accuracy", Json.float s.Accuracy ]
+    let private score (s: Score) = [ "loss", Json.float s.Loss; "accuracy", Json.float s.Accuracy ]
 
     let private scoreOf context =
         use model = Value.models context |> List.exactlyOne |> onDevice context
-        Document(Json.Object (score (Evaluator.Evaluate(model, (dataOf context).Test))))
+        Document(Json.Object(score (Evaluator.Evaluate(model, (dataOf context).Test))))
 
     let private barrier context =
         let a, b = pair context
@@ -105,13 +105,11 @@ module LibraryOps =
         use b = onDevice context b
         let points = context.Args["points"].Int
 
-        let tell k =
-            context.Progress { Share = float k / float points; Text = $"point {k}/{points}" }
+        let tell k = context.Progress { Share = float k / float points; Text = $"point {k}/{points}" }
 
         let curve = Barrier.Along(a, b, (dataOf context).Test, points, tell)
 
-        let point (p: CurvePoint) =
-            Json.Object ([ "lambda", Json.float p.Lambda ] @ score p.Score)
+        let point (p: CurvePoint) = Json.Object([ "lambda", Json.float p.Lambda ] @ score p.Score)
 
         Document(
             Json.Object [
@@ -123,20 +121,15 @@ module LibraryOps =
             ]
         )
 
-    let private distance context =
-        Document(Json.Object [ "l2", Json.float (pair context |> Distance.L2) ])
+    let private distance context = Document(Json.Object [ "l2", Json.float (pair context |> Distance.L2) ])
 
     let private singularVectors context =
         let a, b = pair context
         let gammas = [| for gamma in context.Args["gammas"].Items -> gamma.Float |]
 
         let layer (l: LayerAlignment) =
-            Json.Object [
-                "name", Json.Text l.Name
-                "r", Json.float l.R
-                "kept", Json.int (int64 l.Kept)
-            ]
-           
+            Json.Object [ "name", Json.Text l.Name; "r", Json.float l.R; "kept", Json.int (int64 l.Kept) ]
+
 
         let threshold (t: AlignmentAtThreshold) =
             Json.Object [
@@ -144,12 +137,10 @@ module LibraryOps =
                 "r", Json.float t.R
                 "layers", Json.Array [ for l in t.Layers -> layer l ]
             ]
-           
+
 
         Document(
-            Json.Object [
-                "thresholds", Json.Array [ for t in SingularAlignment.Between(a, b, gammas) -> threshold t ]
-            ]
+            Json.Object [ "thresholds", Json.Array [ for t in SingularAlignment.Between(a, b, gammas) -> threshold t ] ]
         )
 
     let private report context =

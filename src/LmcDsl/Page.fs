@@ -31,7 +31,11 @@ module Page =
              let assembly = Assembly.LoadFrom(Path.Combine(folder, "Plotly.NET.dll"))
              let isScript (name: string) = name.EndsWith ".min.js"
 
-             match assembly.GetManifestResourceNames() |> Array.tryFind isScript |> Option.map assembly.GetManifestResourceStream with
+             match
+                 assembly.GetManifestResourceNames()
+                 |> Array.tryFind isScript
+                 |> Option.map assembly.GetManifestResourceStream
+             with
              | Some(NonNull stream) ->
                  use reader = new StreamReader(stream)
                  reader.ReadToEnd()
@@ -56,8 +60,7 @@ figure > div { max-width: 100%; }
     let private encode (text: string) : string = string (WebUtility.HtmlEncode text)
 
     let private tableHtml (table: Table) =
-        let cells tag row =
-            row |> List.map (fun text -> $"<{tag}>{encode text}</{tag}>") |> String.concat ""
+        let cells tag row = row |> List.map (fun text -> $"<{tag}>{encode text}</{tag}>") |> String.concat ""
 
         let body = table.Rows |> List.map (fun row -> "<tr>" + cells "td" row + "</tr>") |> String.concat "\n"
         let head = cells "th" table.Columns

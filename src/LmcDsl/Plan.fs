@@ -86,5 +86,4 @@ module Plan =
         ]
 
     /// A plan as text, for reading and for tests.
-    let show (Plan root: Plan<'a>) : string =
-        lines (fun _ -> "") [ root ] |> String.concat "\n"
+    let show (Plan root: Plan<'a>) : string = lines (fun _ -> "") [ root ] |> String.concat "\n"

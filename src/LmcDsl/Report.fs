@@ -30,9 +30,9 @@ module Report =
                 "aligned", Json.Bool r.Aligned
                 "value", r.Value
             ]
-           
 
-        Json.Object [ "rows", Json.Array (report.Rows |> List.map row) ]
+
+        Json.Object [ "rows", Json.Array(report.Rows |> List.map row) ]
 
     /// A report from its JSON.
     let ofJson (node: Json) : Report =
@@ -48,8 +48,7 @@ module Report =
 
     /// Several reports as one, without repeating a row that two of them hold.
     let concat (reports: Report list) : Report =
-        let key row =
-            row.Measure, row.Models, row.Aligned, Json.text row.Value
+        let key row = row.Measure, row.Models, row.Aligned, Json.text row.Value
 
         { Rows = reports |> List.collect _.Rows |> List.distinctBy key }
 
@@ -60,5 +59,4 @@ module Report =
         |> Option.map _.Value
 
     /// A number by its path of names.
-    let number (path: string list) (value: Json) =
-        (value, path) ||> List.fold (fun json name -> json[name]) |> _.Float
+    let number (path: string list) (value: Json) = (value, path) ||> List.fold (fun json name -> json[name]) |> _.Float

@@ -13,7 +13,9 @@ module Stages =
         | Counting -> int64 index
         | Listed seeds when index < seeds.Length -> seeds[index]
         | Listed seeds ->
-            raise (LmcException $"seeds: expected {index + 1} or more, one for each model asked for, found {seeds.Length}")
+            raise (
+                LmcException $"seeds: expected {index + 1} or more, one for each model asked for, found {seeds.Length}"
+            )
 
     let private trainOne (setup: Setup) (architecture: Architecture) index : Plan<Model> =
         let seed = seedOf setup.Seeds index
@@ -67,7 +69,12 @@ module Stages =
                 let found = searchPlan search reference other $"{index} to 0"
                 Plan.make ("permute", 1) $"permute {index}" (Json.Object []) [ Plan.node other; Plan.node found ]
 
-        { population with Member = aligned; Aligned = true; Merged = None; MergedAsTrained = None }
+        { population with
+            Member = aligned
+            Aligned = true
+            Merged = None
+            MergedAsTrained = None
+        }
 
     let private mean title (models: Plan<Model> list) : Plan<Model> =
         Plan.make ("merge", 1) title (Json.Object []) (models |> List.map Plan.node)
@@ -87,7 +94,7 @@ module Stages =
         }
 
     let private onTest (population: Population) fields =
-        Json.Object (
+        Json.Object(
             [
                 "data", DataSet.identity population.Data
                 "split", Json.Text "test"
@@ -145,7 +152,10 @@ module Stages =
                 for aligned in states do
                     for i, j in pairs taken do
                         let title = $"{i} and {j}, {word aligned}"
-                        [ string i; string j ], aligned, between p metric title (memberOf aligned i) (memberOf aligned j)
+
+                        [ string i; string j ],
+                        aligned,
+                        between p metric title (memberOf aligned i) (memberOf aligned j)
 
                     match metric, mergedOf aligned with
                     | SingularVectors _, Some merged when taken.Length > 1 ->
@@ -157,14 +167,10 @@ module Stages =
 
     let private reportOf title rows : Plan<Report> =
         let label (models: string list, aligned: bool, node: Node) =
-            Json.Object [
-                "measure", Json.Text node.Op
-                "models", Json.texts models
-                "aligned", Json.Bool aligned
-            ]
-           
+            Json.Object [ "measure", Json.Text node.Op; "models", Json.texts models; "aligned", Json.Bool aligned ]
 
-        let args = Json.Object [ "rows", Json.Array (rows |> List.map label) ]
+
+        let args = Json.Object [ "rows", Json.Array(rows |> List.map label) ]
         Plan.make ("report", 1) title args (rows |> List.map (fun (_, _, node) -> node))
 
     /// Several metrics as one report. What they share is computed once.

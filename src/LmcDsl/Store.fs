@@ -31,8 +31,7 @@ type Store(root: string) =
     let lockPath key = Path.Combine(root, "locks", key)
     let writingFolder = Path.Combine(root, "writing")
 
-    let sha256 (content: byte[]) =
-        Convert.ToHexStringLower(SHA256.HashData content)
+    let sha256 (content: byte[]) = Convert.ToHexStringLower(SHA256.HashData content)
 
     let remove (folder: string) =
         Directory.CreateDirectory writingFolder |> ignore

@@ -19,8 +19,7 @@ module Table =
 
     let private percent share = $"{100.0 * share:F2} %%"
 
-    let private cell format value =
-        value |> Option.map format |> Option.defaultValue "–"
+    let private cell format value = value |> Option.map format |> Option.defaultValue "–"
 
     let private state aligned = if aligned then "aligned" else "naive"
 
@@ -87,12 +86,10 @@ module Table =
         }
 
     /// Barriers, distances and R of each pair of members, naive and aligned. Only columns that the report has.
-    let pairs (report: Report) : Table =
-        pairTable "Pairs of models" (pairsOf false report) report
+    let pairs (report: Report) : Table = pairTable "Pairs of models" (pairsOf false report) report
 
     /// R of the merged model with each of its parents.
-    let parents (report: Report) : Table =
-        pairTable "The mean and its parents" (pairsOf true report) report
+    let parents (report: Report) : Table = pairTable "The mean and its parents" (pairsOf true report) report
 
     /// Loss and accuracy of single models: the parents and their means.
     let scores (report: Report) : Table =
@@ -108,11 +105,7 @@ module Table =
                 [
                     for row in report.Rows do
                         if row.Measure = "score" then
-                            [
-                                name row
-                                row.Value["loss"].Float.ToString "F4"
-                                percent row.Value["accuracy"].Float
-                            ]
+                            [ name row; row.Value["loss"].Float.ToString "F4"; percent row.Value["accuracy"].Float ]
                 ]
         }
 
@@ -125,5 +118,4 @@ module Table =
         let line (cells: string list) = "| " + String.Join(" | ", cells) + " |"
         let rule = "|" + String.replicate table.Columns.Length " --- |"
 
-        [ $"### {table.Title}"; ""; line table.Columns; rule ] @ List.map line table.Rows
-        |> String.concat "\n"
+        [ $"### {table.Title}"; ""; line table.Columns; rule ] @ List.map line table.Rows |> String.concat "\n"

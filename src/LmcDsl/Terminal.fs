@@ -75,7 +75,12 @@ module Terminal =
                     TaskDescriptionColumn(Alignment = Justify.Left)
                 |]
 
-            AnsiConsole.Progress().AutoClear(true).HideCompleted(true).Columns(columns).Start(fun context -> work (live context))
+            AnsiConsole
+                .Progress()
+                .AutoClear(true)
+                .HideCompleted(true)
+                .Columns(columns)
+                .Start(fun context -> work (live context))
 
     /// Prints a table.
     let table (table: LmcDsl.Table) : unit =

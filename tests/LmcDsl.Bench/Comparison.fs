@@ -51,7 +51,12 @@ module Timing =
         comparison.Ours() |> ignore
         comparison.Theirs() |> ignore
         let rounds = [ for _ in 1 .. comparison.Rounds -> seconds comparison.Ours, seconds comparison.Theirs ]
-        { Comparison = comparison; Ours = List.map fst rounds; Theirs = List.map snd rounds }
+
+        {
+            Comparison = comparison
+            Ours = List.map fst rounds
+            Theirs = List.map snd rounds
+        }
 
     /// How many times faster ours is: reference over ours, by the medians.
     let ratio timing = median timing.Theirs / median timing.Ours

@@ -11,7 +11,7 @@ let private points = 25
 
 /// Test images of the shape of MNIST's, 10,000 of them.
 let comparisons () : Comparison list =
-    let data = new DataSplit(torch.randn(10000L, 1L, 28L, 28L), torch.randint(10L, [| 10000L |]))
+    let data = new DataSplit(torch.randn (10000L, 1L, 28L, 28L), torch.randint (10L, [| 10000L |]))
     let network = Network(mlp [ 512; 512; 512 ] FashionMnist)
     let a, b = ParameterSet.Initialize(network, 0L), ParameterSet.Initialize(network, 1L)
 

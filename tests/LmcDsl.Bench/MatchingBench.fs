@@ -15,7 +15,7 @@ let private products (a: ParameterSet) (b: ParameterSet) passes () =
             use _ = torch.NewDisposeScope()
             let weight (p: ParameterSet) layer = p[$"fc{layer}.weight"]
             let incoming = (weight a k).mm((weight b k).t())
-            incoming.addmm_((weight a (k + 1)).t(), weight b (k + 1)) |> ignore
+            incoming.addmm_ ((weight a (k + 1)).t(), weight b (k + 1)) |> ignore
 
     null
 

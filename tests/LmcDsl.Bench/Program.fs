@@ -61,7 +61,10 @@ let private run (results: ParseResults<Argument>) =
         }
 
     let folder = results.GetResult(Results, defaultValue = Path.Combine("results", "bench"))
-    AtomicFile.writeText (Path.Combine(folder, "bench.json")) (Json.indented (Json.Array(List.map Timing.toJson timings)))
+
+    AtomicFile.writeText
+        (Path.Combine(folder, "bench.json"))
+        (Json.indented (Json.Array(List.map Timing.toJson timings)))
 
 [<EntryPoint>]
 let main arguments =

@@ -30,10 +30,10 @@ let private bareEpoch (data: DataSplit) =
 
     for step in 0L .. data.Count / int64 batch - 1L do
         use _ = torch.NewDisposeScope()
-        let chosen = order.narrow(0L, step * int64 batch, int64 batch)
+        let chosen = order.narrow (0L, step * int64 batch, int64 batch)
         optimiser.zero_grad ()
-        let output = model.forward (data.Images.index_select(0L, chosen))
-        let value = functional.cross_entropy(output, data.Labels.index_select(0L, chosen))
+        let output = model.forward (data.Images.index_select (0L, chosen))
+        let value = functional.cross_entropy (output, data.Labels.index_select (0L, chosen))
         value.backward ()
         optimiser.step () |> ignore
         loss <- loss + value.ToDouble()
@@ -42,14 +42,19 @@ let private bareEpoch (data: DataSplit) =
 
 let private ourEpoch (network: Network) (data: DataSplit) =
     use state =
-        Trainer.Run(TrainingState.Start(network, 0L, torch.CPU), data, TrainingOptions(Epochs = 1, BatchSize = batch), 0L)
+        Trainer.Run(
+            TrainingState.Start(network, 0L, torch.CPU),
+            data,
+            TrainingOptions(Epochs = 1, BatchSize = batch),
+            0L
+        )
 
     box state.Epoch
 
 /// The MLP of the papers on the shape of MNIST, 60,000 images.
 let comparisons () : Comparison list =
-    let images = torch.randn(60000L, 1L, 28L, 28L)
-    let labels = torch.randint(10L, [| 60000L |])
+    let images = torch.randn (60000L, 1L, 28L, 28L)
+    let labels = torch.randint (10L, [| 60000L |])
     let data = new DataSplit(images, labels)
     let network = Network(mlp [ 512; 512; 512 ] FashionMnist)
 

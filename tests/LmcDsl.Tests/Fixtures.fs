@@ -27,8 +27,7 @@ let cases few =
     | "" -> few
     | text -> int text
 
-let config few =
-    { FsCheckConfig.defaultConfig with maxTest = cases few }
+let config few = { FsCheckConfig.defaultConfig with maxTest = cases few }
 
 /// A small multilayer perceptron on images of 1 x 2 x 3.
 let smallMlp = Network(Catalogue.Mlp([| 1; 2; 3 |], [| 5; 4 |], 3))
@@ -55,7 +54,13 @@ let randomArchitecture (random: Random) =
         | _ ->
             // A residual: the branch ends at the stage's width again; the shortcut is the identity or a dense layer.
             let branch, inner = block (depth - 1) width at
-            let branch, _ = if inner = width then branch, width else add (Dense(width, true)) [ branch ], width
+
+            let branch, _ =
+                if inner = width then
+                    branch, width
+                else
+                    add (Dense(width, true)) [ branch ], width
+
             let branch = add (Dense(width, true)) [ branch ]
             let shortcut = if random.Next 2 = 0 then at else add (Dense(width, false)) [ at ]
             add (Sum()) [ branch; shortcut ], width
@@ -65,8 +70,7 @@ let randomArchitecture (random: Random) =
     let first = random.Next(1, 7)
     let start = add (Dense(first, true)) [ flat ]
 
-    let last, _ =
-        ((start, first), [ 1 .. random.Next(0, 6) ]) ||> List.fold (fun (at, width) _ -> block 2 width at)
+    let last, _ = ((start, first), [ 1 .. random.Next(0, 6) ]) ||> List.fold (fun (at, width) _ -> block 2 width at)
 
     add (Dense(random.Next(1, 5), true)) [ last ] |> ignore
     Architecture("random", ImmutableArray.CreateRange input, ImmutableArray.CreateRange nodes)
@@ -87,15 +91,22 @@ let randomParameters (network: Network) (seed: int64) =
 /// A batch of random inputs for a network.
 let randomInput (network: Network) (count: int) (seed: int64) =
     use generator = Seeds.Generator(seed, "test input")
-    let shape = [| yield int64 count; for size in network.Architecture.Input do yield int64 size |]
-    torch.randn(shape, generator = generator)
+
+    let shape =
+        [|
+            yield int64 count
+            for size in network.Architecture.Input do
+                yield int64 size
+        |]
+
+    torch.randn (shape, generator = generator)
 
 /// A learnable toy task: labels are a random linear function of random images.
 let toyTask (network: Network) (count: int) (seed: int64) =
     use _ = torch.NewDisposeScope()
     let images = randomInput network count seed
     use generator = Seeds.Generator(seed, "test labels")
-    let direction = torch.randn(images.flatten(1L).shape[1], int64 network.Classes, generator = generator)
+    let direction = torch.randn (images.flatten(1L).shape[1], int64 network.Classes, generator = generator)
     new DataSplit(images, images.flatten(1L).mm(direction).argmax(1L))
 
 /// The largest absolute difference of two tensors.

@@ -50,7 +50,9 @@ let private runAll arguments =
     match summary.Value with
     | Some(results: TestRunSummary) ->
         let skipped = if results.ignored.IsEmpty then "" else $", {results.ignored.Length} skipped"
-        let line = $"\n{results.passed.Length} passed, {results.failed.Length + results.errored.Length} failed{skipped}\n"
+
+        let line =
+            $"\n{results.passed.Length} passed, {results.failed.Length + results.errored.Length} failed{skipped}\n"
         // Past Expecto's own writer, which pads lines with blanks.
         use output = System.Console.OpenStandardOutput()
         output.Write(System.Text.Encoding.UTF8.GetBytes line)

@@ -19,7 +19,9 @@ let tests =
             Expect.equal curve.Accuracy 0.0 "accuracy"
         }
 
-        testPropertyWithConfig (config 20) "the ends of the curve are the models' own scores, and it runs backwards for the other order"
+        testPropertyWithConfig
+            (config 20)
+            "the ends of the curve are the models' own scores, and it runs backwards for the other order"
         <| fun (seed: int64) ->
             use a = randomParameters smallMlp seed
             use b = randomParameters smallMlp (seed + 1L)
@@ -33,7 +35,17 @@ let tests =
 
         test "it is the largest excess over the line, checked by hand" {
             let at lambda loss accuracy = CurvePoint(lambda, Score(loss, accuracy))
-            let curve = BarrierCurve(System.Collections.Immutable.ImmutableArray.Create(at 0.0 1.0 0.8, at 0.5 4.0 0.3, at 0.75 2.0 0.7, at 1.0 3.0 0.6))
+
+            let curve =
+                BarrierCurve(
+                    System.Collections.Immutable.ImmutableArray.Create(
+                        at 0.0 1.0 0.8,
+                        at 0.5 4.0 0.3,
+                        at 0.75 2.0 0.7,
+                        at 1.0 3.0 0.6
+                    )
+                )
+
             Expect.floatClose Accuracy.high curve.Loss 2.0 "4 - (1 + 3)/2"
             Expect.floatClose Accuracy.high curve.MidpointLoss 2.0 "the same point"
             Expect.floatClose Accuracy.high curve.Accuracy 40.0 "(0.8 + 0.6)/2 - 0.3 in points"
@@ -44,7 +56,12 @@ let tests =
             use b = randomParameters smallMlp 2L
             use middle = LmcDsl.Core.Merging.Average.Of [| a; b |]
             let curve = Barrier.Along(a, b, task, 3)
-            Expect.floatClose Accuracy.medium curve.Midpoint.Score.Loss (Evaluator.Evaluate(middle, task)).Loss "lambda = 1/2"
+
+            Expect.floatClose
+                Accuracy.medium
+                curve.Midpoint.Score.Loss
+                (Evaluator.Evaluate(middle, task)).Loss
+                "lambda = 1/2"
         }
 
         test "batches do not change a score" {
@@ -63,10 +80,17 @@ let tests =
             let z = logits.data<float32>().ToArray() |> Array.map float |> Array.chunkBySize 3
             let labels = task.Labels.data<int64>().ToArray()
             let loss k = log (Array.sumBy exp z[k]) - z[k][int labels[k]]
-            Expect.floatClose Accuracy.medium (Evaluator.Evaluate(a, task)).Loss (Array.averageBy loss [| 0..49 |]) "log-sum-exp"
+
+            Expect.floatClose
+                Accuracy.medium
+                (Evaluator.Evaluate(a, task)).Loss
+                (Array.averageBy loss [| 0..49 |])
+                "log-sum-exp"
         }
 
-        testPropertyWithConfig (config 20) "the distance is the root of the sum of squares, and a common permutation keeps it"
+        testPropertyWithConfig
+            (config 20)
+            "the distance is the root of the sum of squares, and a common permutation keeps it"
         <| fun (seed: int64) ->
             use a = randomParameters smallMlp seed
             use b = randomParameters smallMlp (seed + 1L)

@@ -25,7 +25,11 @@ let tests =
     testList "Idx" [
         test "images and labels are read" {
             let raw = Idx.ReadImages(ReadOnlySpan images, "i", ReadOnlySpan labels, "l")
-            Expect.equal (raw.Shape, raw.Pixels, raw.Labels) ([| 1; 1; 3 |], [| 1uy .. 6uy |], [| 0uy; 1uy |]) "as written"
+
+            Expect.equal
+                (raw.Shape, raw.Pixels, raw.Labels)
+                ([| 1; 1; 3 |], [| 1uy .. 6uy |], [| 0uy; 1uy |])
+                "as written"
         }
 
         test "each mistake names the file, what was expected and what was found" {
@@ -69,7 +73,10 @@ let tests =
         test "a label out of range, or images that do not vary, are refused" {
             let raw pixels labels = RawImages([| 1; 1; 1 |], pixels, labels)
             let good = raw [| 0uy; 9uy |] [| 0uy; 1uy |]
-            failsWith [ "below 2"; "found 7" ] (fun () -> ImageData.Normalise(raw [| 0uy; 9uy |] [| 0uy; 7uy |], good, 2) |> ignore)
+
+            failsWith [ "below 2"; "found 7" ] (fun () ->
+                ImageData.Normalise(raw [| 0uy; 9uy |] [| 0uy; 7uy |], good, 2) |> ignore)
+
             failsWith [ "vary" ] (fun () -> ImageData.Normalise(raw [| 5uy; 5uy |] [| 0uy; 1uy |], good, 2) |> ignore)
         }
     ]

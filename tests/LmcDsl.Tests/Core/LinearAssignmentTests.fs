@@ -5,8 +5,7 @@ open Expecto
 open LmcDsl.Core.Solvers
 open LmcDsl.Tests.Fixtures
 
-let private fill n (entry: int -> int -> float) =
-    Array.init (n * n) (fun k -> float32 (entry (k / n) (k % n)))
+let private fill n (entry: int -> int -> float) = Array.init (n * n) (fun k -> float32 (entry (k / n) (k % n)))
 
 /// Families of cost matrices that solvers are known to stumble over.
 let private families: (string * (Random -> int -> float32[])) list =
@@ -15,19 +14,23 @@ let private families: (string * (Random -> int -> float32[])) list =
         "normal, negative", fun random n -> fill n (fun _ _ -> -random.NextDouble() * random.NextDouble() * 100.0)
         "integer ties", fun random n -> fill n (fun _ _ -> float (random.Next 5))
         "all equal", fun _ n -> fill n (fun _ _ -> 3.0)
-        "constant rows", fun random n ->
+        "constant rows",
+        fun random n ->
             let rows = Array.init n (fun _ -> random.NextDouble())
             fill n (fun i _ -> rows[i])
-        "constant columns", fun random n ->
+        "constant columns",
+        fun random n ->
             let columns = Array.init n (fun _ -> random.NextDouble())
             fill n (fun _ j -> columns[j])
-        "low rank", fun random n ->
+        "low rank",
+        fun random n ->
             let a, b = Array.init n (fun _ -> random.NextDouble()), Array.init n (fun _ -> random.NextDouble())
             fill n (fun i j -> -a[i] * b[j])
         "product i j, Machol and Wien's hard case", fun _ n -> fill n (fun i j -> float ((i + 1) * (j + 1)))
         "near identity", fun random n -> fill n (fun i j -> (if i = j then -1.0 else 0.0) + 0.1 * random.NextDouble())
         "huge and tiny", fun random n -> fill n (fun _ _ -> Math.Pow(10.0, 12.0 * random.NextDouble() - 6.0))
-        "points in a plane", fun random n ->
+        "points in a plane",
+        fun random n ->
             let point () = random.NextDouble(), random.NextDouble()
             let a, b = Array.init n (fun _ -> point ()), Array.init n (fun _ -> point ())
             fill n (fun i j -> sqrt ((fst a[i] - fst b[j]) ** 2.0 + (snd a[i] - snd b[j]) ** 2.0))
@@ -50,13 +53,16 @@ let private certify name (cost: float32[]) n (answer: Assignment) =
 
     Expect.isLessThanOrEqual worst (doubleRounding * scale) $"{name}: dual feasible"
 
-let private solve (cost: float32[]) n start =
-    LinearAssignment.Minimize(ReadOnlySpan cost, n, start)
+let private solve (cost: float32[]) n start = LinearAssignment.Minimize(ReadOnlySpan cost, n, start)
 
 let rec private permutations =
     function
     | [] -> [ [] ]
-    | items -> [ for x in items do for rest in permutations (List.except [ x ] items) -> x :: rest ]
+    | items ->
+        [
+            for x in items do
+                for rest in permutations (List.except [ x ] items) -> x :: rest
+        ]
 
 let private bruteForce (cost: float32[]) n =
     permutations [ 0 .. n - 1 ] |> List.map (List.mapi (fun i j -> float cost[i * n + j]) >> List.sum) |> List.min

@@ -25,20 +25,40 @@ let tests =
             let mlp = Network(Catalogue.Mlp([| 1; 28; 28 |], [| 512; 512; 512 |], 10))
             // 784*512+512 + 2*(512*512+512) + 512*10+10
             Expect.equal mlp.TotalCount 932362L "counted by hand"
-            Expect.equal [ for p in mlp.Parameters -> p.Name ] [ "fc1.weight"; "fc1.bias"; "fc2.weight"; "fc2.bias"; "fc3.weight"; "fc3.bias"; "fc4.weight"; "fc4.bias" ] "names"
+
+            Expect.equal
+                [ for p in mlp.Parameters -> p.Name ]
+                [
+                    "fc1.weight"
+                    "fc1.bias"
+                    "fc2.weight"
+                    "fc2.bias"
+                    "fc3.weight"
+                    "fc3.bias"
+                    "fc4.weight"
+                    "fc4.bias"
+                ]
+                "names"
         }
 
         test "its forward pass is the matrix formula" {
             use p = randomParameters smallMlp 1L
             use x = randomInput smallMlp 7 2L
             use out = smallMlp.Forward(p.Views, x)
-            let layer k (x: torch.Tensor) = x.mm(p[$"fc{k}.weight"].t()) + p[$"fc{k}.bias"]
-            use expected = x.flatten(1L) |> layer 1 |> _.relu() |> layer 2 |> _.relu() |> layer 3
+            let layer k (x: torch.Tensor) = x.mm (p[$"fc{k}.weight"].t()) + p[$"fc{k}.bias"]
+            use expected = x.flatten (1L) |> layer 1 |> _.relu() |> layer 2 |> _.relu() |> layer 3
             Expect.isLessThan (difference out expected) float32Rounding "relu(xW'+b) three times"
         }
 
         test "learned parameters fill the first part of the buffer, statistics the rest" {
-            let net = network [ "f", Flatten(), [ "input" ]; "d", Dense 3, [ "f" ]; "n", BatchNorm(), [ "d" ]; "o", Dense 2, [ "n" ] ]
+            let net =
+                network [
+                    "f", Flatten(), [ "input" ]
+                    "d", Dense 3, [ "f" ]
+                    "n", BatchNorm(), [ "d" ]
+                    "o", Dense 2, [ "n" ]
+                ]
+
             Expect.equal net.LearnedCount (int64 (4 * 3 + 3 + 6 + 3 * 2 + 2)) "weights, biases, norm"
             Expect.equal net.TotalCount (net.LearnedCount + 6L) "and two statistics of 3"
 
@@ -67,16 +87,12 @@ let tests =
 
         testList "mistakes are told with the layer's name" [
             test "a dense layer on an image" {
-                failsWith [ "layer 'd'"; "flatten"; "[1, 2, 2]" ] (fun () -> network [ "d", Dense 3, [ "input" ] ] |> ignore)
+                failsWith [ "layer 'd'"; "flatten"; "[1, 2, 2]" ] (fun () ->
+                    network [ "d", Dense 3, [ "input" ] ] |> ignore)
             }
             test "a sum of two sizes" {
                 failsWith [ "layer 's'"; "[3]"; "[4]" ] (fun () ->
-                    network [
-                        "f", Flatten(), [ "input" ]
-                        "a", Dense 3, [ "f" ]
-                        "s", Sum(), [ "a"; "f" ]
-                    ]
-                    |> ignore)
+                    network [ "f", Flatten(), [ "input" ]; "a", Dense 3, [ "f" ]; "s", Sum(), [ "a"; "f" ] ] |> ignore)
             }
             test "an input that is not there" {
                 failsWith [ "layer 'd'"; "'x'" ] (fun () -> network [ "d", Dense 3, [ "x" ] ] |> ignore)

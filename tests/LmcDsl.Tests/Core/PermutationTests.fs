@@ -18,7 +18,7 @@ let tests =
         }
 
         test "blocks move as one" {
-            use x = torch.arange(6L)
+            use x = torch.arange (6L)
             use moved = Permutation([ 2; 0; 1 ]).Apply(x, 0, 2)
             Expect.equal (moved.data<int64>().ToArray()) [| 4L; 5L; 0L; 1L; 2L; 3L |] "by hand"
         }
@@ -37,10 +37,10 @@ let tests =
         <| fun (a: int) (b: int) (FsCheck.PositiveInt n) ->
             use _ = torch.NewDisposeScope()
             let p, q = draw a n, draw b n
-            let x = torch.arange(int64 n)
+            let x = torch.arange (int64 n)
             let both = p.After(q).Apply x
             let each = p.Apply(q.Apply x)
-            both.equal(each).all().item<bool> ()
+            both.equal(each).all().item<bool>()
 
         testPropertyWithConfig sizes "the inverse of a composition is the inverses' the other way round"
         <| fun (a: int) (b: int) (FsCheck.PositiveInt n) ->

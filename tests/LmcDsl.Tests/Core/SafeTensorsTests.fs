@@ -22,7 +22,8 @@ let private withHeader (header: string) (body: byte[]) =
     Array.concat [ BitConverter.GetBytes(int64 text.Length); text; body ]
 
 let private refused parts header body =
-    failsWith ("some-file" :: parts) (fun () -> SafeTensors.Read(ReadOnlySpan(withHeader header body), "some-file") |> ignore)
+    failsWith ("some-file" :: parts) (fun () ->
+        SafeTensors.Read(ReadOnlySpan(withHeader header body), "some-file") |> ignore)
 
 let tests =
     testList "SafeTensors" [
@@ -41,7 +42,12 @@ let tests =
             let length = int (BitConverter.ToInt64(content, 0))
             Expect.equal (length % 8) 0 "aligned"
             let header = Encoding.UTF8.GetString(content, 8, length)
-            Expect.stringContains header "\"fc1.weight\":{\"dtype\":\"F32\",\"shape\":[5,6],\"data_offsets\":[0,120]}" "first tensor"
+
+            Expect.stringContains
+                header
+                "\"fc1.weight\":{\"dtype\":\"F32\",\"shape\":[5,6],\"data_offsets\":[0,120]}"
+                "first tensor"
+
             Expect.equal content.Length (8 + length + 4 * int smallMlp.TotalCount) "then the numbers"
         }
 
@@ -49,12 +55,38 @@ let tests =
             refused [ "header" ] "{" [||]
             refused [ "JSON object" ] "[1]" [||]
             refused [ "dtype, shape and data_offsets" ] """{"a":{"dtype":"F32"}}""" [||]
-            refused [ "'a'"; "F32 or I64"; "F99" ] """{"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}}""" [| 0uy; 0uy; 0uy; 0uy |]
-            refused [ "'a'"; "8 bytes" ] """{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""" [| 0uy; 0uy; 0uy; 0uy |]
+
+            refused [ "'a'"; "F32 or I64"; "F99" ] """{"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}}""" [|
+                0uy
+                0uy
+                0uy
+                0uy
+            |]
+
+            refused [ "'a'"; "8 bytes" ] """{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""" [|
+                0uy
+                0uy
+                0uy
+                0uy
+            |]
+
             refused [ "'a'"; "within 0" ] """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""" [||]
-            refused [ "'b'"; "from 4" ] """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""" [| 0uy; 0uy; 0uy; 0uy |]
-            refused [ "4 bytes of tensors"; "found 5" ] """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""" (Array.zeroCreate 5)
-            refused [ "overflow" ] """{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}}""" (Array.zeroCreate 4)
+
+            refused
+                [ "'b'"; "from 4" ]
+                """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"""
+                [| 0uy; 0uy; 0uy; 0uy |]
+
+            refused
+                [ "4 bytes of tensors"; "found 5" ]
+                """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"""
+                (Array.zeroCreate 5)
+
+            refused
+                [ "overflow" ]
+                """{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}}"""
+                (Array.zeroCreate 4)
+
             refused [ "header" ] """{"__metadata__":{"x":1}}""" [||]
             refused [ "header" ] """{"a":{},"a":{}}""" [||]
             failsWith [ "some-file"; "3 bytes" ] (fun () -> read [| 1uy; 2uy; 3uy |] |> ignore)

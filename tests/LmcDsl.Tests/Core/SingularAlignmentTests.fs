@@ -20,7 +20,7 @@ let private byDefinition gamma (a: ParameterSet) (b: ParameterSet) =
             for (_, left), (_, right) in Seq.zip (ThinSvd.WeightsOf a) (ThinSvd.WeightsOf b) do
                 let one, other = ThinSvd.Of("", left), ThinSvd.Of("", right)
                 let m, n = one.Kept gamma, other.Kept gamma
-                let dot (x: torch.Tensor) i (y: torch.Tensor) j = (x.select(1, i) * y.select(1, j)).sum().ToDouble()
+                let dot (x: torch.Tensor) i (y: torch.Tensor) j = (x.select (1, i) * y.select (1, j)).sum().ToDouble()
 
                 List.sum [
                     for i in 0L .. int64 m - 1L do
@@ -32,15 +32,14 @@ let private byDefinition gamma (a: ParameterSet) (b: ParameterSet) =
 
     List.sumBy fst parts / List.sumBy snd parts
 
-let private closeTo (found: float) (expected: float) what =
-    Expect.isLessThan (abs (found - expected)) 1e-5 what
+let private closeTo (found: float) (expected: float) what = Expect.isLessThan (abs (found - expected)) 1e-5 what
 
 let tests =
     testList "SingularAlignment" [
         test "a decomposition multiplies back to the weight, with orthonormal vectors and descending values" {
-            use w = torch.randn(7L, 5L)
+            use w = torch.randn (7L, 5L)
             let svd = ThinSvd.Of("w", w)
-            use back = svd.U.mm(torch.diag svd.S).mm(svd.V.t())
+            use back = svd.U.mm(torch.diag svd.S).mm(svd.V.t ())
             Expect.isLessThan (difference back w) 1e-5 "U S V'"
             Expect.isLessThan (difference (svd.U.t().mm svd.U) (torch.eye 5L)) 1e-5 "U'U"
             Expect.isLessThan (difference (svd.V.t().mm svd.V) (torch.eye 5L)) 1e-5 "V'V"
@@ -51,6 +50,7 @@ let tests =
         testPropertyWithConfig (config 20) "R of a model with itself is 1"
         <| fun (seed: int64) ->
             use a = randomParameters smallMlp seed
+
             for gamma in [ 0.0; 0.3; 1.0 ] do
                 Expect.floatClose Accuracy.medium (r gamma a a) 1.0 $"gamma {gamma}"
 
@@ -58,10 +58,13 @@ let tests =
         <| fun (seed: int64) ->
             use a = randomParameters smallMlp seed
             use b = randomParameters smallMlp (seed + 1L)
+
             for gamma in [ 0.0; 0.3; 0.7 ] do
                 closeTo (r gamma a b) (byDefinition gamma a b) $"gamma {gamma}"
 
-        testPropertyWithConfig (config 20) "permuting both models alike changes nothing, and R is symmetric and at most 1"
+        testPropertyWithConfig
+            (config 20)
+            "permuting both models alike changes nothing, and R is symmetric and at most 1"
         <| fun (seed: int64) ->
             use a = randomParameters smallMlp seed
             use b = randomParameters smallMlp (seed + 1L)
@@ -74,7 +77,7 @@ let tests =
 
         test "a model and its negative agree: the signs of u and v cancel only together" {
             use a = randomParameters smallMlp 3L
-            use negative = new ParameterSet(smallMlp, a.Flat.neg())
+            use negative = new ParameterSet(smallMlp, a.Flat.neg ())
             Expect.floatClose Accuracy.medium (r 0.0 a negative) -1.0 "W = U S V', -W = -U S V'"
         }
 

@@ -12,12 +12,13 @@ let private outputs (network: Network) (parameters: ParameterSet) (x: torch.Tens
     use copy = parameters.Clone() // training mode moves running statistics
     network.Forward(copy.Views, x, mode)
 
-let private relative (a: torch.Tensor) (b: torch.Tensor) =
-    difference a b / max 1.0 (a.abs().max().ToDouble())
+let private relative (a: torch.Tensor) (b: torch.Tensor) = difference a b / max 1.0 (a.abs().max().ToDouble())
 
 let tests =
     testList "Symmetry" [
-        testPropertyWithConfig (config 60) "a permutation drawn from the derived groups leaves the function as it is, in both modes"
+        testPropertyWithConfig
+            (config 60)
+            "a permutation drawn from the derived groups leaves the function as it is, in both modes"
         <| fun (seed: int) ->
             use _ = torch.NewDisposeScope()
             let network = Network(randomArchitecture (Random seed))
@@ -36,7 +37,11 @@ let tests =
             use rows = Permutation([ 1; 0; 2; 3; 4 ]).Apply(p["fc1.weight"])
             broken["fc1.weight"].copy_ rows |> ignore
             use x = randomInput smallMlp 9 6L
-            Expect.isGreaterThan (difference (smallMlp.Forward(p.Views, x)) (smallMlp.Forward(broken.Views, x))) 1e-3 "changed"
+
+            Expect.isGreaterThan
+                (difference (smallMlp.Forward(p.Views, x)) (smallMlp.Forward(broken.Views, x)))
+                1e-3
+                "changed"
         }
 
         test "the groups of an MLP are its hidden layers, with the axes counted by hand" {

@@ -8,11 +8,13 @@ open TorchSharp
 let tests =
     testList "TorchRuntime" [
         test "Torch is loaded and multiplies" {
-            use product = torch.eye(2L).mm(torch.ones(2L, 3L))
+            use product = torch.eye(2L).mm(torch.ones (2L, 3L))
             Expect.equal (product.sum().ToDouble()) 6.0 "sum of ones"
         }
 
-        test "loading twice does nothing more" { Expect.equal (TorchRuntime.Load()) (TorchRuntime.Load()) "same answer" }
+        test "loading twice does nothing more" {
+            Expect.equal (TorchRuntime.Load()) (TorchRuntime.Load()) "same answer"
+        }
 
         test "a device that is not there is named in one line" {
             if not (torch.cuda.is_available ()) then

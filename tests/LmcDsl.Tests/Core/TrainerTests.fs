@@ -24,14 +24,22 @@ let private withNorm =
 
 let private start network = TrainingState.Start(network, 3L, torch.CPU)
 
-let private run network (options: TrainingOptions) =
-    Trainer.Run(start network, task, options, 3L)
+let private run network (options: TrainingOptions) = Trainer.Run(start network, task, options, 3L)
 
 let private recipes: (string * TrainingOptions) list =
     [
         "Adam", TrainingOptions(Epochs = 4, BatchSize = 30, LearningRate = 1e-2)
-        "Adam, weight decay, cosine", TrainingOptions(Epochs = 4, BatchSize = 30, LearningRate = 1e-2, WeightDecay = 1e-2, Schedule = Cosine 0.2)
-        "SGD, momentum, linear", TrainingOptions(Epochs = 4, BatchSize = 30, LearningRate = 0.1, Optimizer = Sgd 0.9, WeightDecay = 1e-3, Schedule = LinearUpDown 0.3)
+        "Adam, weight decay, cosine",
+        TrainingOptions(Epochs = 4, BatchSize = 30, LearningRate = 1e-2, WeightDecay = 1e-2, Schedule = Cosine 0.2)
+        "SGD, momentum, linear",
+        TrainingOptions(
+            Epochs = 4,
+            BatchSize = 30,
+            LearningRate = 0.1,
+            Optimizer = Sgd 0.9,
+            WeightDecay = 1e-3,
+            Schedule = LinearUpDown 0.3
+        )
         "plain SGD", TrainingOptions(Epochs = 4, BatchSize = 200, LearningRate = 0.1, Optimizer = Sgd 0.0)
     ]
 
@@ -42,7 +50,8 @@ let private reference (network: Network) (options: TrainingOptions) =
 
     let optimiser: torch.optim.Optimizer =
         match options.Optimizer with
-        | :? Adam as adam -> torch.optim.Adam(leaves, options.LearningRate, adam.Beta1, adam.Beta2, adam.Epsilon, options.WeightDecay)
+        | :? Adam as adam ->
+            torch.optim.Adam(leaves, options.LearningRate, adam.Beta1, adam.Beta2, adam.Epsilon, options.WeightDecay)
         | :? Sgd as sgd -> torch.optim.SGD(leaves, options.LearningRate, sgd.Momentum, 0.0, options.WeightDecay)
         | other -> failwith $"{other}"
 
@@ -50,17 +59,27 @@ let private reference (network: Network) (options: TrainingOptions) =
 
     for epoch in 0 .. options.Epochs - 1 do
         use generator = LmcDsl.Core.Runtime.Seeds.Generator(3L, "order of examples", int64 epoch)
-        use order = torch.randperm(task.Count, generator = generator)
+        use order = torch.randperm (task.Count, generator = generator)
 
         for step in 0 .. steps - 1 do
             use _ = torch.NewDisposeScope()
             let from = int64 (step * options.BatchSize)
-            let chosen = order.narrow(0L, from, min (int64 options.BatchSize) (task.Count - from))
+            let chosen = order.narrow (0L, from, min (int64 options.BatchSize) (task.Count - from))
             let share = options.Schedule.Share(int64 (epoch * steps + step), int64 (options.Epochs * steps))
-            for group in optimiser.ParamGroups do group.LearningRate <- options.LearningRate * share
+
+            for group in optimiser.ParamGroups do
+                group.LearningRate <- options.LearningRate * share
+
             optimiser.zero_grad ()
-            let logits = network.Forward([| for l in leaves -> l :> torch.Tensor |], task.Images.index_select(0L, chosen), Mode.Training)
-            torch.nn.functional.cross_entropy(logits, task.Labels.index_select(0L, chosen)).backward ()
+
+            let logits =
+                network.Forward(
+                    [| for l in leaves -> l :> torch.Tensor |],
+                    task.Images.index_select (0L, chosen),
+                    Mode.Training
+                )
+
+            torch.nn.functional.cross_entropy(logits, task.Labels.index_select (0L, chosen)).backward()
             optimiser.step () |> ignore
 
     torch.cat [| for l in leaves -> l.detach().flatten() |]
@@ -80,7 +99,7 @@ let tests =
                 use generator = LmcDsl.Core.Runtime.Seeds.Generator(1L, "gradients")
 
                 for step in 1L .. 5L do
-                    let gradients = [| for p in smallMlp.Parameters -> torch.randn(p.Shape, generator = generator) |]
+                    let gradients = [| for p in smallMlp.Parameters -> torch.randn (p.Shape, generator = generator) |]
                     FusedStep.Apply(one, gradients, options, 0.01, step)
                     FusedStep.OnDevice(other, gradients, options, 0.01, step)
 
@@ -88,7 +107,8 @@ let tests =
             }
 
             for network in [ smallMlp; withNorm ] do
-                test $"the same seed gives the same bytes, in one go or resumed after any epoch: {name}, {network.Architecture.Name}" {
+                test
+                    $"the same seed gives the same bytes, in one go or resumed after any epoch: {name}, {network.Architecture.Name}" {
                     let saved = ResizeArray<byte[]>()
 
                     let keep (state: TrainingState) =
@@ -121,6 +141,7 @@ let tests =
         testPropertyWithConfig (config 200) "schedules stay within 0 and 1"
         <| fun (FsCheck.PositiveInt steps) (step: uint32) ->
             let step = int64 step % int64 steps
+
             for schedule in [ Constant() :> Schedule; LinearUpDown 0.3; LinearUpDown 0.0; Cosine 0.2; Cosine() ] do
                 let share = schedule.Share(step, int64 steps)
                 Expect.isTrue (share >= 0.0 && share <= 1.0) $"{schedule} at {step} of {steps}: {share}"
@@ -166,10 +187,14 @@ let tests =
 
             let tell (p: TrainingProgress) =
                 steps.Value <- steps.Value + 1
-                if steps.Value = 3 then cancel.Cancel()
+
+                if steps.Value = 3 then
+                    cancel.Cancel()
 
             Expect.throwsT<OperationCanceledException>
-                (fun () -> Trainer.Run(start smallMlp, task, TrainingOptions(BatchSize = 10), 3L, null, tell, cancel.Token) |> ignore)
+                (fun () ->
+                    Trainer.Run(start smallMlp, task, TrainingOptions(BatchSize = 10), 3L, null, tell, cancel.Token)
+                    |> ignore)
                 "cancelled"
 
             Expect.equal steps.Value 3 "no step more"

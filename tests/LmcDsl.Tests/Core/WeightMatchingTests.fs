@@ -19,7 +19,11 @@ let private l2After (a: ParameterSet) (b: ParameterSet) (set: PermutationSet) =
 let rec private permutations =
     function
     | [] -> [ [] ]
-    | items -> [ for x in items do for rest in permutations (List.except [ x ] items) -> x :: rest ]
+    | items ->
+        [
+            for x in items do
+                for rest in permutations (List.except [ x ] items) -> x :: rest
+        ]
 
 let tests =
     testList "WeightMatching" [
@@ -40,7 +44,9 @@ let tests =
             let gain = 2.0 * (Seq.last found.Objective - Seq.head found.Objective)
             Expect.floatClose Accuracy.medium (before * before - after * after) gain "the objective is half the gain"
 
-        testPropertyWithConfig (config 30) "the answer cannot be bettered by changing one group, checked over all permutations"
+        testPropertyWithConfig
+            (config 30)
+            "the answer cannot be bettered by changing one group, checked over all permutations"
         <| fun (seed: int) ->
             let network = Network(Catalogue.Mlp([| 1; 1; 3 |], [| 4; 3 |], 2))
             use a = randomParameters network (int64 seed)
@@ -50,10 +56,12 @@ let tests =
 
             for g in 0 .. network.Groups.Length - 1 do
                 for candidate in permutations [ 0 .. network.Groups[g].Units - 1 ] do
-                    let changed =
-                        found.Permutations |> Seq.mapi (fun k p -> if k = g then Permutation candidate else p)
+                    let changed = found.Permutations |> Seq.mapi (fun k p -> if k = g then Permutation candidate else p)
 
-                    Expect.isGreaterThanOrEqual (l2After a b (PermutationSet(network, changed))) (best - 1e-6) $"group {g}"
+                    Expect.isGreaterThanOrEqual
+                        (l2After a b (PermutationSet(network, changed)))
+                        (best - 1e-6)
+                        $"group {g}"
 
         testPropertyWithConfig (config 30) "a planted permutation of one hidden layer is found again exactly"
         <| fun (seed: int64) ->
@@ -81,7 +89,13 @@ let tests =
             let found = search a b 0L
             let again = WeightMatching.Match(a, b, WeightMatchingOptions(), found.Permutations)
             Expect.equal again.Sweeps 1 "one pass, no change"
-            Expect.isTrue (Seq.forall2 (fun (p: Permutation) q -> p.Equals q) again.Permutations.Permutations found.Permutations.Permutations) "same"
+
+            Expect.isTrue
+                (Seq.forall2
+                    (fun (p: Permutation) q -> p.Equals q)
+                    again.Permutations.Permutations
+                    found.Permutations.Permutations)
+                "same"
         }
 
         test "biases and norm weights count, running statistics do not" {
@@ -95,7 +109,7 @@ let tests =
                 )
 
             use a = randomParameters network 1L
-            use zero = new ParameterSet(network, torch.zeros(network.TotalCount))
+            use zero = new ParameterSet(network, torch.zeros (network.TotalCount))
 
             for name, decides in [ "a.bias", true; "n.weight", true; "n.bias", true; "n.running_mean", false ] do
                 use left = zero.Clone()

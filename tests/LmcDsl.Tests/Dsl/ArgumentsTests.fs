@@ -14,15 +14,21 @@ let private refused words parts =
     with
     | Usage(text, code) ->
         Expect.equal code 2 "exit code of a wrong argument"
-        for part in parts do Expect.stringContains text part "the usage says what was wrong"
+
+        for part in parts do
+            Expect.stringContains text part "the usage says what was wrong"
+
         Expect.isFalse (text.Contains "   at ") "no stack trace"
     | :? LmcDsl.Core.Runtime.LmcException as error ->
-        for part in parts do Expect.stringContains error.Message part "the line says what was wrong"
+        for part in parts do
+            Expect.stringContains error.Message part "the line says what was wrong"
 
 let tests =
     testList "Arguments" [
         test "each argument changes its field" {
-            let words = "--seeds 4 5 6 --epochs 2 --dataset glyphs --device cpu --threads 1 --results r --store s --plan"
+            let words =
+                "--seeds 4 5 6 --epochs 2 --dataset glyphs --device cpu --threads 1 --results r --store s --plan"
+
             let read = parse (List.ofArray (words.Split ' '))
             let setup = read.Change Setup.standard
             Expect.equal setup.Seeds (Listed [ 4L; 5L; 6L ]) "seeds"
@@ -33,7 +39,12 @@ let tests =
         test "none changes nothing" {
             let read = parse []
             let setup = read.Change Setup.standard
-            Expect.equal (setup.Seeds, setup.Epochs, setup.Data) (Counting, Setup.standard.Epochs, FashionMnist) "as it was"
+
+            Expect.equal
+                (setup.Seeds, setup.Epochs, setup.Data)
+                (Counting, Setup.standard.Epochs, FashionMnist)
+                "as it was"
+
             Expect.equal (read.Results, read.ShowPlan) (Path.Combine("results", "test"), false) "defaults"
         }
 

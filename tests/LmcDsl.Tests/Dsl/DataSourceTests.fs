@@ -24,8 +24,7 @@ let private withData (work: string -> unit) =
 
 let private real = Environment.GetEnvironmentVariable "LMC_DATA"
 
-let private hasReal =
-    not (String.IsNullOrEmpty real) && Directory.Exists(Path.Combine(real, "mnist"))
+let private hasReal = not (String.IsNullOrEmpty real) && Directory.Exists(Path.Combine(real, "mnist"))
 
 /// A test that needs the real data sets: skipped, with the reason, where LMC_DATA does not lead to them.
 let private onRealData name work =
@@ -41,86 +40,99 @@ let private copyMnist (folder: string) =
 
     for file in Directory.GetFiles(Path.Combine(real, "mnist")) do
         File.Copy(file, Path.Combine(target, Path.GetFileName file))
-        File.SetUnixFileMode(Path.Combine(target, Path.GetFileName file), UnixFileMode.UserRead ||| UnixFileMode.UserWrite)
+
+        File.SetUnixFileMode(
+            Path.Combine(target, Path.GetFileName file),
+            UnixFileMode.UserRead ||| UnixFileMode.UserWrite
+        )
 
     target
 
 let private refused parts = failsWith parts (fun () -> (DataSource.load Mnist).Dispose())
 
 let tests =
-    testSequenced (testList "DataSource" [
-        for dataset in [ Mnist; FashionMnist ] do
-            onRealData $"{DataSet.name dataset} is read, checked and normalised" (fun () ->
-                use data = DataSource.load dataset
-                Expect.equal (data.Train.Count, data.Test.Count) (60000L, 10000L) "sizes"
-                Expect.equal data.Train.Images.shape [| 60000L; 1L; 28L; 28L |] "shape"
-                Expect.isLessThan (abs (data.Train.Images.mean().item<float32> ())) 1e-3f "mean 0")
+    testSequenced (
+        testList "DataSource" [
+            for dataset in [ Mnist; FashionMnist ] do
+                onRealData $"{DataSet.name dataset} is read, checked and normalised" (fun () ->
+                    use data = DataSource.load dataset
+                    Expect.equal (data.Train.Count, data.Test.Count) (60000L, 10000L) "sizes"
+                    Expect.equal data.Train.Images.shape [| 60000L; 1L; 28L; 28L |] "shape"
+                    Expect.isLessThan (abs (data.Train.Images.mean().item<float32>())) 1e-3f "mean 0")
 
-        onRealData "each damage is named: cut, renamed, mislabelled, wrong magic, plain instead of gzip" (fun () ->
-            withData (fun folder ->
-                let mnist = copyMnist folder
-                let images = Path.Combine(mnist, "t10k-images-idx3-ubyte.gz")
-                let labels = Path.Combine(mnist, "t10k-labels-idx1-ubyte.gz")
-                let good = File.ReadAllBytes images
-                File.WriteAllBytes(images, good[.. good.Length / 2])
-                refused [ images; "found" ]
-                File.Copy(Path.Combine(real, "mnist", "t10k-labels-idx1-ubyte.gz"), images, true)
-                refused [ images; "2051"; "2049" ]
-                File.Copy(Path.Combine(real, "fashion-mnist", "t10k-images-idx3-ubyte.gz"), images, true)
-                refused [ images; "mnist/t10k-images-idx3-ubyte"; "that is fashion-mnist/t10k-images-idx3-ubyte" ]
-                File.WriteAllText(images, "<html>not found</html>")
-                refused [ images; "magic" ]
-                File.WriteAllBytes(images, good)
-                File.Copy(Path.Combine(real, "fashion-mnist", "t10k-labels-idx1-ubyte.gz"), labels, true)
-                refused [ labels; "that is fashion-mnist/t10k-labels-idx1-ubyte" ]))
+            onRealData "each damage is named: cut, renamed, mislabelled, wrong magic, plain instead of gzip" (fun () ->
+                withData (fun folder ->
+                    let mnist = copyMnist folder
+                    let images = Path.Combine(mnist, "t10k-images-idx3-ubyte.gz")
+                    let labels = Path.Combine(mnist, "t10k-labels-idx1-ubyte.gz")
+                    let good = File.ReadAllBytes images
+                    File.WriteAllBytes(images, good[.. good.Length / 2])
+                    refused [ images; "found" ]
+                    File.Copy(Path.Combine(real, "mnist", "t10k-labels-idx1-ubyte.gz"), images, true)
+                    refused [ images; "2051"; "2049" ]
+                    File.Copy(Path.Combine(real, "fashion-mnist", "t10k-images-idx3-ubyte.gz"), images, true)
+                    refused [ images; "mnist/t10k-images-idx3-ubyte"; "that is fashion-mnist/t10k-images-idx3-ubyte" ]
+                    File.WriteAllText(images, "<html>not found</html>")
+                    refused [ images; "magic" ]
+                    File.WriteAllBytes(images, good)
+                    File.Copy(Path.Combine(real, "fashion-mnist", "t10k-labels-idx1-ubyte.gz"), labels, true)
+                    refused [ labels; "that is fashion-mnist/t10k-labels-idx1-ubyte" ]))
 
-        onRealData "an uncompressed copy is as good as a compressed one" (fun () ->
-            withData (fun folder ->
-                let mnist = copyMnist folder
+            onRealData "an uncompressed copy is as good as a compressed one" (fun () ->
+                withData (fun folder ->
+                    let mnist = copyMnist folder
 
-                for packed in Directory.GetFiles(mnist, "*.gz") do
-                    use source = new GZipStream(File.OpenRead packed, CompressionMode.Decompress)
-                    use target = File.Create(packed.Substring(0, packed.Length - 3))
-                    source.CopyTo target
+                    for packed in Directory.GetFiles(mnist, "*.gz") do
+                        use source = new GZipStream(File.OpenRead packed, CompressionMode.Decompress)
+                        use target = File.Create(packed.Substring(0, packed.Length - 3))
+                        source.CopyTo target
 
-                Directory.GetFiles(mnist, "*.gz") |> Array.iter File.Delete
-                (DataSource.load Mnist).Dispose()))
+                    Directory.GetFiles(mnist, "*.gz") |> Array.iter File.Delete
+                    (DataSource.load Mnist).Dispose()))
 
-        onRealData "what is nowhere is downloaded from a mirror into the cache, and found there the next time" (fun () ->
-            withData (fun folder ->
-                let port = 20000 + Random.Shared.Next 20000
-                use server = new HttpListener()
-                server.Prefixes.Add $"http://127.0.0.1:{port}/good/"
-                server.Start()
-                let served = ref 0
+            onRealData
+                "what is nowhere is downloaded from a mirror into the cache, and found there the next time"
+                (fun () ->
+                    withData (fun folder ->
+                        let port = 20000 + Random.Shared.Next 20000
+                        use server = new HttpListener()
+                        server.Prefixes.Add $"http://127.0.0.1:{port}/good/"
+                        server.Start()
+                        let served = ref 0
 
-                let serve () =
-                    task {
-                        while server.IsListening do
-                            let! context = server.GetContextAsync()
-                            let name = Path.GetFileName context.Request.Url.LocalPath
-                            let bytes = File.ReadAllBytes(Path.Combine(real, "mnist", name))
-                            served.Value <- served.Value + 1
-                            context.Response.OutputStream.Write(bytes, 0, bytes.Length)
-                            context.Response.Close()
-                    }
+                        let serve () =
+                            task {
+                                while server.IsListening do
+                                    let! context = server.GetContextAsync()
+                                    let name = Path.GetFileName context.Request.Url.LocalPath
+                                    let bytes = File.ReadAllBytes(Path.Combine(real, "mnist", name))
+                                    served.Value <- served.Value + 1
+                                    context.Response.OutputStream.Write(bytes, 0, bytes.Length)
+                                    context.Response.Close()
+                            }
 
-                Task.Run<unit> serve |> ignore
-                let mirrors = [ "http://127.0.0.1:1/dead/"; $"http://127.0.0.1:{port}/good/" ]
+                        Task.Run<unit> serve |> ignore
+                        let mirrors = [ "http://127.0.0.1:1/dead/"; $"http://127.0.0.1:{port}/good/" ]
 
-                match DataSource.locateFrom mirrors Mnist with
-                | Ok paths -> Expect.all paths (fun path -> path.StartsWith(Path.Combine(folder, "cache"))) "in the cache"
-                | Error reason -> failtest reason
+                        match DataSource.locateFrom mirrors Mnist with
+                        | Ok paths ->
+                            Expect.all
+                                paths
+                                (fun path -> path.StartsWith(Path.Combine(folder, "cache")))
+                                "in the cache"
+                        | Error reason -> failtest reason
 
-                Expect.equal served.Value 4 "four files"
-                Expect.isOk (DataSource.locateFrom [] Mnist) "found in the cache without a mirror"))
+                        Expect.equal served.Value 4 "four files"
+                        Expect.isOk (DataSource.locateFrom [] Mnist) "found in the cache without a mirror"))
 
-        test "what cannot be had is told in one line with all that was tried" {
-            withData (fun folder ->
-                match DataSource.locateFrom [ "http://127.0.0.1:1/" ] Mnist with
-                | Error line ->
-                    for part in [ "mnist"; Path.Combine(folder, "data", "mnist"); "/usr/share/datasets"; "127.0.0.1" ] do
-                        Expect.stringContains line part "named"
-                | Ok paths -> failtest $"{paths}")
-        }
-    ])
+            test "what cannot be had is told in one line with all that was tried" {
+                withData (fun folder ->
+                    match DataSource.locateFrom [ "http://127.0.0.1:1/" ] Mnist with
+                    | Error line ->
+                        for part in
+                            [ "mnist"; Path.Combine(folder, "data", "mnist"); "/usr/share/datasets"; "127.0.0.1" ] do
+                            Expect.stringContains line part "named"
+                    | Ok paths -> failtest $"{paths}")
+            }
+        ]
+    )

@@ -10,10 +10,10 @@ let private curve =
            {"lambda":0,"loss":0.5,"accuracy":0.9},{"lambda":0.5,"loss":2,"accuracy":0.6},{"lambda":1,"loss":0.5,"accuracy":0.9}]}"""
 
 let private r value =
-    Json.parse $$"""{"thresholds":[{"gamma":0,"r":{{value}},"layers":[{"name":"fc1.weight","r":{{value}},"kept":3}]}]}"""
+    Json.parse
+        $$"""{"thresholds":[{"gamma":0,"r":{{value}},"layers":[{"name":"fc1.weight","r":{{value}},"kept":3}]}]}"""
 
-let private row measure models aligned value =
-    { Measure = measure; Models = models; Aligned = aligned; Value = value }
+let private row measure models aligned value = { Measure = measure; Models = models; Aligned = aligned; Value = value }
 
 let private report =
     {
@@ -30,7 +30,11 @@ let private report =
     }
 
 let private text =
-    { Title = "A <title>"; Command = "do & show"; Provenance = Json.Object [ "seed", Json.int 1L ] }
+    {
+        Title = "A <title>"
+        Command = "do & show"
+        Provenance = Json.Object [ "seed", Json.int 1L ]
+    }
 
 let tests =
     testList "Page" [
@@ -39,7 +43,17 @@ let tests =
 
             Expect.equal
                 pairs.Columns
-                [ "pair"; "state"; "loss barrier"; "at 1/2"; "accuracy barrier"; "accuracy at 1/2"; "L2"; "L2 reduction"; "R (γ=0)" ]
+                [
+                    "pair"
+                    "state"
+                    "loss barrier"
+                    "at 1/2"
+                    "accuracy barrier"
+                    "accuracy at 1/2"
+                    "L2"
+                    "L2 reduction"
+                    "R (γ=0)"
+                ]
                 "columns"
 
             Expect.equal

@@ -89,7 +89,11 @@ let tests =
             let other = (train >> align WM >> mergeN 3 >> measure L2) setup |> Plan.node
             let together = Plan.steps [ one; other ]
             Expect.equal (together |> List.filter (fun node -> node.Op = "train") |> List.length) 3 "trained once"
-            Expect.equal (together |> List.filter (fun node -> node.Op = "weightMatching") |> List.length) 2 "matched once"
+
+            Expect.equal
+                (together |> List.filter (fun node -> node.Op = "weightMatching") |> List.length)
+                2
+                "matched once"
         }
 
         test "member 0 is the reference: it is not permuted" {

@@ -18,7 +18,10 @@ let private add =
         Run =
             fun context ->
                 runs.Value <- runs.Value + 1
-                Document(Json.float (context.Args.Float + List.sum [ for json in Value.documents context -> json.Float ]))
+
+                Document(
+                    Json.float (context.Args.Float + List.sum [ for json in Value.documents context -> json.Float ])
+                )
     }
 
 let private asReport =
@@ -27,18 +30,23 @@ let private asReport =
         Version = 1
         Run =
             fun context ->
-                let row = { Measure = "sum"; Models = []; Aligned = false; Value = List.head (Value.documents context) }
+                let row =
+                    {
+                        Measure = "sum"
+                        Models = []
+                        Aligned = false
+                        Value = List.head (Value.documents context)
+                    }
+
                 Document(Report.toJson { Rows = [ row ] })
     }
 
-let private failing =
-    { Name = "fail"; Version = 1; Run = fun _ -> raise (LmcException "no luck") }
+let private failing = { Name = "fail"; Version = 1; Run = fun _ -> raise (LmcException "no luck") }
 
 let private number value inputs : Plan<Alignment> =
     Plan.make ("add", 1) $"add {value}" (Json.float value) (inputs |> List.map Plan.node)
 
-let private report (plan: Plan<'a>) : Plan<Report> =
-    Plan.make ("asReport", 1) "report" Json.Null [ Plan.node plan ]
+let private report (plan: Plan<'a>) : Plan<Report> = Plan.make ("asReport", 1) "report" Json.Null [ Plan.node plan ]
 
 let private one = number 1.0 []
 let private sum = report (number 10.0 [ one; number 2.0 [ one ] ])
@@ -48,8 +56,7 @@ let private run (store: Store) (tell: RunEvent -> unit) plans =
     use runner = new Runner({ Store = store; Ops = ops; Tell = tell; Cancel = CancellationToken.None })
     runner.Run plans
 
-let private total (reports: Report list) =
-    reports |> List.map (fun r -> r.Rows.Head.Value.Float)
+let private total (reports: Report list) = reports |> List.map (fun r -> r.Rows.Head.Value.Float)
 
 let private inStore work =
     inFolder (fun folder ->
@@ -69,11 +76,25 @@ let tests =
         test "a damaged artifact is told and made again, and what depends on it is not" {
             inStore (fun folder store ->
                 run store ignore [ sum ] |> ignore
-                let value = Path.Combine(folder, "objects", (Plan.node one).Key.Substring(0, 2), (Plan.node one).Key, "value.json")
+
+                let value =
+                    Path.Combine(
+                        folder,
+                        "objects",
+                        (Plan.node one).Key.Substring(0, 2),
+                        (Plan.node one).Key,
+                        "value.json"
+                    )
+
                 File.WriteAllText(value, "99\n")
                 let other = report (number 5.0 [ one ])
                 let warnings = ResizeArray()
-                let tell event = match event with Warned line -> warnings.Add line | _ -> ()
+
+                let tell event =
+                    match event with
+                    | Warned line -> warnings.Add line
+                    | _ -> ()
+
                 Expect.equal (run store tell [ other ] |> total) [ 6.0 ] "5 + 1, not 5 + 99"
                 Expect.equal warnings.Count 1 "told"
                 Expect.equal runs.Value 5 "three before, the damaged one, and the new one")
@@ -105,10 +126,31 @@ let tests =
             inStore (fun _ store ->
                 let events = ResizeArray()
                 run store events.Add [ sum ] |> ignore
-                let planned = events |> Seq.pick (function Planned(toDo, before) -> Some(toDo.Length, before) | _ -> None)
+
+                let planned =
+                    events
+                    |> Seq.pick (function
+                        | Planned(toDo, before) -> Some(toDo.Length, before)
+                        | _ -> None)
+
                 Expect.equal planned (4, 0) "four steps"
-                let begun = [ for e in events do match e with Started node -> node.Title | _ -> () ]
-                let ended = [ for e in events do match e with Finished(node, _) -> node.Title | _ -> () ]
+
+                let begun =
+                    [
+                        for e in events do
+                            match e with
+                            | Started node -> node.Title
+                            | _ -> ()
+                    ]
+
+                let ended =
+                    [
+                        for e in events do
+                            match e with
+                            | Finished(node, _) -> node.Title
+                            | _ -> ()
+                    ]
+
                 Expect.equal begun [ "add 1"; "add 2"; "add 10"; "report" ] "in order"
                 Expect.equal ended begun "all ended")
         }
@@ -125,12 +167,28 @@ let tests =
         }
 
         test "a real plan on real tensors, trained by the library, is the same whatever the store held before" {
-            let setup = { Setup.standard with Data = Glyphs; Network = mlp [ 16 ]; Epochs = 2; Threads = 2 }
+            let setup =
+                { Setup.standard with
+                    Data = Glyphs
+                    Network = mlp [ 16 ]
+                    Epochs = 2
+                    Threads = 2
+                }
+
             let plan = (train >> align WM >> mergeN 2 >> measureAll [ R; L2; Accuracy; BarrierOnTest 5 ]) setup
 
             let value () =
                 inFolder (fun folder ->
-                    use runner = new Runner({ Store = Store.Open folder; Ops = Ops.ofList LibraryOps.all; Tell = ignore; Cancel = CancellationToken.None })
+                    use runner =
+                        new Runner(
+                            {
+                                Store = Store.Open folder
+                                Ops = Ops.ofList LibraryOps.all
+                                Tell = ignore
+                                Cancel = CancellationToken.None
+                            }
+                        )
+
                     runner.Run [ plan ] |> List.map (Report.toJson >> Json.text))
 
             Expect.equal (value ()) (value ()) "same bytes"

@@ -12,11 +12,9 @@ let private key = String.replicate 32 "ab"
 let private content = [| 1uy; 2uy; 3uy |]
 let private write (store: Store) = store.Write(key, "value.json", content, [ "seconds", Json.float 1.5 ])
 
-let private inStore work =
-    inFolder (fun folder -> work folder (Store.Open folder))
+let private inStore work = inFolder (fun folder -> work folder (Store.Open folder))
 
-let private valueFile folder =
-    Directory.GetFiles(folder, "value.json", SearchOption.AllDirectories) |> Array.exactlyOne
+let private valueFile folder = Directory.GetFiles(folder, "value.json", SearchOption.AllDirectories) |> Array.exactlyOne
 
 let private damages: (string * (string -> unit)) list =
     [
@@ -24,7 +22,8 @@ let private damages: (string * (string -> unit)) list =
         "a cut value", fun value -> File.WriteAllBytes(value, [| 1uy |])
         "a value that is gone", File.Delete
         "an empty record", fun value -> File.WriteAllText(Path.Combine(Path.GetDirectoryName value, "record.json"), "")
-        "a record that is no JSON", fun value -> File.WriteAllText(Path.Combine(Path.GetDirectoryName value, "record.json"), "{{{")
+        "a record that is no JSON",
+        fun value -> File.WriteAllText(Path.Combine(Path.GetDirectoryName value, "record.json"), "{{{")
         "another key's record",
         fun value ->
             let record = Path.Combine(Path.GetDirectoryName value, "record.json")
@@ -120,7 +119,14 @@ let tests =
 
         test "two writers of one key leave one sound value and no left-overs" {
             inStore (fun folder store ->
-                Task.WaitAll [| for _ in 1..8 -> Task.Run(fun () -> try write store with :? IOException -> ()) |]
+                Task.WaitAll [|
+                    for _ in 1..8 ->
+                        Task.Run(fun () ->
+                            try
+                                write store
+                            with :? IOException ->
+                                ())
+                |]
 
                 match store.Read key with
                 | Intact(_, found) -> Expect.equal found content "sound"
