@@ -37,6 +37,9 @@ let program project = run "dotnet" ([ "run"; "--project"; project; "-c"; "Releas
 
 let experiment script = run "dotnet" ([ "fsi"; "--quiet"; $"experiments/{script}.fsx" ] @ theirs)
 
+let fantomas options =
+    run "dotnet" ([ "fantomas" ] @ options @ [ "src"; "tests"; "experiments"; "build"; "build.fsx" ])
+
 let targets = Collections.Generic.List<string * string>()
 
 let target name description action =
@@ -57,8 +60,12 @@ target "Quickstart" "The main job: train three MLPs, align, merge, measure" (fun
 target "Bench" "Measure speed against bare Torch and other references" (fun () -> program "tests/LmcDsl.Bench")
 
 target "Format" "Format F# with Fantomas and C# with dotnet format" (fun () ->
-    run "dotnet" [ "fantomas"; "src"; "tests"; "experiments"; "build"; "build.fsx" ]
-    run "dotnet" [ "format"; "whitespace"; "LmcDsl.sln"; "--no-restore" ])
+    fantomas []
+    run "dotnet" [ "format"; "whitespace"; "src/LmcDsl.Core" ])
+
+target "CheckFormat" "Fail where formatting would change something" (fun () ->
+    fantomas [ "--check" ]
+    run "dotnet" [ "format"; "whitespace"; "src/LmcDsl.Core"; "--verify-no-changes" ])
 
 target "Update" "Resolve paket.lock anew from paket.dependencies" Packages.update
 
@@ -76,6 +83,7 @@ target "Help" "Show the targets" help
 "Restore" ==> "Build" ==> "Test"
 "Build" ==> "Bench"
 "Restore" ==> "Format"
+"Restore" ==> "CheckFormat"
 
 match ours with
 | [] -> help ()
