@@ -2,6 +2,7 @@ namespace LmcDsl
 
 open System
 open System.IO
+open System.Runtime.InteropServices
 open System.Threading
 open LmcDsl.Core.Runtime
 
@@ -117,33 +118,30 @@ module Experiment =
     let runWithArguments (words: string list) (experiment: Experiment) : int =
         use cancel = new CancellationTokenSource()
 
-        let interrupted =
-            ConsoleCancelEventHandler(fun _ args ->
-                // The first interrupt ends the run in order; a second one ends the process.
-                args.Cancel <- not cancel.IsCancellationRequested
-                cancel.Cancel())
+        let interrupt (context: PosixSignalContext) =
+            // The first signal ends the run in order; a second one ends the process.
+            context.Cancel <- not cancel.IsCancellationRequested
+            cancel.Cancel()
 
-        Console.CancelKeyPress.AddHandler interrupted
+        use _ = PosixSignalRegistration.Create(PosixSignal.SIGINT, interrupt)
+        use _ = PosixSignalRegistration.Create(PosixSignal.SIGTERM, interrupt)
 
         try
-            try
-                runWith experiment words cancel.Token
-                0
-            with
-            | Usage(text, 0) ->
-                Console.WriteLine text
-                0
-            | Usage(text, code) -> fail text code
-            | :? LmcException as error -> fail $"{experiment.Name}: {error.Message}" 1
-            | :? IOException
-            | :? UnauthorizedAccessException as error -> fail $"{experiment.Name}: {error.Message}" 1
-            | :? OperationCanceledException ->
-                fail $"{experiment.Name}: interrupted; run it again to go on from the last finished epoch" 130
-            | error when isNull (Environment.GetEnvironmentVariable "LMC_TRACE") ->
-                let line = error.Message.ReplaceLineEndings " "
-                fail $"{experiment.Name}: unexpected {error.GetType().Name}: {line} (LMC_TRACE=1 shows where)" 70
-        finally
-            Console.CancelKeyPress.RemoveHandler interrupted
+            runWith experiment words cancel.Token
+            0
+        with
+        | Usage(text, 0) ->
+            Console.WriteLine text
+            0
+        | Usage(text, code) -> fail text code
+        | :? LmcException
+        | :? IOException
+        | :? UnauthorizedAccessException as error -> fail $"{experiment.Name}: {error.Message}" 1
+        | :? OperationCanceledException ->
+            fail $"{experiment.Name}: interrupted; run it again to go on from the last finished epoch" 130
+        | error when isNull (Environment.GetEnvironmentVariable "LMC_TRACE") ->
+            let line = error.Message.ReplaceLineEndings " "
+            fail $"{experiment.Name}: unexpected {error.GetType().Name}: {line} (LMC_TRACE=1 shows where)" 70
 
     /// Runs an experiment with the script's command line, and ends the process with its exit code.
     let run (commandLine: string[]) (experiment: Experiment) : unit =

@@ -11,74 +11,80 @@ namespace LmcDsl.Core.Matching;
 /// One group's part in weight matching: the linear assignment problem of its units, all other groups held, between the
 /// reference and the model as it is permuted so far.
 /// </summary>
-internal sealed class GroupMatching(ParameterSet reference, ParameterSet moved, int group)
+internal sealed class GroupMatching(ParameterSet reference, ParameterSet moved, int group) : IDisposable
 {
+    // Float32 costs are off by about 1e-6 of the units' norms: a gain above this share of the costs is real.
+    private const double SureShare = 1e-2;
+
     private readonly PermutationGroup symmetry = reference.Network.Groups[group];
     private Assignment? last;
 
+    /// <summary>Whether the group's units are on two sides of one weight, so that the objective is quadratic in it.</summary>
+    public bool IsOnBothSides { get; } = reference.Network.Groups[group].Axes
+        .GroupBy(axis => axis.Parameter).Any(axes => axes.Count() > 1);
+
+    /// <summary>The group's costs.</summary>
+    public GroupCost Cost { get; } = new(reference, moved, group);
+
     /// <summary>
     /// Solves the problem and, where the answer is better than staying, applies it to the moved model. Better means that
-    /// the exact objective rises, summed in double: rounding in the scores never decides.
+    /// the objective rises: by far more than the costs' rounding, or else by a sum in double over the numbers themselves.
     /// </summary>
-    /// <returns>What was applied, or nothing.</returns>
-    public Permutation? Improve()
+    /// <param name="step">What was applied.</param>
+    /// <returns>The move, in the caller's dispose scope, or nothing where the group stays as it is.</returns>
+    public GroupMove? Improve(out Permutation step)
     {
-        using var scope = NewDisposeScope();
-        var answer = Solve();
-        var step = new Permutation(answer.Columns);
+        using var onCpu = Cost.Current().cpu();
+        var cost = MemoryMarshal.Cast<byte, float>(onCpu.bytes);
+        var answer = LinearAssignment.Minimize(cost, symmetry.Units, last);
+        step = new Permutation(answer.Columns);
         if (step.IsIdentity)
         {
             last = answer;
             return null;
         }
 
-        var parameters = symmetry.Axes.Select(axis => axis.Parameter).Distinct()
-            .Where(p => reference.Network.Parameters[p].Learned).ToArray();
-        var before = parameters.Select(p => moved.Views[p].clone()).ToArray();
-        var gain = -Objective(parameters);
-        PermutationSet.ApplyInPlace(moved, group, step);
-        gain += Objective(parameters);
-        if (gain > 0)
+        var move = new GroupMove(reference, moved, group, step);
+        if (!IsBetter(cost, move, step)) return null;
+        move.Apply();
+        last = Reordered(answer);
+        if (IsOnBothSides) Cost.Forget();
+        else Cost.Reorder(move);
+        return move;
+    }
+
+    /// <summary>Frees the costs.</summary>
+    public void Dispose() => Cost.Dispose();
+
+    private bool IsBetter(ReadOnlySpan<float> cost, GroupMove move, Permutation step)
+    {
+        if (IsOnBothSides) return GainOfTrying(step) > 0;
+        double gain = 0, size = 0;
+        foreach (var (unit, source) in move.Units.Zip(move.Sources))
         {
-            last = Reordered(answer);
-            return step;
+            double stay = cost[unit * symmetry.Units + unit], go = cost[unit * symmetry.Units + source];
+            gain += stay - go;
+            size += Math.Abs(stay) + Math.Abs(go);
         }
 
-        foreach (var (p, old) in parameters.Zip(before)) moved.Views[p].copy_(old);
-        return null;
+        return gain > SureShare * size || move.ExactGain() > 0;
     }
 
-    private double Objective(int[] parameters) =>
-        parameters.Sum(p => InnerProduct.Of(reference.Views[p], moved.Views[p]));
-
-    private Assignment Solve()
+    // A group on both sides of a weight: the objective is quadratic in it, so the step is tried on copies.
+    private double GainOfTrying(Permutation step)
     {
-        var n = symmetry.Units;
-        var cost = Cost().cpu();
-        return LinearAssignment.Minimize(MemoryMarshal.Cast<byte, float>(cost.bytes), n, last);
-    }
-
-    // cost[i, j] = -<unit i of the reference, unit j of the moved model>, over all that belongs to a unit.
-    private Tensor Cost()
-    {
-        long n = symmetry.Units;
-        var cost = zeros(n, n, device: reference.Flat.device);
-        foreach (var (parameter, dimension, _) in symmetry.Axes)
+        var gain = 0.0;
+        foreach (var axes in symmetry.Axes.GroupBy(axis => axis.Parameter))
         {
-            if (!reference.Network.Parameters[parameter].Learned) continue;
-            var left = ByUnit(reference.Views[parameter], dimension, n);
-            var right = ByUnit(moved.Views[parameter], dimension, n);
-            cost.addmm_(left, right.t(), beta: 1, alpha: -1);
+            if (!reference.Network.Parameters[axes.Key].Learned) continue;
+            var tried = axes.Aggregate(
+                moved.Views[axes.Key], (view, axis) => step.Apply(view, axis.Dimension, axis.Block));
+            gain += InnerProduct.Of(reference.Views[axes.Key], tried)
+                - InnerProduct.Of(reference.Views[axes.Key], moved.Views[axes.Key]);
         }
 
-        return cost;
+        return gain;
     }
-
-    // [units, everything else]; for a matrix's second dimension this is a transposed view, nothing is copied.
-    private static Tensor ByUnit(Tensor tensor, int dimension, long units) =>
-        tensor.dim() == 2 && dimension == 1 && tensor.shape[1] == units
-            ? tensor.t()
-            : tensor.transpose(0, dimension).reshape([units, -1]);
 
     // Once the answer is applied its columns stand in the rows' order, and the next problem's best guess is to stay.
     private static Assignment Reordered(Assignment answer) => answer with

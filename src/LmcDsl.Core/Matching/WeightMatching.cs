@@ -48,9 +48,8 @@ public static class WeightMatching
         var found = (start ?? PermutationSet.Identity(b.Network)).Permutations.ToArray();
         using var moved = new PermutationSet(b.Network, found).Apply(b);
         var groups = Enumerable.Range(0, found.Length).Select(g => new GroupMatching(a, moved, g)).ToArray();
-        var neighbours = Neighbours(b.Network);
-        var stale = Enumerable.Repeat(true, found.Length).ToArray();
         var random = Seeds.Random(options.Seed, "order of groups");
+        var stale = Enumerable.Repeat(true, found.Length).ToArray();
         var objective = ImmutableArray.CreateBuilder<double>();
         objective.Add(InnerProduct.Of(a.Learned(), moved.Learned()));
 
@@ -58,37 +57,51 @@ public static class WeightMatching
         var sweeps = 0;
         while (sweeps < options.MaxSweeps && stopped == StopReason.SweepLimit)
         {
-            var changed = false;
-            foreach (var g in Permutation.Random(found.Length, random).Sources)
-            {
-                if (!stale[g]) continue;
-                stale[g] = false;
-                if (groups[g].Improve() is not { } step) continue;
-                found[g] = step.After(found[g]);
-                foreach (var neighbour in neighbours[g]) stale[neighbour] = true;
-                changed = true;
-            }
-
+            var changed = Pass(groups, found, stale, Permutation.Random(found.Length, random));
             sweeps++;
             objective.Add(InnerProduct.Of(a.Learned(), moved.Learned()));
             progress?.Invoke(sweeps, objective[^1]);
-            if (!changed) stopped = StopReason.NothingChanged;
+            // Costs that were updated carry rounding of their own: the last word is had on costs computed whole.
+            if (!changed && !Refresh(groups, stale)) stopped = StopReason.NothingChanged;
         }
 
+        foreach (var group in groups) group.Dispose();
         return new SearchResult(
             new PermutationSet(b.Network, found), sweeps, objective.ToImmutable(), stopped, clock.Elapsed.TotalSeconds);
     }
 
-    // Groups that share a parameter: when one changes, the other's problem does. A group whose units are on both sides of
-    // a weight is its own neighbour.
-    private static int[][] Neighbours(Network network) =>
-    [
-        .. network.Groups.Select((group, g) => group.Axes
-            .SelectMany(axis => Enumerable.Range(0, network.Groups.Length).Where(other =>
-                network.Groups[other].Axes.Any(o =>
-                    o.Parameter == axis.Parameter && (other != g || o.Dimension != axis.Dimension))))
-            .Distinct().ToArray()),
-    ];
+    // Matches each group whose costs have changed since it was last matched. Returns whether any permutation changed.
+    private static bool Pass(GroupMatching[] groups, Permutation[] found, bool[] stale, Permutation order)
+    {
+        var changed = false;
+        foreach (var g in order.Sources.Where(g => stale[g]))
+        {
+            using var scope = NewDisposeScope();
+            stale[g] = false;
+            if (groups[g].Improve(out var step) is not { } move) continue;
+            found[g] = step.After(found[g]);
+            changed = true;
+            stale[g] = groups[g].IsOnBothSides;
+            foreach (var (neighbour, axis, slice, change) in move.Neighbours())
+            {
+                groups[neighbour].Cost.Update(axis, slice, change);
+                stale[neighbour] = true;
+            }
+        }
+
+        return changed;
+    }
+
+    private static bool Refresh(GroupMatching[] groups, bool[] stale)
+    {
+        for (var g = 0; g < groups.Length; g++)
+        {
+            stale[g] = groups[g].Cost.IsUpdated;
+            if (stale[g]) groups[g].Cost.Forget();
+        }
+
+        return stale.Any(again => again);
+    }
 
     private static void RequireFinite(ParameterSet model, string what)
     {

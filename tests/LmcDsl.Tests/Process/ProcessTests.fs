@@ -143,7 +143,8 @@ let tests =
                     Expect.equal made 3 "three trainings in all")
             }
 
-            test "an interrupt ends it in one line, with exit code 130" {
+            // TERM and not INT: a shell that starts tests in the background makes them deaf to INT.
+            test "being told to stop ends it in one line, with exit code 130" {
                 inFolder (fun folder ->
                     use child = small folder []
                     let errors = child.StandardError.ReadToEndAsync()
@@ -153,7 +154,7 @@ let tests =
                         Thread.Sleep 5
 
                     Thread.Sleep 300
-                    signal "INT" child
+                    signal "TERM" child
                     child.WaitForExit()
                     Expect.equal child.ExitCode 130 errors.Result
                     Expect.stringContains errors.Result "run it again to go on" "says what to do"

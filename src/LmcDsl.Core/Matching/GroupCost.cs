@@ -1,0 +1,76 @@
+using LmcDsl.Core.Architectures;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Matching;
+
+/// <summary>
+/// One group's assignment costs, kept up to date while other groups move:
+/// <c>cost[i, j] = -⟨unit i of the reference, unit j of the moved model⟩</c> over all that belongs to a unit.
+/// </summary>
+internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, int group) : IDisposable
+{
+    private readonly PermutationGroup symmetry = reference.Network.Groups[group];
+    private Tensor? cost;
+
+    /// <summary>Whether the costs come from updates since they were last computed whole: then they carry their rounding.</summary>
+    public bool IsUpdated { get; private set; }
+
+    /// <summary>The costs, <c>[units, units]</c>; computed whole where they are not known.</summary>
+    /// <returns>The tensor; owned by this object.</returns>
+    public Tensor Current() => cost ??= Whole();
+
+    /// <summary>Forgets the costs; they are computed whole when next asked for.</summary>
+    public void Forget()
+    {
+        cost?.Dispose();
+        cost = null;
+        IsUpdated = false;
+    }
+
+    /// <summary>Follows a move of this group itself: columns change place.</summary>
+    /// <param name="move">The move.</param>
+    public void Reorder(GroupMove move)
+    {
+        if (cost is null) return;
+        using var scope = NewDisposeScope();
+        var to = tensor(move.Units.Select(u => (long)u).ToArray()).to(cost.device);
+        var from = tensor(move.Sources.Select(u => (long)u).ToArray()).to(cost.device);
+        cost.index_copy_(1, to, cost.index_select(1, from));
+    }
+
+    /// <summary>Follows a move of a neighbour: a product as thin as the move.</summary>
+    /// <param name="axis">This group's axis of the parameter.</param>
+    /// <param name="slice">The reference's slice of the parameter at the units that moved.</param>
+    /// <param name="change">The change of the moved model's slice.</param>
+    public void Update(PermutedAxis axis, Tensor slice, Tensor change)
+    {
+        if (cost is null) return;
+        Accumulate(cost, axis, slice, change);
+        IsUpdated = true;
+    }
+
+    /// <summary>Frees the costs.</summary>
+    public void Dispose() => cost?.Dispose();
+
+    private Tensor Whole()
+    {
+        using var scope = NewDisposeScope();
+        var whole = zeros(symmetry.Units, symmetry.Units, device: reference.Flat.device);
+        foreach (var axis in symmetry.Axes)
+            if (reference.Network.Parameters[axis.Parameter].Learned)
+                Accumulate(whole, axis, reference.Views[axis.Parameter], moved.Views[axis.Parameter]);
+        return whole.DetachFromDisposeScope();
+    }
+
+    private void Accumulate(Tensor into, PermutedAxis axis, Tensor left, Tensor right)
+    {
+        using var scope = NewDisposeScope();
+        into.addmm_(ByUnit(left, axis.Dimension), ByUnit(right, axis.Dimension).t(), beta: 1, alpha: -1);
+    }
+
+    // [units, everything else]; for a matrix's second dimension this is a transposed view, nothing is copied.
+    private Tensor ByUnit(Tensor tensor, int dimension) =>
+        tensor.dim() == 2 && dimension == 1 && tensor.shape[1] == symmetry.Units
+            ? tensor.t()
+            : tensor.transpose(0, dimension).reshape([symmetry.Units, -1]);
+}
