@@ -31,14 +31,27 @@ let run program (arguments: string list) =
     if result.ExitCode <> 0 then
         exit result.ExitCode
 
-let build project = run "dotnet" [ "build"; project; "-c"; "Release"; "--nologo"; "-v"; "quiet"; "-clp:NoSummary" ]
+/// Whether NuGet has seen every project since the packages were last restored: then asking it again only takes time.
+let isRestored () =
+    let restored = File.GetLastWriteTimeUtc(Path.Combine(Packages.root, ".paket", "restored"))
+
+    Directory.GetFiles(Packages.root, "*.*proj", SearchOption.AllDirectories)
+    |> Array.forall (fun project ->
+        let assets = FileInfo(Path.Combine(Path.GetDirectoryName project, "obj", "project.assets.json"))
+
+        assets.Exists
+        && assets.LastWriteTimeUtc > restored
+        && assets.LastWriteTimeUtc > File.GetLastWriteTimeUtc project)
+
+let build project =
+    let options = if isRestored () then [ "--no-restore" ] else []
+    run "dotnet" ([ "build"; project; "-c"; "Release"; "--nologo"; "-v"; "quiet"; "-clp:NoSummary" ] @ options)
 
 let program project = run "dotnet" ([ "run"; "--project"; project; "-c"; "Release"; "--no-build"; "--" ] @ theirs)
 
 let experiment script = run "dotnet" ([ "fsi"; "--quiet"; $"experiments/{script}.fsx" ] @ theirs)
 
-let fantomas options =
-    run "dotnet" ([ "fantomas" ] @ options @ [ "src"; "tests"; "experiments"; "build"; "build.fsx" ])
+let fantomas options = run "dotnet" ([ "fantomas" ] @ options @ [ "src"; "tests"; "experiments"; "build"; "build.fsx" ])
 
 let targets = Collections.Generic.List<string * string>()
 

@@ -17,8 +17,6 @@ type Table =
 [<RequireQualifiedAccess>]
 module Table =
 
-    let private percent share = $"{100.0 * share:F2} %%"
-
     let private cell format value = value |> Option.map format |> Option.defaultValue "–"
 
     let private state aligned = if aligned then "aligned" else "naive"
@@ -59,15 +57,15 @@ module Table =
             [
                 "loss barrier", find "barrier" [ "loss" ] >> cell (number 3)
                 "at 1/2", find "barrier" [ "midpointLoss" ] >> cell (number 3)
-                "accuracy barrier", find "barrier" [ "accuracy" ] >> cell (fun v -> $"{v:F2} pp")
-                "accuracy at 1/2",
+                "acc. barrier (pp)", find "barrier" [ "accuracy" ] >> cell (number 2)
+                "acc. at 1/2 (%)",
                 (fun key ->
                     Report.tryFind "barrier" (fst key) (snd key) report
                     |> Option.map (fun value ->
                         value["curve"].Items |> List.minBy (fun p -> abs (p["lambda"].Float - 0.5)))
-                    |> cell (fun point -> percent point["accuracy"].Float))
+                    |> cell (fun point -> number 2 (100.0 * point["accuracy"].Float)))
                 "L2", find "distance" [ "l2" ] >> cell (number 2)
-                "L2 reduction", reduction >> cell percent
+                "L2 drop (%)", reduction >> cell (fun share -> number 2 (100.0 * share))
                 for gamma in gammas do
                     $"R (γ={gamma})", rAt gamma >> cell (number 3)
             ]
@@ -100,12 +98,16 @@ module Table =
 
         {
             Title = "Models on the test set"
-            Columns = [ "model"; "loss"; "accuracy" ]
+            Columns = [ "model"; "loss"; "accuracy (%)" ]
             Rows =
                 [
                     for row in report.Rows do
                         if row.Measure = "score" then
-                            [ name row; row.Value["loss"].Float.ToString "F4"; percent row.Value["accuracy"].Float ]
+                            [
+                                name row
+                                row.Value["loss"].Float.ToString "F4"
+                                (100.0 * row.Value["accuracy"].Float).ToString "F2"
+                            ]
                 ]
         }
 

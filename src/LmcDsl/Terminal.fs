@@ -84,11 +84,16 @@ module Terminal =
 
     /// Prints a table.
     let table (table: LmcDsl.Table) : unit =
-        let view = Spectre.Console.Table(Border = TableBorder.Rounded, Title = TableTitle(Markup.Escape table.Title))
+        // Where output goes to a file no width is known, and none should cut the cells.
+        if Console.IsOutputRedirected then
+            AnsiConsole.Profile.Width <- 160
+
+        let view = Spectre.Console.Table(Border = TableBorder.Simple, Title = TableTitle(Markup.Escape table.Title))
 
         for k, heading in List.indexed table.Columns do
             let alignment = if k = 0 || heading = "state" then Justify.Left else Justify.Right
-            view.AddColumn(TableColumn(Markup.Escape heading, Alignment = alignment)) |> ignore
+            let padding = Padding(0, 0, 1, 0)
+            view.AddColumn(TableColumn(Markup.Escape heading, Alignment = alignment, Padding = padding)) |> ignore
 
         for row in table.Rows do
             view.AddRow(row |> List.map Markup.Escape |> List.toArray) |> ignore

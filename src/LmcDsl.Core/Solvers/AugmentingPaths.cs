@@ -8,7 +8,7 @@ internal sealed class AugmentingPaths(int n)
 {
     private readonly double[] distance = new double[n];
     private readonly double[] closed = new double[n]; // -infinity while open, +infinity once closed: the maximum with it masks
-    private readonly int[] predecessor = new int[n];
+    private readonly long[] predecessor = new long[n];
     private readonly int[] order = new int[n];
     private readonly double[] reached = new double[n];
 
@@ -47,7 +47,7 @@ internal sealed class AugmentingPaths(int n)
     {
         while (true)
         {
-            var i = predecessor[column];
+            var i = (int)predecessor[column];
             var next = m.ColumnOf[i];
             m.ColumnOf[i] = column;
             m.RowOf[column] = i;

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace LmcDsl.Core.Solvers;
 
@@ -45,17 +46,26 @@ internal static class RowScan
     }
 
     /// <summary>The least cost - v of the row.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static double Least(ReadOnlySpan<float> row, ReadOnlySpan<double> v)
     {
         var least = Vector256.Create(double.PositiveInfinity);
+        var other = least;
         var k = 0;
-        for (; k + Lanes <= row.Length; k += Lanes) least = Vector256.Min(least, Reduced(row, v, k));
-        var result = Horizontal(least);
+        for (; k + 2 * Lanes <= row.Length; k += 2 * Lanes)
+        {
+            least = Vector256.MinNative(least, Reduced(row, v, k));
+            other = Vector256.MinNative(other, Reduced(row, v, k + Lanes));
+        }
+
+        least = Vector256.MinNative(least, other);
+        var result = Math.Min(Math.Min(least[0], least[1]), Math.Min(least[2], least[3]));
         for (; k < row.Length; k++) result = Math.Min(result, row[k] - v[k]);
         return result;
     }
 
     /// <summary>The least and the second least cost - v, and the column of the least.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static (double First, int Column, double Second) TwoSmallest(ReadOnlySpan<float> row, ReadOnlySpan<double> v)
     {
         var first = Vector256.Create(double.PositiveInfinity);
@@ -68,34 +78,18 @@ internal static class RowScan
         {
             var value = Reduced(row, v, k);
             var below = Vector256.LessThan(value, first);
-            second = Vector256.Min(second, Vector256.Max(value, first));
+            second = Vector256.MinNative(second, Vector256.MaxNative(value, first));
             where = Vector256.ConditionalSelect(below.AsInt64(), index, where);
-            first = Vector256.Min(first, value);
+            first = Vector256.MinNative(first, value);
         }
 
-        double one = double.PositiveInfinity, two = double.PositiveInfinity;
-        var column = -1;
-        for (var lane = 0; lane < Lanes; lane++)
-        {
-            Take(first[lane], (int)where[lane]);
-            two = Math.Min(two, second[lane]);
-        }
-
-        for (; k < row.Length; k++) Take(row[k] - v[k], k);
-        return (one, column, two);
-
-        void Take(double value, int at)
-        {
-            if (value < one || (value == one && at < column))
-            {
-                two = Math.Min(two, one);
-                (one, column) = (value, at);
-            }
-            else
-            {
-                two = Math.Min(two, value);
-            }
-        }
+        var best = new TwoLeast();
+        best.Take(first[0], (int)where[0], second[0]);
+        best.Take(first[1], (int)where[1], second[1]);
+        best.Take(first[2], (int)where[2], second[2]);
+        best.Take(first[3], (int)where[3], second[3]);
+        for (; k < row.Length; k++) best.Take(row[k] - v[k], k, double.PositiveInfinity);
+        return (best.First, best.Column, best.Second);
     }
 
     /// <summary>The cost - v at one column, and the least of it over all other columns.</summary>
@@ -110,11 +104,13 @@ internal static class RowScan
     /// <summary>
     /// Shortens the distances of all open columns by way of row i, and finds the nearest open column.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static (double Length, int Column) Relax(
         ReadOnlySpan<float> row, ReadOnlySpan<double> v, double offset,
-        Span<double> distance, ReadOnlySpan<double> closed, Span<int> predecessor, int i)
+        Span<double> distance, ReadOnlySpan<double> closed, Span<long> predecessor, int i)
     {
         var shift = Vector256.Create(offset);
+        var self = Vector256.Create((long)i);
         var least = Vector256.Create(double.PositiveInfinity);
         var where = Vector256.Create(-1L);
         var index = Vector256.Create(0L, 1, 2, 3);
@@ -122,41 +118,42 @@ internal static class RowScan
         var k = 0;
         for (; k + Lanes <= row.Length; k += Lanes, index += step)
         {
+            // No branch: whether a distance gets shorter cannot be predicted.
             var way = Reduced(row, v, k) + shift;
             var old = Load(distance, k);
             var shorter = Vector256.LessThan(way, old);
-            var bits = shorter.ExtractMostSignificantBits();
-            if (bits != 0)
-            {
-                old = Vector256.Min(way, old);
-                old.StoreUnsafe(ref MemoryMarshal.GetReference(distance), (nuint)k);
-                for (; bits != 0; bits &= bits - 1) predecessor[k + System.Numerics.BitOperations.TrailingZeroCount(bits)] = i;
-            }
+            var now = Vector256.MinNative(way, old);
+            now.StoreUnsafe(ref MemoryMarshal.GetReference(distance), (nuint)k);
+            ref var before = ref MemoryMarshal.GetReference(predecessor);
+            Vector256.ConditionalSelect(shorter.AsInt64(), self, Vector256.LoadUnsafe(ref before, (nuint)k))
+                .StoreUnsafe(ref before, (nuint)k);
 
-            var open = Vector256.Max(old, Load(closed, k));
+            var open = Vector256.MaxNative(now, Load(closed, k));
             var nearer = Vector256.LessThan(open, least);
-            least = Vector256.Min(open, least);
+            least = Vector256.MinNative(open, least);
             where = Vector256.ConditionalSelect(nearer.AsInt64(), index, where);
         }
 
-        var length = double.PositiveInfinity;
-        var column = -1;
-        for (var lane = 0; lane < Lanes; lane++)
-            if (least[lane] < length) (length, column) = (least[lane], (int)where[lane]);
+        var best = new TwoLeast();
+        best.Take(least[0], (int)where[0], double.PositiveInfinity);
+        best.Take(least[1], (int)where[1], double.PositiveInfinity);
+        best.Take(least[2], (int)where[2], double.PositiveInfinity);
+        best.Take(least[3], (int)where[3], double.PositiveInfinity);
         for (; k < row.Length; k++)
         {
             var way = row[k] - v[k] + offset;
             if (way < distance[k]) (distance[k], predecessor[k]) = (way, i);
-            if (closed[k] < 0 && distance[k] < length) (length, column) = (distance[k], k);
+            if (closed[k] < 0) best.Take(distance[k], k, double.PositiveInfinity);
         }
 
-        return (length, column);
+        return (best.First, best.Column);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<double> Reduced(ReadOnlySpan<float> row, ReadOnlySpan<double> v, int k)
     {
         var four = Vector128.LoadUnsafe(ref MemoryMarshal.GetReference(row), (nuint)k);
+        if (Avx.IsSupported) return Avx.ConvertToVector256Double(four) - Load(v, k);
         var (low, high) = Vector128.Widen(four);
         return Vector256.Create(low, high) - Load(v, k);
     }
@@ -165,5 +162,26 @@ internal static class RowScan
     private static Vector256<double> Load(ReadOnlySpan<double> values, int k) =>
         Vector256.LoadUnsafe(ref MemoryMarshal.GetReference(values), (nuint)k);
 
-    private static double Horizontal(Vector256<double> v) => Math.Min(Math.Min(v[0], v[1]), Math.Min(v[2], v[3]));
+    /// <summary>The two least of the values taken so far; of equal ones the leftmost column.</summary>
+    private struct TwoLeast()
+    {
+        public double First { get; private set; } = double.PositiveInfinity;
+
+        public double Second { get; private set; } = double.PositiveInfinity;
+
+        public int Column { get; private set; } = -1;
+
+        public void Take(double value, int column, double next)
+        {
+            if (value < First || (value == First && column < Column))
+            {
+                Second = Math.Min(First, next);
+                (First, Column) = (value, column);
+            }
+            else
+            {
+                Second = Math.Min(Second, value);
+            }
+        }
+    }
 }

@@ -48,10 +48,10 @@ let tests =
                     "state"
                     "loss barrier"
                     "at 1/2"
-                    "accuracy barrier"
-                    "accuracy at 1/2"
+                    "acc. barrier (pp)"
+                    "acc. at 1/2 (%)"
                     "L2"
-                    "L2 reduction"
+                    "L2 drop (%)"
                     "R (γ=0)"
                 ]
                 "columns"
@@ -59,8 +59,8 @@ let tests =
             Expect.equal
                 pairs.Rows
                 [
-                    [ "0, 1"; "naive"; "1.500"; "1.250"; "30.00 pp"; "60.00 %"; "10.00"; "–"; "–" ]
-                    [ "0, 1"; "aligned"; "–"; "–"; "–"; "–"; "8.00"; "20.00 %"; "0.250" ]
+                    [ "0, 1"; "naive"; "1.500"; "1.250"; "30.00"; "60.00"; "10.00"; "–"; "–" ]
+                    [ "0, 1"; "aligned"; "–"; "–"; "–"; "–"; "8.00"; "20.00"; "0.250" ]
                 ]
                 "rows"
 
@@ -68,14 +68,14 @@ let tests =
 
             Expect.equal
                 (Table.scores report).Rows
-                [ [ "0"; "0.5000"; "90.00 %" ]; [ "mean, aligned"; "0.4000"; "95.00 %" ] ]
+                [ [ "0"; "0.5000"; "90.00" ]; [ "mean, aligned"; "0.4000"; "95.00" ] ]
                 "scores"
         }
 
         test "a table is Markdown" {
             let lines = (Table.markdown (Table.scores report)).Split '\n'
-            Expect.equal lines[2] "| model | loss | accuracy |" "heading"
-            Expect.equal lines[4] "| 0 | 0.5000 | 90.00 % |" "row"
+            Expect.equal lines[2] "| model | loss | accuracy (%) |" "heading"
+            Expect.equal lines[4] "| 0 | 0.5000 | 90.00 |" "row"
         }
 
         test "a report survives JSON, and joining drops what is there twice" {
