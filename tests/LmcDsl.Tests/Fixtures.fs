@@ -32,48 +32,111 @@ let config few = { FsCheckConfig.defaultConfig with maxTest = cases few }
 /// A small multilayer perceptron on images of 1 x 2 x 3.
 let smallMlp = Network(Catalogue.Mlp([| 1; 2; 3 |], [| 5; 4 |], 3))
 
-/// Draws an architecture of dense layers, norms, activations and residual sums (nested, and sharing stages).
-let randomArchitecture (random: Random) =
+/// Writes down a network with numbered layers.
+type private RandomChain() =
     let nodes = ResizeArray<LayerNode>()
 
-    let add (layer: Layer) (inputs: string list) =
+    /// Adds a layer that reads `inputs`, and gives its name.
+    member _.Add(layer: Layer, inputs: string list) : string =
         let name = $"n{nodes.Count}"
-        nodes.Add(LayerNode(name, layer, [ for input in inputs -> input ] |> ImmutableArray.CreateRange))
+        nodes.Add(LayerNode(name, layer, ImmutableArray.CreateRange inputs))
         name
 
+    member _.Build(input: int list) =
+        Architecture("random", ImmutableArray.CreateRange input, ImmutableArray.CreateRange nodes)
+
+/// Draws an architecture of dense layers, norms, activations and residual sums (nested, and sharing stages).
+let private randomDense (random: Random) =
+    let chain = RandomChain()
     let functions = Enum.GetValues<ActivationFunction>()
 
     let rec block depth width at =
         match random.Next(if depth = 0 then 4 else 5) with
-        | 0 -> add (Activation functions[random.Next functions.Length]) [ at ], width
-        | 1 -> add (BatchNorm()) [ at ], width
-        | 2 -> add (LayerNorm()) [ at ], width
+        | 0 -> chain.Add(Activation functions[random.Next functions.Length], [ at ]), width
+        | 1 -> chain.Add(BatchNorm(), [ at ]), width
+        | 2 -> chain.Add(LayerNorm(), [ at ]), width
         | 3 ->
             let units = random.Next(1, 7)
-            add (Dense(units, random.Next 2 = 0)) [ at ], units
+            chain.Add(Dense(units, random.Next 2 = 0), [ at ]), units
         | _ ->
             // A residual: the branch ends at the stage's width again; the shortcut is the identity or a dense layer.
             let branch, inner = block (depth - 1) width at
+            let branch = if inner = width then branch else chain.Add(Dense(width, true), [ branch ])
+            let branch = chain.Add(Dense(width, true), [ branch ])
+            let shortcut = if random.Next 2 = 0 then at else chain.Add(Dense(width, false), [ at ])
+            chain.Add(Sum(), [ branch; shortcut ]), width
 
-            let branch, _ =
-                if inner = width then
-                    branch, width
-                else
-                    add (Dense(width, true)) [ branch ], width
-
-            let branch = add (Dense(width, true)) [ branch ]
-            let shortcut = if random.Next 2 = 0 then at else add (Dense(width, false)) [ at ]
-            add (Sum()) [ branch; shortcut ], width
-
-    let input = [| random.Next(1, 3); random.Next(1, 3); random.Next(1, 3) |]
-    let flat = add (Flatten()) [ Architecture.InputName ]
+    let input = [ random.Next(1, 3); random.Next(1, 3); random.Next(1, 3) ]
     let first = random.Next(1, 7)
-    let start = add (Dense(first, true)) [ flat ]
-
+    let start = chain.Add(Dense(first, true), [ chain.Add(Flatten(), [ Architecture.InputName ]) ])
     let last, _ = ((start, first), [ 1 .. random.Next(0, 6) ]) ||> List.fold (fun (at, width) _ -> block 2 width at)
+    chain.Add(Dense(random.Next(1, 5), true), [ last ]) |> ignore
+    chain.Build input
 
-    add (Dense(random.Next(1, 5), true)) [ last ] |> ignore
-    Architecture("random", ImmutableArray.CreateRange input, ImmutableArray.CreateRange nodes)
+/// Draws an architecture of convolutions, pooling, norms and residual blocks with every kind of shortcut, ended by a
+/// flatten over positions or a global pool.
+let private randomConvolutional (random: Random) =
+    let chain = RandomChain()
+
+    let normed at =
+        match random.Next 3 with
+        | 0 -> chain.Add(BatchNorm(), [ at ])
+        | 1 -> chain.Add(GroupNorm(), [ at ])
+        | _ -> at
+
+    let convolve channels kernel stride at =
+        let layer = Convolution(channels, kernel, stride, kernel / 2, random.Next 2 = 0)
+        normed (chain.Add(layer, [ at ]))
+
+    let active at = chain.Add(Activation ActivationFunction.Relu, [ at ])
+
+    let rec block depth channels side at =
+        match random.Next(if depth = 0 then 3 else 5) with
+        | 0 ->
+            let wider = random.Next(1, 5)
+            active (convolve wider 3 1 at), wider, side
+        | 1 when side >= 2 ->
+            let pool = [| PoolingFunction.Max; PoolingFunction.Average |]
+            chain.Add(Pooling(pool[random.Next 2], 2), [ at ]), channels, side / 2
+        | 1
+        | 2 -> normed at, channels, side
+        | 3 when side >= 2 && side % 2 = 0 ->
+            // Half the side: a strided branch, with strided subsampling or a strided convolution as the shortcut.
+            let branch = convolve channels 3 1 (active (convolve channels 3 2 at))
+
+            let shortcut =
+                match random.Next 3 with
+                | 0 -> chain.Add(Pooling(PoolingFunction.First, 1, 2), [ at ])
+                | 1 -> convolve channels 1 2 at
+                | _ -> convolve channels 3 2 at
+
+            active (chain.Add(Sum(), [ branch; shortcut ])), channels, side / 2
+        | _ ->
+            let inner, _, innerSide = block (depth - 1) channels side at
+            let inner = if innerSide = side then inner else at
+            let branch = convolve channels 3 1 (active (convolve (random.Next(1, 4)) 1 1 inner))
+            let shortcut = if random.Next 2 = 0 then at else convolve channels 1 1 at
+            active (chain.Add(Sum(), [ branch; shortcut ])), channels, side
+
+    let side = [| 4; 6; 8 |][random.Next 3]
+    let stem = random.Next(1, 5)
+    let start = active (convolve stem 3 1 Architecture.InputName)
+
+    let last, _, _ =
+        ((start, stem, side), [ 1 .. random.Next(1, 5) ])
+        ||> List.fold (fun (at, channels, side) _ -> block 2 channels side at)
+
+    let pooled =
+        if random.Next 2 = 0 then
+            chain.Add(Pooling(PoolingFunction.Average, 0), [ last ])
+        else
+            last
+
+    chain.Add(Dense(random.Next(1, 5), true), [ chain.Add(Flatten(), [ pooled ]) ]) |> ignore
+    chain.Build [ random.Next(1, 4); side; side ]
+
+/// Draws an architecture: dense or convolutional, chains, residuals, nested residuals, shared stages.
+let randomArchitecture (random: Random) = if random.Next 2 = 0 then randomDense random else randomConvolutional random
 
 /// Parameters drawn at random, norms and running statistics included, so that no symmetry is there by chance.
 let randomParameters (network: Network) (seed: int64) =

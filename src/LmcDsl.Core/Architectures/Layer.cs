@@ -12,7 +12,10 @@ namespace LmcDsl.Core.Architectures;
 [JsonDerivedType(typeof(Dense), "dense")]
 [JsonDerivedType(typeof(Activation), "activation")]
 [JsonDerivedType(typeof(Flatten), "flatten")]
+[JsonDerivedType(typeof(Convolution), "convolution")]
+[JsonDerivedType(typeof(Pooling), "pooling")]
 [JsonDerivedType(typeof(BatchNorm), "batchNorm")]
+[JsonDerivedType(typeof(GroupNorm), "groupNorm")]
 [JsonDerivedType(typeof(LayerNorm), "layerNorm")]
 [JsonDerivedType(typeof(Sum), "sum")]
 public abstract record Layer

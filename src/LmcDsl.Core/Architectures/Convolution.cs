@@ -1,0 +1,42 @@
+using LmcDsl.Core.Runtime;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Architectures;
+
+/// <summary>
+/// A 2-d convolution with a square kernel: weight <c>[channels, inputs, kernel, kernel]</c>. Output and input channels
+/// carry labels; the kernel's positions are fixed.
+/// </summary>
+/// <param name="Channels">Number of output channels.</param>
+/// <param name="Kernel">Side of the kernel.</param>
+/// <param name="Stride">Step of the kernel.</param>
+/// <param name="Padding">Rows and columns of zeros on each side.</param>
+/// <param name="Bias">Whether there is a bias.</param>
+/// <param name="Groups">Must be 1: grouped convolutions are refused.</param>
+public sealed record Convolution(
+    int Channels, int Kernel = 3, int Stride = 1, int Padding = 1, bool Bias = false, int Groups = 1) : Layer
+{
+    /// <inheritdoc/>
+    public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
+    {
+        Guard.Require(Groups == 1, $"convolution layer: expected 1 group (others are not supported), found {Groups}");
+        Guard.Require(
+            Channels >= 1 && Kernel >= 1 && Stride >= 1 && Padding >= 0,
+            $"convolution layer: expected channels, kernel and stride of 1 or more and padding of 0 or more, found {Channels}, {Kernel}, {Stride}, {Padding}");
+        var (input, height, width) = Image.Of("convolution layer", inputs[0]);
+        var output = wiring.Fresh(Channels);
+        var fanIn = input.Size * Kernel * Kernel;
+        wiring.Parameter(
+            "weight", ParameterRole.Weight, Initializer.UniformFanIn, fanIn,
+            output, input, wiring.Fixed(Kernel), wiring.Fixed(Kernel));
+        if (Bias) wiring.Parameter("bias", ParameterRole.Bias, Initializer.UniformFanIn, fanIn, output);
+        return Image.Signal(wiring, "convolution layer", output, Side(height), Side(width));
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Forward(ReadOnlySpan<Tensor> parameters, ReadOnlySpan<Tensor> inputs, Mode mode) =>
+        nn.functional.conv2d(
+            inputs[0], parameters[0], Bias ? parameters[1] : null, strides: [Stride, Stride], padding: [Padding, Padding]);
+
+    private int Side(int size) => (size + 2 * Padding - Kernel) / Stride + 1;
+}

@@ -1,0 +1,56 @@
+using System.Text.Json.Serialization;
+using LmcDsl.Core.Runtime;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Architectures;
+
+/// <summary>What a pooling layer makes of each window.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<PoolingFunction>))]
+public enum PoolingFunction
+{
+    /// <summary>Its largest entry.</summary>
+    Max,
+
+    /// <summary>Its mean.</summary>
+    Average,
+
+    /// <summary>Its first entry: with stride 2, strided subsampling, the identity shortcut of a residual stage.</summary>
+    First,
+}
+
+/// <summary>Pools square windows of each channel without padding. Channels keep their label.</summary>
+/// <param name="Function">What is made of a window.</param>
+/// <param name="Kernel">Side of the window; 0 for the whole image, giving one position.</param>
+/// <param name="Stride">Step of the window; 0 for the window's side.</param>
+public sealed record Pooling(PoolingFunction Function, int Kernel = 2, int Stride = 0) : Layer
+{
+    private int Step => Stride == 0 ? Kernel : Stride;
+
+    /// <inheritdoc/>
+    public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
+    {
+        Guard.Require(
+            Kernel >= 0 && Stride >= 0, $"pooling layer: expected kernel and stride of 0 or more, found {Kernel} and {Stride}");
+        var (channels, height, width) = Image.Of("pooling layer", inputs[0]);
+        return Kernel == 0
+            ? Image.Signal(wiring, "pooling layer", channels, 1, 1)
+            : Image.Signal(wiring, "pooling layer", channels, Side(height), Side(width));
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Forward(ReadOnlySpan<Tensor> parameters, ReadOnlySpan<Tensor> inputs, Mode mode)
+    {
+        var x = inputs[0];
+        long height = Kernel == 0 ? x.shape[2] : Kernel, width = Kernel == 0 ? x.shape[3] : Kernel;
+        long[] step = Kernel == 0 ? [height, width] : [Step, Step];
+        return Function switch
+        {
+            PoolingFunction.Max => nn.functional.max_pool2d(x, [height, width], step),
+            PoolingFunction.Average => nn.functional.avg_pool2d(x, [height, width], step),
+            PoolingFunction.First => x.slice(2, 0, x.shape[2] - height + 1, step[0]).slice(3, 0, x.shape[3] - width + 1, step[1]),
+            _ => throw new ArgumentOutOfRangeException(nameof(Function), Function, "unknown pooling"),
+        };
+    }
+
+    private int Side(int size) => size < Kernel ? 0 : (size - Kernel) / Step + 1;
+}
