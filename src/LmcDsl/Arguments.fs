@@ -21,7 +21,7 @@ type Argument =
             match this with
             | Seeds _ -> "the seed of each model, in order (default: 0 1 2 ...)."
             | Epochs _ -> "passes over the training data."
-            | Dataset _ -> "mnist, fashion-mnist or glyphs (drawn by code)."
+            | Dataset _ -> "mnist, fashion-mnist, cifar-10 or glyphs (drawn by code)."
             | Device _ -> "cpu, cuda or cuda:N."
             | Threads _ -> "threads of one operation (default: all cores)."
             | Results _ -> "folder for tables and figures (default: results/NAME)."

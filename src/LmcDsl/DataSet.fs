@@ -8,16 +8,18 @@ type DataSet =
     | Mnist
     /// Articles of clothing, of the same sizes as MNIST (Xiao et al., 1708.07747).
     | FashionMnist
+    /// Photographs in colour, 50,000 + 10,000 of 32x32 in 10 classes (Krizhevsky, 2009), in their binary layout.
+    | Cifar10
     /// Shapes drawn by code, 20,000 + 4,000 grey images of 28x28 in 10 classes; needs no files.
     | Glyphs
 
-/// One file of a data set in the IDX format.
+/// One file of a data set.
 type DataFile =
     {
         /// Its name, without the ending of a compressed copy.
         Name: string
-        /// SHA-256 of its uncompressed content, in hexadecimal.
-        Sha256: string
+        /// SHA-256 of its uncompressed content, in hexadecimal, where all copies have the same.
+        Sha256: string option
     }
 
 /// What is known of each data set without opening a file.
@@ -25,33 +27,39 @@ type DataFile =
 module DataSet =
 
     /// All data sets.
-    let all = [ Mnist; FashionMnist; Glyphs ]
+    let all = [ Mnist; FashionMnist; Cifar10; Glyphs ]
 
     /// The name on the command line and of the folder.
     let name dataset =
         match dataset with
         | Mnist -> "mnist"
         | FashionMnist -> "fashion-mnist"
+        | Cifar10 -> "cifar-10"
         | Glyphs -> "glyphs"
 
     /// The data set of that name.
     let tryParse (text: string) = all |> List.tryFind (fun dataset -> name dataset = text)
 
     /// Shape of one image: channels, height, width.
-    let shape (_: DataSet) = [ 1; 28; 28 ]
+    let shape dataset =
+        match dataset with
+        | Cifar10 -> [ 3; 32; 32 ]
+        | Mnist
+        | FashionMnist
+        | Glyphs -> [ 1; 28; 28 ]
 
     /// Number of classes.
     let classes (_: DataSet) = 10
 
     let private idx trainImages trainLabels testImages testLabels =
         [
-            { Name = "train-images-idx3-ubyte"; Sha256 = trainImages }
-            { Name = "train-labels-idx1-ubyte"; Sha256 = trainLabels }
-            { Name = "t10k-images-idx3-ubyte"; Sha256 = testImages }
-            { Name = "t10k-labels-idx1-ubyte"; Sha256 = testLabels }
+            { Name = "train-images-idx3-ubyte"; Sha256 = Some trainImages }
+            { Name = "train-labels-idx1-ubyte"; Sha256 = Some trainLabels }
+            { Name = "t10k-images-idx3-ubyte"; Sha256 = Some testImages }
+            { Name = "t10k-labels-idx1-ubyte"; Sha256 = Some testLabels }
         ]
 
-    /// The files of a data set: training images and labels, test images and labels. None for one that is drawn.
+    /// The files of a data set, in the order in which they are read. None for one that is drawn.
     let files dataset =
         match dataset with
         | Mnist ->
@@ -66,6 +74,9 @@ module DataSet =
                 "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
                 "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
                 "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+        | Cifar10 ->
+            [ for k in 1..5 -> $"data_batch_{k}.bin" ] @ [ "test_batch.bin" ]
+            |> List.map (fun name -> { Name = name; Sha256 = None })
         | Glyphs -> []
 
     /// Where the data set's makers, or their hosts, serve the files; each with a slash at its end.
@@ -77,13 +88,5 @@ module DataSet =
                 "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
                 "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/"
             ]
+        | Cifar10 // is served as one archive only
         | Glyphs -> []
-
-    /// What identifies the content, for keys and provenance.
-    let identity dataset : Json =
-        let content =
-            match dataset with
-            | Glyphs -> Json.Text LmcDsl.Core.Data.Glyphs.Version
-            | _ -> Json.texts (files dataset |> List.map _.Sha256)
-
-        Json.Object [ "name", Json.Text(name dataset); "content", content ]

@@ -34,6 +34,8 @@ module DataSource =
             Path.Combine("/usr/share/datasets", name)
             Path.Combine(cacheFolder (), name)
         ]
+        |> List.collect (fun folder -> [ folder; Path.Combine(folder, $"{name}-batches-bin") ])
+        |> List.filter (fun folder -> dataset = Cifar10 || not (folder.EndsWith "-batches-bin"))
 
     let private tryFile (folder: string) (file: DataFile) =
         [ file.Name; file.Name + ".gz" ]
@@ -67,26 +69,20 @@ module DataSource =
         DataSet.all
         |> List.tryPick (fun dataset ->
             DataSet.files dataset
-            |> List.tryFind (fun file -> file.Sha256 = sha256)
+            |> List.tryFind (fun file -> file.Sha256 = Some sha256)
             |> Option.map (fun file -> $"{DataSet.name dataset}/{file.Name}"))
 
     let private verified dataset (file: DataFile) (path: string) =
         let content = uncompressed 64_000_000 path
-        let found = Convert.ToHexStringLower(SHA256.HashData content)
 
-        if found <> file.Sha256 then
+        match file.Sha256, Convert.ToHexStringLower(SHA256.HashData content) with
+        | Some expected, found when found <> expected ->
             // A wrong magic number or a cut file has a reason of its own; a sound file of other content has not.
             Idx.Read(ReadOnlySpan content, path, (if file.Name.Contains "images" then 3 else 1)) |> ignore
-
             let what = owner found |> Option.map (fun name -> $" (that is {name})") |> Option.defaultValue ""
-
-            let expected = $"{DataSet.name dataset}/{file.Name}"
-
-            raise (
-                LmcException $"{path}: expected {expected} with SHA-256 {file.Sha256} uncompressed, found {found}{what}"
-            )
-
-        content
+            let wanted = $"{DataSet.name dataset}/{file.Name} with SHA-256 {expected} uncompressed"
+            raise (LmcException $"{path}: expected {wanted}, found {found}{what}")
+        | _ -> content
 
     let private download (mirrors: string list) dataset (file: DataFile) =
         let folder = Path.Combine(cacheFolder (), DataSet.name dataset)
@@ -143,26 +139,63 @@ module DataSource =
             | None -> Ok(fetched |> List.choose (fun f -> Result.toOption f.Value))
             | Some reasons ->
                 let looked = String.Join(", ", folders dataset)
-                let tried = String.Join("; ", reasons)
-                Error $"{DataSet.name dataset} is not in {looked} and cannot be downloaded ({tried})"
+                let names = String.Join(", ", DataSet.files dataset |> List.map _.Name)
+
+                let why =
+                    if reasons.IsEmpty then
+                        $"is not downloaded by itself (expected {names})"
+                    else
+                        $"""cannot be downloaded ({String.Join("; ", reasons)})"""
+
+                Error $"{DataSet.name dataset} is not in {looked} and {why}"
 
     /// `locateFrom` with the data set's own mirrors.
     let locate dataset = locateFrom (DataSet.mirrors dataset) dataset
 
+    let private located dataset =
+        match locate dataset with
+        | Ok paths -> paths
+        | Error reason -> raise (LmcException reason)
+
+    let private hashes = Collections.Concurrent.ConcurrentDictionary<string * DateTime, string>()
+
+    /// What identifies the content, for keys and provenance: the checksums of its files. Where copies differ from each
+    /// other the files at hand are read; raises `LmcException` where there are none.
+    let identity dataset : Json =
+        let hashOf (path: string) =
+            let read _ = Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes path))
+            hashes.GetOrAdd((path, File.GetLastWriteTimeUtc path), read)
+
+        let content =
+            match dataset with
+            | Glyphs -> Json.Text LmcDsl.Core.Data.Glyphs.Version
+            | Cifar10 -> Json.texts (located dataset |> List.map hashOf)
+            | Mnist
+            | FashionMnist -> Json.texts (DataSet.files dataset |> List.choose _.Sha256)
+
+        Json.Object [ "name", Json.Text(DataSet.name dataset); "content", content ]
+
     /// Reads a data set into memory, checked and normalised. The caller disposes it.
     /// Raises `LmcException` where a file is missing, damaged, cut, or another than its name says.
     let load dataset : ImageData =
+        let contents () =
+            let paths = located dataset
+            List.zip paths (List.map2 (verified dataset) (DataSet.files dataset) paths)
+
         match dataset with
         | Glyphs ->
             let struct (train, test) = LmcDsl.Core.Data.Glyphs.Draw()
             ImageData.Normalise(train, test, LmcDsl.Core.Data.Glyphs.Classes)
-        | _ ->
-            match locate dataset with
-            | Error reason -> raise (LmcException reason)
-            | Ok paths ->
-                let contents = List.map2 (verified dataset) (DataSet.files dataset) paths
+        | Cifar10 ->
+            let files = contents () |> List.map (fun (path, content) -> struct (path, content))
+            let read part = CifarBinary.Read(List.toArray part)
+            ImageData.Normalise(read (List.take 5 files), read (List.skip 5 files), CifarBinary.Classes)
+        | Mnist
+        | FashionMnist ->
+            let files = contents ()
 
-                let images k =
-                    Idx.ReadImages(ReadOnlySpan contents[k], paths[k], ReadOnlySpan contents[k + 1], paths[k + 1])
+            let images k =
+                let (imagesPath, images), (labelsPath, labels) = files[k], files[k + 1]
+                Idx.ReadImages(ReadOnlySpan images, imagesPath, ReadOnlySpan labels, labelsPath)
 
-                ImageData.Normalise(images 0, images 2, DataSet.classes dataset)
+            ImageData.Normalise(images 0, images 2, DataSet.classes dataset)

@@ -57,7 +57,7 @@ module Experiment =
         let provenance =
             Json.Object [
                 "command", Json.Text command
-                "data", DataSet.identity setup.Data
+                "data", DataSource.identity setup.Data
                 "training", Json.ofValue (Setup.training setup)
                 "seeds",
                 (match setup.Seeds with

@@ -48,7 +48,9 @@ type Runner(options: RunOptions) =
             let dataset =
                 match DataSet.tryParse name with
                 | Some dataset -> dataset
-                | None -> raise (LmcException $"data set '{name}': expected one of mnist, fashion-mnist, glyphs")
+                | None ->
+                    let known = String.Join(", ", DataSet.all |> List.map DataSet.name)
+                    raise (LmcException $"data set '{name}': expected one of {known}")
 
             let loaded = DataSource.load dataset
 

@@ -29,6 +29,8 @@ type Setup =
         Optimizer: Optimizer
         /// `Constant()`, `LinearUpDown(rise)` or `Cosine(warmUp)`.
         Schedule: Schedule
+        /// How training images are varied.
+        Augmentation: Augmentation
         /// Seed of each member.
         Seeds: Seeds
         /// `cpu`, `cuda` or `cuda:N`.
@@ -45,6 +47,25 @@ module Networks =
     let mlp (hidden: int list) (data: DataSet) : Architecture =
         Catalogue.Mlp(List.toArray (DataSet.shape data), List.toArray hidden, DataSet.classes data)
 
+    let private catalogued (make: int list -> int -> Architecture) (data: DataSet) =
+        make (DataSet.shape data) (DataSet.classes data)
+
+    /// VGG11 with the given width multiplier and norm.
+    let vgg11 (width: float) (norm: Norm) : DataSet -> Architecture =
+        catalogued (fun shape classes -> Catalogue.Vgg11(List.toArray shape, width, classes, norm))
+
+    /// VGG16 with the given width multiplier and norm.
+    let vgg16 (width: float) (norm: Norm) : DataSet -> Architecture =
+        catalogued (fun shape classes -> Catalogue.Vgg16(List.toArray shape, width, classes, norm))
+
+    /// ResNet20 with the given width multiplier and norm.
+    let resnet20 (width: float) (norm: Norm) : DataSet -> Architecture =
+        catalogued (fun shape classes -> Catalogue.ResNet20(List.toArray shape, width, classes, norm))
+
+    /// ResNet50 with the given width multiplier and norm.
+    let resnet50 (width: float) (norm: Norm) : DataSet -> Architecture =
+        catalogued (fun shape classes -> Catalogue.ResNet50(List.toArray shape, width, classes, norm))
+
 /// Set-ups to begin with.
 [<RequireQualifiedAccess>]
 module Setup =
@@ -60,6 +81,7 @@ module Setup =
             WeightDecay = 0.0
             Optimizer = Adam()
             Schedule = Constant()
+            Augmentation = Augmentation.None
             Seeds = Counting
             Device = "cpu"
             Threads = System.Environment.ProcessorCount
@@ -73,5 +95,6 @@ module Setup =
             LearningRate = setup.LearningRate,
             WeightDecay = setup.WeightDecay,
             Optimizer = setup.Optimizer,
-            Schedule = setup.Schedule
+            Schedule = setup.Schedule,
+            Augmentation = setup.Augmentation
         )

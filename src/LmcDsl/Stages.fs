@@ -23,7 +23,7 @@ module Stages =
         let args =
             Json.Object [
                 "architecture", Json.parse (architecture.ToJson())
-                "data", DataSet.identity setup.Data
+                "data", DataSource.identity setup.Data
                 "training", Json.ofValue (Setup.training setup)
                 "seed", Json.int seed
                 "device", Json.Text setup.Device
@@ -96,7 +96,7 @@ module Stages =
     let private onTest (population: Population) fields =
         Json.Object(
             [
-                "data", DataSet.identity population.Data
+                "data", DataSource.identity population.Data
                 "split", Json.Text "test"
                 "device", Json.Text population.Device
             ]

@@ -17,7 +17,9 @@ let private tests =
             Core.BarrierTests.tests
             Core.AverageTests.tests
             Core.IdxTests.tests
+            Core.CifarBinaryTests.tests
             Core.GlyphsTests.tests
+            Core.AugmentationTests.tests
             Core.TrainerTests.tests
             Core.SafeTensorsTests.tests
         ]

@@ -64,6 +64,7 @@ public static class Trainer
         Tensor[] learned = [.. leaves.Where(leaf => leaf.requires_grad)];
         using var epochScope = NewDisposeScope();
         using var generator = Seeds.Generator(seed, "order of examples", state.Epoch);
+        using var variation = Seeds.Generator(seed, "augmentation", state.Epoch);
         var order = randperm(data.Count, generator: generator).to(data.Labels.device);
         var steps = (int)((data.Count + options.BatchSize - 1) / options.BatchSize);
         var sum = 0.0;
@@ -73,7 +74,9 @@ public static class Trainer
             using var scope = NewDisposeScope();
             var start = (long)k * options.BatchSize;
             var chosen = order.narrow(0, start, Math.Min(options.BatchSize, data.Count - start));
-            var logits = network.Forward(leaves, data.Images.index_select(0, chosen), Mode.Training);
+            var images = data.Images.index_select(0, chosen);
+            if (options.Augmentation == Augmentation.FlipCrop) images = Augmenter.FlipCrop(images, variation);
+            var logits = network.Forward(leaves, images, Mode.Training);
             var loss = nn.functional.cross_entropy(logits, data.Labels.index_select(0, chosen));
             var value = loss.ToDouble();
             var done = (long)state.Epoch * steps + k;

@@ -40,6 +40,9 @@ public sealed record TrainingOptions
     /// <summary>How the learning rate moves over the training.</summary>
     public Schedule Schedule { get; init; } = new Constant();
 
+    /// <summary>How training images are varied.</summary>
+    public Augmentation Augmentation { get; init; }
+
     /// <summary>Requires every field to be in range.</summary>
     /// <exception cref="LmcException">A field is out of range; the line names it.</exception>
     public void Validate()

@@ -53,7 +53,7 @@ let tests =
             refused [ "--epochs"; "many" ] [ "many"; "USAGE" ]
             refused [ "--epochs"; "0" ] [ "--epochs"; "expected 1 or more" ]
             refused [ "--threads"; "-1" ] [ "--threads" ]
-            refused [ "--dataset"; "imagenet" ] [ "imagenet"; "mnist, fashion-mnist, glyphs" ]
+            refused [ "--dataset"; "imagenet" ] [ "imagenet"; "mnist, fashion-mnist, cifar-10, glyphs" ]
             refused [ "--device"; "tpu" ] [ "tpu"; "cpu, cuda" ]
         }
 

@@ -24,6 +24,7 @@ let private changes: (string * (Setup -> Setup)) list =
         "WeightDecay", fun s -> { s with WeightDecay = 1e-4 }
         "Optimizer", fun s -> { s with Optimizer = Sgd() }
         "Optimizer's own field", fun s -> { s with Optimizer = Adam(0.8) }
+        "Augmentation", fun s -> { s with Augmentation = Augmentation.FlipCrop }
         "Schedule", fun s -> { s with Schedule = Cosine() }
         "Seeds", fun s -> { s with Seeds = Listed [ 7L; 8L; 9L ] }
         "Device", fun s -> { s with Device = "cuda" }
