@@ -32,6 +32,12 @@ type Json =
                     raise (LmcException $"JSON: expected a field '{name}', found {known}")
             | other -> raise (other.Unexpected $"an object with a field '{name}'")
 
+    /// A field of an object, where there is one of that name.
+    member this.TryItem(name: string) : Json option =
+        match this with
+        | Json.Object fields -> fields |> List.tryFind (fun (key, _) -> key = name) |> Option.map snd
+        | _ -> None
+
     /// The text of a text.
     member this.String =
         match this with

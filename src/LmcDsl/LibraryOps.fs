@@ -51,30 +51,48 @@ module LibraryOps =
         use state = Trainer.Run(start, data.Train, options, seed, save, tell, context.Cancel)
         Parameters(state.Parameters.To TorchSharp.torch.CPU)
 
-    let private weightMatching context =
+    let private pair context =
         match Value.models context with
-        | [ a; b ] ->
-            let options = Json.toValue<WeightMatchingOptions> context.Args["options"]
+        | [ a; b ] -> a, b
+        | models -> raise (LmcException $"expected 2 models, found {models.Length}")
 
-            let tell sweeps (objective: float) =
-                context.Progress { Share = 0.0; Text = $"pass {sweeps}, objective {objective:F2}" }
+    let private alignment context (found: SearchResult) =
+        context.Note("seconds of the search", Json.float found.Seconds)
 
-            let found = WeightMatching.Match(a, b, options, null, tell)
-            context.Note("seconds of the search", Json.float found.Seconds)
-
-            Document(
+        Document(
+            Json.Object [
+                "groups",
                 Json.Object [
-                    "groups",
-                    Json.Object [
-                        for group, permutation in Seq.zip a.Network.Groups found.Permutations.Permutations do
-                            group.Name, Json.ints permutation.Sources
-                    ]
-                    "sweeps", Json.int (int64 found.Sweeps)
-                    "objective", Json.floats found.Objective
-                    "stopped", Json.Text(string found.Stopped)
+                    for group, permutation in Seq.zip found.Permutations.Network.Groups found.Permutations.Permutations do
+                        group.Name, Json.ints permutation.Sources
                 ]
-            )
-        | models -> raise (LmcException $"weight matching: expected 2 models, found {models.Length}")
+                "sweeps", Json.int (int64 found.Sweeps)
+                "objective", Json.floats found.Objective
+                "stopped", Json.Text(string found.Stopped)
+            ]
+        )
+
+    let private weightMatching context =
+        let a, b = pair context
+        let options = Json.toValue<WeightMatchingOptions> context.Args["options"]
+
+        let tell sweeps (objective: float) =
+            context.Progress { Share = 0.0; Text = $"pass {sweeps}, objective {objective:F2}" }
+
+        alignment context (WeightMatching.Match(a, b, options, null, tell))
+
+    let private activationMatching context =
+        let a, b = pair context
+        use a = onDevice context a
+        use b = onDevice context b
+        let options = Json.toValue<ActivationMatchingOptions> context.Args["options"]
+        let tell share = context.Progress { Share = share; Text = "reading activations" }
+        alignment context (ActivationMatching.Match(a, b, (dataOf context).Train, options, tell))
+
+    let private resetStatistics context =
+        use model = Value.models context |> List.exactlyOne |> onDevice context
+        StatisticsReset.Apply(model, (dataOf context).Train, context.Args["examples"].Int)
+        Parameters(model.To TorchSharp.torch.CPU)
 
     let private permute context =
         match context.Inputs with
@@ -87,11 +105,6 @@ module LibraryOps =
         | _ -> raise (LmcException "permute: expected a model and an alignment")
 
     let private merge context = Parameters(Average.Of(List.toArray (Value.models context), null))
-
-    let private pair context =
-        match Value.models context with
-        | [ a; b ] -> a, b
-        | models -> raise (LmcException $"expected 2 models, found {models.Length}")
 
     let private score (s: Score) = [ "loss", Json.float s.Loss; "accuracy", Json.float s.Accuracy ]
 
@@ -107,7 +120,12 @@ module LibraryOps =
 
         let tell k = context.Progress { Share = float k / float points; Text = $"point {k}/{points}" }
 
-        let curve = Barrier.Along(a, b, (dataOf context).Test, points, tell)
+        let data = dataOf context
+
+        let curve =
+            match context.Args.TryItem "resetOn" with
+            | Some examples -> Barrier.Along(a, b, data.Test, points, tell, data.Train, examples.Int)
+            | None -> Barrier.Along(a, b, data.Test, points, tell)
 
         let point (p: CurvePoint) = Json.Object([ "lambda", Json.float p.Lambda ] @ score p.Score)
 
@@ -159,6 +177,8 @@ module LibraryOps =
         [
             { Name = "train"; Version = 1; Run = train }
             { Name = "weightMatching"; Version = 1; Run = weightMatching }
+            { Name = "activationMatching"; Version = 1; Run = activationMatching }
+            { Name = "resetStatistics"; Version = 1; Run = resetStatistics }
             { Name = "permute"; Version = 1; Run = permute }
             { Name = "merge"; Version = 1; Run = merge }
             { Name = "score"; Version = 1; Run = scoreOf }

@@ -19,4 +19,7 @@ type Population =
         Data: DataSet
         /// Where the measures are computed.
         Device: string
+        /// How many training examples batch-norm statistics are recomputed on after merging; none where the network has no
+        /// such statistics, or where they are to be averaged like parameters.
+        ResetOn: int option
     }

@@ -1,6 +1,7 @@
 namespace LmcDsl
 
 open LmcDsl.Core.Architectures
+open LmcDsl.Core.Merging
 open LmcDsl.Core.Runtime
 
 /// The stages of a pipeline. Each is a function on descriptions, so F#'s own `>>` composes them and nothing runs:
@@ -16,6 +17,9 @@ module Stages =
             raise (
                 LmcException $"seeds: expected {index + 1} or more, one for each model asked for, found {seeds.Length}"
             )
+
+    /// Training examples on which merged models' batch-norm statistics are recomputed, unless told otherwise.
+    let private defaultResetOn = 10_000
 
     let private trainOne (setup: Setup) (architecture: Architecture) index : Plan<Model> =
         let seed = seedOf setup.Seeds index
@@ -36,7 +40,7 @@ module Stages =
     /// Raises `LmcException` where an option is out of range or the network does not fit together.
     let train (setup: Setup) : Population =
         let architecture = setup.Network setup.Data
-        Network architecture |> ignore
+        let network = Network architecture
         (Setup.training setup).Validate()
         let one = trainOne setup architecture
 
@@ -49,10 +53,28 @@ module Stages =
             Taken = []
             Data = setup.Data
             Device = setup.Device
+            ResetOn = if StatisticsReset.Concerns network then Some defaultResetOn else None
         }
 
-    let private searchPlan search (reference: Plan<Model>) (other: Plan<Model>) title : Plan<Alignment> =
+    let private onData (population: Population) split fields =
+        Json.Object(
+            [
+                "data", DataSource.identity population.Data
+                "split", Json.Text split
+                "device", Json.Text population.Device
+            ]
+            @ fields
+        )
+
+    let private searchPlan population search (reference: Plan<Model>) (other: Plan<Model>) title : Plan<Alignment> =
         match search with
+        | Search.ActivationMatching options ->
+            let args = onData population "train" [ "options", Json.ofValue options ]
+
+            Plan.make ("activationMatching", 1) $"match activations of {title}" args [
+                Plan.node reference
+                Plan.node other
+            ]
         | Search.WeightMatching options ->
             let args = Json.Object [ "options", Json.ofValue options ]
             Plan.make ("weightMatching", 1) $"match weights of {title}" args [ Plan.node reference; Plan.node other ]
@@ -66,7 +88,7 @@ module Stages =
                 reference
             else
                 let other = population.Member index
-                let found = searchPlan search reference other $"{index} to 0"
+                let found = searchPlan population search reference other $"{index} to 0"
                 Plan.make ("permute", 1) $"permute {index}" (Json.Object []) [ Plan.node other; Plan.node found ]
 
         { population with
@@ -76,8 +98,27 @@ module Stages =
             MergedAsTrained = None
         }
 
-    let private mean title (models: Plan<Model> list) : Plan<Model> =
-        Plan.make ("merge", 1) title (Json.Object []) (models |> List.map Plan.node)
+    /// Averages batch-norm statistics like parameters when merging, in place of recomputing them on training data. Without
+    /// this stage they are recomputed wherever the network has them, on 10,000 training images (REPAIR, 2211.08403).
+    let keepStatistics (population: Population) : Population = { population with ResetOn = None }
+
+    /// Recomputes batch-norm statistics of merged models on so many training images.
+    let repairOn (examples: int) (population: Population) : Population =
+        if examples < 1 then
+            raise (LmcException $"repairOn: expected 1 or more examples, found {examples}")
+
+        { population with
+            ResetOn = population.ResetOn |> Option.map (fun _ -> examples)
+        }
+
+    let private mean population title (models: Plan<Model> list) : Plan<Model> =
+        let averaged: Plan<Model> = Plan.make ("merge", 1) title (Json.Object []) (models |> List.map Plan.node)
+
+        match population.ResetOn with
+        | None -> averaged
+        | Some examples ->
+            let args = onData population "train" [ "examples", Json.int (int64 examples) ]
+            Plan.make ("resetStatistics", 1) $"{title}, statistics reset" args [ Plan.node averaged ]
 
     /// The mean of members 0 .. n-1. This is what decides how many models are trained.
     /// Raises `LmcException` for n below 1.
@@ -89,19 +130,9 @@ module Stages =
 
         { population with
             Taken = taken
-            Merged = Some(mean $"mean of {n}" (taken |> List.map population.Member))
-            MergedAsTrained = Some(mean $"mean of {n} as trained" (taken |> List.map population.Trained))
+            Merged = Some(mean population $"mean of {n}" (taken |> List.map population.Member))
+            MergedAsTrained = Some(mean population $"mean of {n} as trained" (taken |> List.map population.Trained))
         }
-
-    let private onTest (population: Population) fields =
-        Json.Object(
-            [
-                "data", DataSource.identity population.Data
-                "split", Json.Text "test"
-                "device", Json.Text population.Device
-            ]
-            @ fields
-        )
 
     let private between population metric (title: string) (a: Plan<Model>) (b: Plan<Model>) : Node =
         let inputs = [ Plan.node a; Plan.node b ]
@@ -112,14 +143,19 @@ module Stages =
                 let args = Json.Object [ "gammas", Json.floats gammas ]
                 Plan.make ("singularVectors", 1) $"R of {title}" args inputs
             | BarrierOnTest points ->
-                let args = onTest population [ "points", Json.int (int64 points) ]
+                let reset =
+                    match population.ResetOn with
+                    | Some examples -> [ "resetOn", Json.int (int64 examples) ]
+                    | None -> []
+
+                let args = onData population "test" ([ "points", Json.int (int64 points) ] @ reset)
                 Plan.make ("barrier", 1) $"barrier of {title}" args inputs
             | WeightDistance -> Plan.make ("distance", 1) $"L2 of {title}" (Json.Object []) inputs
             | TestScore -> invalidOp "a score is of one model"
         )
 
     let private score population (title: string) (model: Plan<Model>) : Node =
-        Plan.node (Plan.make ("score", 1) $"score of {title}" (onTest population []) [ Plan.node model ])
+        Plan.node (Plan.make ("score", 1) $"score of {title}" (onData population "test" []) [ Plan.node model ])
 
     let private pairs members =
         [

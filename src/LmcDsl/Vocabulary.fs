@@ -7,6 +7,8 @@ open LmcDsl.Core.Matching
 type Search =
     /// Weight matching by coordinate descent.
     | WeightMatching of WeightMatchingOptions
+    /// Activation matching on training data.
+    | ActivationMatching of ActivationMatchingOptions
 
 /// Something to measure on a population.
 type Metric =
@@ -25,6 +27,9 @@ module Vocabulary =
 
     /// Weight matching (Git Re-Basin, 2209.04836) with its default options.
     let WM = Search.WeightMatching(WeightMatchingOptions())
+
+    /// Activation matching by covariance (Li et al., 1511.07543) with its default options.
+    let AM = Search.ActivationMatching(ActivationMatchingOptions())
 
     /// R at gamma = 0 and 0.3, as 2402.04051 shows it.
     let R = SingularVectors [ 0.0; 0.3 ]

@@ -13,6 +13,8 @@ let private tests =
             Core.SymmetryTests.tests
             Core.LinearAssignmentTests.tests
             Core.WeightMatchingTests.tests
+            Core.ActivationMatchingTests.tests
+            Core.StatisticsResetTests.tests
             Core.SingularAlignmentTests.tests
             Core.BarrierTests.tests
             Core.AverageTests.tests

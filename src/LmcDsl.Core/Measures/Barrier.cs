@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Data;
+using LmcDsl.Core.Merging;
 using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
@@ -54,10 +55,16 @@ public static class Barrier
     /// <param name="split">The examples, on the models' device.</param>
     /// <param name="points">Number of evenly spaced lambdas, both ends included; 3 or more, odd to have 1/2 among them.</param>
     /// <param name="progress">Called after each point with the number done.</param>
+    /// <param name="resetOn">
+    /// Training examples on which each mixture's batch-norm statistics are recomputed; none to interpolate them like parameters.
+    /// The ends keep their own.
+    /// </param>
+    /// <param name="resetExamples">How many of them are read at each point.</param>
     /// <returns>The curve.</returns>
     /// <exception cref="LmcException">The models are of two architectures, or there are fewer than 3 points.</exception>
     public static BarrierCurve Along(
-        ParameterSet a, ParameterSet b, DataSplit split, int points = 25, Action<int>? progress = null)
+        ParameterSet a, ParameterSet b, DataSplit split, int points = 25, Action<int>? progress = null,
+        DataSplit? resetOn = null, int resetExamples = 10_000)
     {
         ParameterSet.RequireSameArchitecture(a, b);
         Guard.Require(points >= 3, $"barrier: expected 3 or more points on the line, found {points}");
@@ -68,6 +75,7 @@ public static class Barrier
         {
             var lambda = (double)k / (points - 1);
             using (NewDisposeScope()) mixed.Flat.copy_(b.Flat).lerp_(a.Flat, lambda);
+            if (resetOn is not null && k > 0 && k < points - 1) StatisticsReset.Apply(mixed, resetOn, resetExamples);
             curve.Add(new CurvePoint(lambda, Evaluator.Evaluate(mixed, split)));
             progress?.Invoke(k + 1);
         }

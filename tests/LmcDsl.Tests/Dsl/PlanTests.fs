@@ -3,6 +3,7 @@ module LmcDsl.Tests.Dsl.PlanTests
 open System.IO
 open Expecto
 open LmcDsl
+open LmcDsl.Core.Architectures
 open LmcDsl.Core.Matching
 open LmcDsl.Core.Training
 open LmcDsl.Tests.Fixtures
@@ -95,6 +96,27 @@ let tests =
                 (together |> List.filter (fun node -> node.Op = "weightMatching") |> List.length)
                 2
                 "matched once"
+        }
+
+        test "batch-norm statistics are recomputed after merging, where there are any and unless kept" {
+            let resets pipeline network =
+                steps (pipeline { setup with Network = network; Data = Glyphs })
+                |> List.filter (fun node -> node.Op = "resetStatistics")
+                |> List.length
+
+            let plain = train >> align WM >> mergeN 2 >> measure Accuracy
+            let kept = train >> align WM >> keepStatistics >> mergeN 2 >> measure Accuracy
+            let withNorm = resnet20 0.25 Norm.Batch
+            Expect.equal (resets plain withNorm) 2 "the mean aligned and the mean as trained"
+            Expect.equal (resets kept withNorm) 0 "kept"
+            Expect.equal (resets plain (mlp [ 4 ])) 0 "an MLP has none"
+            Expect.equal (resets plain (resnet20 0.25 Norm.Layer)) 0 "nor has layer norm"
+        }
+
+        test "any search can be aligned by" {
+            let ops search = steps ((train >> align search >> mergeN 2 >> measure L2) setup) |> List.map _.Op
+            Expect.contains (ops WM) "weightMatching" "by weights"
+            Expect.contains (ops AM) "activationMatching" "by activations"
         }
 
         test "member 0 is the reference: it is not permuted" {

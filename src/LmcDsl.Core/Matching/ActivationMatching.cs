@@ -1,0 +1,103 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Data;
+using LmcDsl.Core.Permutations;
+using LmcDsl.Core.Runtime;
+using LmcDsl.Core.Solvers;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Matching;
+
+/// <summary>Options of activation matching.</summary>
+public sealed record ActivationMatchingOptions
+{
+    /// <summary>Match by correlation, each unit's activations scaled to deviation 1, and not by covariance.</summary>
+    public bool Correlation { get; init; }
+
+    /// <summary>How many examples are read, from the first on; all where fewer are there.</summary>
+    public int Examples { get; init; } = 10_000;
+
+    /// <summary>Examples in one forward pass.</summary>
+    public int Batch { get; init; } = 500;
+}
+
+/// <summary>
+/// Activation matching (Li et al., 1511.07543; Git Re-Basin, 2209.04836, section 3.1): units are matched whose activations
+/// vary together over the data, by a linear assignment problem on the cross-covariance of each group's units. Groups do not
+/// depend on each other. Covariances are summed batch by batch, so memory does not grow with the data; a convolution's
+/// channels are compared over all positions.
+/// </summary>
+public static class ActivationMatching
+{
+    /// <summary>Searches for the permutations of model b whose activations go best with model a's.</summary>
+    /// <param name="a">The reference.</param>
+    /// <param name="b">The model to permute, of the same architecture and on the same device.</param>
+    /// <param name="data">Examples, on the models' device; training data, by custom.</param>
+    /// <param name="options">Options; the defaults where none are given.</param>
+    /// <param name="progress">Called after each batch with the share done.</param>
+    /// <returns>
+    /// The permutations. The objective is the sum over groups of the matched units' covariances (or correlations), before
+    /// and after.
+    /// </returns>
+    /// <exception cref="LmcException">Two architectures, no examples asked for, or activations that are not finite.</exception>
+    public static SearchResult Match(
+        ParameterSet a, ParameterSet b, DataSplit data, ActivationMatchingOptions? options = null, Action<double>? progress = null)
+    {
+        options ??= new ActivationMatchingOptions();
+        ParameterSet.RequireSameArchitecture(a, b);
+        Guard.Require(
+            options is { Examples: >= 1, Batch: >= 1 },
+            $"activation matching: expected 1 or more examples and a batch of 1 or more, found {options.Examples} and {options.Batch}");
+        var clock = Stopwatch.StartNew();
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        var moments = a.Network.Groups.Select(g => new CrossMoments(g.Units, a.Flat.device)).ToArray();
+        var count = Math.Min(options.Examples, data.Count);
+        for (var start = 0L; start < count; start += options.Batch)
+        {
+            using var batch = NewDisposeScope();
+            var images = data.Images.narrow(0, start, Math.Min(options.Batch, count - start));
+            var (left, right) = (Activations(a, images), Activations(b, images));
+            foreach (var tap in a.Network.Taps)
+                moments[tap.Group].Add(ByUnit(left[tap.Node], tap), ByUnit(right[tap.Node], tap));
+            progress?.Invoke((double)Math.Min(count, start + options.Batch) / count);
+        }
+
+        double before = 0, after = 0;
+        var found = new List<Permutation>();
+        foreach (var (group, moment) in a.Network.Groups.Zip(moments))
+        {
+            var similarity = options.Correlation ? moment.Correlation() : moment.Covariance();
+            Guard.Require(
+                similarity.isfinite().all().item<bool>(),
+                $"activation matching: expected finite activations in group '{group.Name}', found NaN or infinity");
+            before += similarity.diagonal().sum().ToDouble();
+            var cost = similarity.neg().to(ScalarType.Float32).cpu().contiguous();
+            var answer = LinearAssignment.Minimize(MemoryMarshal.Cast<byte, float>(cost.bytes), group.Units);
+            after -= answer.Cost;
+            found.Add(new Permutation(answer.Columns));
+        }
+
+        return new SearchResult(
+            new PermutationSet(b.Network, found), 1, [before, after], StopReason.NothingChanged, clock.Elapsed.TotalSeconds);
+    }
+
+    private static Dictionary<string, Tensor> Activations(ParameterSet model, Tensor images)
+    {
+        var wanted = model.Network.Taps.Select(tap => tap.Node).ToHashSet();
+        var outputs = new Dictionary<string, Tensor>();
+        model.Network.Forward(model.Views, images, Mode.Evaluation, (name, output) =>
+        {
+            if (wanted.Contains(name)) outputs[name] = output;
+        });
+        return outputs;
+    }
+
+    // [units, examples and positions].
+    private static Tensor ByUnit(Tensor output, Tap tap)
+    {
+        var units = output.shape[tap.Dimension] / tap.Block;
+        return output.transpose(0, tap.Dimension).reshape([units, -1]);
+    }
+}

@@ -1,0 +1,121 @@
+module LmcDsl.Tests.Core.ActivationMatchingTests
+
+open System
+open Expecto
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Matching
+open LmcDsl.Core.Permutations
+open LmcDsl.Tests.Fixtures
+open TorchSharp
+
+let private options =
+    [
+        "covariance", ActivationMatchingOptions()
+        "correlation", ActivationMatchingOptions(Correlation = true)
+    ]
+
+/// cov(x_i, y_j) over the rows of two matrices of samples, by the definition.
+let private covariance (x: float[][]) (y: float[][]) i j =
+    let mean k (rows: float[][]) = rows |> Array.averageBy (Array.item k)
+    let mx, my = mean i x, mean j y
+    Array.zip x y |> Array.averageBy (fun (p, q) -> (p[i] - mx) * (q[j] - my))
+
+let private activations (network: Network) (model: ParameterSet) (images: torch.Tensor) node =
+    let found = ref [||]
+
+    network.Forward(
+        model.Views,
+        images,
+        Mode.Evaluation,
+        (fun name (out: torch.Tensor) ->
+            if name = node then
+                found.Value <- out.data<float32>().ToArray() |> Array.map float |> Array.chunkBySize (int out.shape[1]))
+    )
+    |> ignore
+
+    found.Value
+
+let tests =
+    testList "ActivationMatching" [
+        for name, options in options do
+            testPropertyWithConfig (config 20) $"a planted permutation is found again, by {name}"
+            <| fun (seed: int64) ->
+                let network = Network(Catalogue.Mlp([| 1; 2; 4 |], [| 20; 15 |], 5))
+                use a = randomParameters network seed
+                let planted = PermutationSet.Random(network, seed)
+                use b = planted.Apply a
+                use task = toyTask network 300 seed
+                let found = ActivationMatching.Match(a, b, task, options).Permutations
+                use back = found.Apply b
+                // Units that never fire are alike; all others must be where they were.
+                use x = task.Images
+                let left, right = activations network a x "relu2", activations network back x "relu2"
+
+                let worst =
+                    Array.map2 (fun p q -> Array.map2 (fun u v -> abs (u - v)) p q |> Array.max) left right |> Array.max
+
+                Expect.isLessThan worst 1e-3 "the same activations, unit by unit"
+
+        test "the objective is the sum of the matched units' covariances, by the definition" {
+            use a = randomParameters smallMlp 1L
+            use b = randomParameters smallMlp 2L
+            use task = toyTask smallMlp 77 3L
+            let found = ActivationMatching.Match(a, b, task, ActivationMatchingOptions(Batch = 10))
+
+            let total (set: PermutationSet) =
+                List.sum [
+                    for g, node in [ 0, "relu1"; 1, "relu2" ] do
+                        let x, y = activations smallMlp a task.Images node, activations smallMlp b task.Images node
+
+                        for i, j in Seq.indexed set.Permutations[g].Sources do
+                            covariance x y i j
+                ]
+
+            Expect.isLessThan (abs (found.Objective[0] - total (PermutationSet.Identity smallMlp))) 1e-5 "before"
+            Expect.isLessThan (abs (found.Objective[1] - total found.Permutations)) 1e-5 "after"
+            Expect.isGreaterThanOrEqual found.Objective[1] found.Objective[0] "never worse"
+        }
+
+        test "batches do not change the answer" {
+            use a = randomParameters smallMlp 1L
+            use b = randomParameters smallMlp 2L
+            use task = toyTask smallMlp 60 3L
+
+            let answers =
+                [
+                    for batch in [ 1; 7; 60; 1000 ] ->
+                        ActivationMatching
+                            .Match(a, b, task, ActivationMatchingOptions(Batch = batch))
+                            .Permutations.Permutations
+                        |> List.ofSeq
+                ]
+
+            for answer in answers do
+                Expect.equal answer answers.Head "same"
+        }
+
+        test "it works on convolutions, over all positions, and on shared stages" {
+            let network = Network(Catalogue.ResNet20([| 3; 8; 8 |], 0.25))
+            use a = randomParameters network 1L
+            let planted = PermutationSet.Random(network, 2L)
+            use b = planted.Apply a
+            use task = toyTask network 60 3L
+            let found = ActivationMatching.Match(a, b, task)
+            use back = found.Permutations.Apply b
+            Expect.isLessThan (difference back.Flat a.Flat) 1e-6 "the planted permutation undone"
+        }
+
+        test "what cannot be matched is refused" {
+            use a = randomParameters smallMlp 1L
+            use task = toyTask smallMlp 10 3L
+            use other = randomParameters (Network(Catalogue.Mlp([| 1; 2; 3 |], [| 5 |], 3))) 1L
+            failsWith [ "one architecture" ] (fun () -> ActivationMatching.Match(a, other, task) |> ignore)
+
+            failsWith [ "1 or more examples"; "found 0" ] (fun () ->
+                ActivationMatching.Match(a, a, task, ActivationMatchingOptions(Examples = 0)) |> ignore)
+
+            use broken = a.Clone()
+            broken["fc1.bias"].fill_(infinityf) |> ignore
+            failsWith [ "finite activations"; "fc1" ] (fun () -> ActivationMatching.Match(a, broken, task) |> ignore)
+        }
+    ]
