@@ -32,6 +32,7 @@ let private tests =
             Dsl.RunnerTests.tests
             Dsl.DataSourceTests.tests
             Dsl.PageTests.tests
+            Dsl.DescribeTests.tests
             Dsl.ArgumentsTests.tests
         ]
         Process.ProcessTests.tests

@@ -35,7 +35,8 @@ public sealed class Network
         LearnedCount = Parameters.Where(p => p.Learned).Sum(p => p.Count);
         TotalCount = Parameters.Sum(p => p.Count);
         Groups = Symmetry.Groups(wiring, Parameters);
-        Taps = Symmetry.Taps(wiring, architecture, signals, Parameters, Groups);
+        Outputs = Symmetry.Outputs(wiring, architecture, signals, Parameters, Groups);
+        Taps = Symmetry.Taps(architecture, Outputs, Parameters);
         steps = Steps(architecture, Parameters);
     }
 
@@ -47,6 +48,9 @@ public sealed class Network
 
     /// <summary>The permutation groups, derived from the description.</summary>
     public ImmutableArray<PermutationGroup> Groups { get; }
+
+    /// <summary>What each node gives, and which group permutes it; in the order of the nodes.</summary>
+    public ImmutableArray<NodeOutput> Outputs { get; }
 
     /// <summary>Where each group's activations are read.</summary>
     public ImmutableArray<Tap> Taps { get; }

@@ -17,6 +17,17 @@ public readonly record struct PermutedAxis(int Parameter, int Dimension, int Blo
 /// <param name="Axes">The axes that move, running statistics among them.</param>
 public sealed record PermutationGroup(string Name, int Units, ImmutableArray<PermutedAxis> Axes);
 
+/// <summary>One axis of a node's output.</summary>
+/// <param name="Size">Its number of entries.</param>
+/// <param name="Group">Index into <see cref="Network.Groups"/> of the group that permutes it, or -1 where its order is fixed.</param>
+/// <param name="Block">Entries of one unit.</param>
+public readonly record struct OutputAxis(int Size, int Group, int Block);
+
+/// <summary>What a node gives for one example.</summary>
+/// <param name="Node">The node's name.</param>
+/// <param name="Axes">The output's axes, without the batch axis.</param>
+public sealed record NodeOutput(string Node, ImmutableArray<OutputAxis> Axes);
+
 /// <summary>Where activation matching reads a group's units: the tensor that the next weights multiply.</summary>
 /// <param name="Group">Index into <see cref="Network.Groups"/>.</param>
 /// <param name="Node">Name of the node whose output is read.</param>

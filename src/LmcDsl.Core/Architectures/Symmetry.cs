@@ -21,8 +21,8 @@ internal static class Symmetry
         ];
     }
 
-    /// <summary>For each node with weights, the permuted axes of what it reads.</summary>
-    public static ImmutableArray<Tap> Taps(
+    /// <summary>Which group permutes each axis of each node's output.</summary>
+    public static ImmutableArray<NodeOutput> Outputs(
         Wiring wiring, Architecture architecture, IReadOnlyDictionary<string, Signal> signals,
         IReadOnlyList<ParameterSpec> parameters, ImmutableArray<PermutationGroup> groups)
     {
@@ -33,15 +33,24 @@ internal static class Symmetry
             groupOfRoot[wiring.Root(parameters[axis.Parameter].Axes[axis.Dimension].Label)] = g;
         }
 
+        OutputAxis Describe(Axis axis) =>
+            new(axis.Size, groupOfRoot.GetValueOrDefault(wiring.Root(axis.Label), -1), axis.Block);
+        return [.. architecture.Nodes.Select(node => new NodeOutput(node.Name, [.. signals[node.Name].Axes.Select(Describe)]))];
+    }
+
+    /// <summary>For each node with weights, the permuted axes of what it reads.</summary>
+    public static ImmutableArray<Tap> Taps(
+        Architecture architecture, ImmutableArray<NodeOutput> outputs, IReadOnlyList<ParameterSpec> parameters)
+    {
         var weighted = parameters.Where(p => p.Role == ParameterRole.Weight).Select(LayerOf).ToHashSet();
         var taps =
             from node in architecture.Nodes
             where weighted.Contains(node.Name)
-            from read in node.Inputs
-            from d in Enumerable.Range(0, signals[read].Axes.Length)
-            let axis = signals[read].Axes[d]
-            where groupOfRoot.ContainsKey(wiring.Root(axis.Label))
-            select new Tap(groupOfRoot[wiring.Root(axis.Label)], read, d + 1, axis.Block);
+            from output in outputs
+            where node.Inputs.Contains(output.Node)
+            from d in Enumerable.Range(0, output.Axes.Length)
+            where output.Axes[d].Group >= 0
+            select new Tap(output.Axes[d].Group, output.Node, d + 1, output.Axes[d].Block);
         return [.. taps.Distinct()];
     }
 
