@@ -9,7 +9,9 @@ open LmcDsl.Core.Runtime
 module Describe =
 
     let private parametersOf (network: Network) (node: LayerNode) =
-        network.Parameters |> Seq.filter (fun p -> p.Name.Substring(0, p.Name.LastIndexOf '.') = node.Name) |> List.ofSeq
+        network.Parameters
+        |> Seq.filter (fun p -> p.Name.Substring(0, p.Name.LastIndexOf '.') = node.Name)
+        |> List.ofSeq
 
     let private groupOf (network: Network) (parameter: ParameterSpec) dimension =
         let index = network.Parameters.IndexOf parameter
@@ -41,7 +43,10 @@ module Describe =
         let axes =
             [
                 for axis in network.Outputs[k].Axes ->
-                    if axis.Group < 0 then string axis.Size else $"{axis.Size} {network.Groups[axis.Group].Name}"
+                    if axis.Group < 0 then
+                        string axis.Size
+                    else
+                        $"{axis.Size} {network.Groups[axis.Group].Name}"
             ]
 
         $"""[{String.concat ", " axes}]"""
@@ -67,8 +72,7 @@ module Describe =
         }
 
     // A palette that stays legible in print; groups beyond it begin anew.
-    let private colours =
-        [ "#9CC9E3"; "#F2BF99"; "#B7DFB0"; "#E3C6E8"; "#F5E6A3"; "#C9C9C9"; "#F4B6C2"; "#B5E2E0" ]
+    let private colours = [ "#9CC9E3"; "#F2BF99"; "#B7DFB0"; "#E3C6E8"; "#F5E6A3"; "#C9C9C9"; "#F4B6C2"; "#B5E2E0" ]
 
     /// A network as a Mermaid flowchart: layers whose units share one order have one colour.
     let mermaid (architecture: Architecture) : string =
@@ -96,8 +100,7 @@ module Describe =
 module NetworkWords =
 
     /// Prints a network: each layer, its output, its parameters, and which group permutes which axis.
-    let describe (architecture: Architecture) : unit =
-        Terminal.table (Describe.table architecture)
+    let describe (architecture: Architecture) : unit = Terminal.table (Describe.table architecture)
 
     /// Runs the law of permutation symmetry on a network, and gives it back.
     /// Raises `LmcException` with the name of the first layer that breaks it.

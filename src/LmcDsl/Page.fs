@@ -47,10 +47,10 @@ module Page =
 body { font-family: Georgia, 'Times New Roman', serif; color: #1a1a1a; max-width: 860px; margin: 2.5rem auto; padding: 0 1rem; line-height: 1.45; }
 h1 { font-size: 1.7rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; font-size: .92rem; margin: .5rem 0 1rem; min-width: 60%; }
-th, td { padding: .28rem .6rem; text-align: right; font-variant-numeric: tabular-nums; }
+th, td { padding: .28rem .6rem; text-align: left; font-variant-numeric: tabular-nums; }
+.n { text-align: right; }
 th { border-top: 2px solid #1a1a1a; border-bottom: 1px solid #1a1a1a; font-weight: normal; vertical-align: bottom; }
 tbody tr:last-child td { border-bottom: 2px solid #1a1a1a; }
-th:first-child, td:first-child, .states th:nth-child(2), .states td:nth-child(2) { text-align: left; }
 figure { margin: 1.5rem 0; } figcaption { font-size: .92rem; color: #444; }
 code, pre { font-size: .85rem; background: #f5f5f3; } pre { padding: .8rem; overflow-x: auto; white-space: pre-wrap; }
 figure > div { max-width: 100%; }
@@ -60,14 +60,14 @@ figure > div { max-width: 100%; }
     let private encode (text: string) : string = string (WebUtility.HtmlEncode text)
 
     let private tableHtml (table: Table) =
-        let cells tag row = row |> List.map (fun text -> $"<{tag}>{encode text}</{tag}>") |> String.concat ""
+        let kinds = [ for k in 0 .. table.Columns.Length - 1 -> if Table.isNumeric table k then " class=\"n\"" else "" ]
 
-        let body = table.Rows |> List.map (fun row -> "<tr>" + cells "td" row + "</tr>") |> String.concat "\n"
-        let head = cells "th" table.Columns
+        let line tag row =
+            List.map2 (fun kind text -> $"<{tag}{kind}>{encode text}</{tag}>") kinds row |> String.concat ""
 
-        let kind = if List.contains "state" table.Columns then " class=\"states\"" else ""
-
-        $"<h2>{encode table.Title}</h2>\n<table{kind}><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
+        let body = table.Rows |> List.map (fun row -> "<tr>" + line "td" row + "</tr>") |> String.concat "\n"
+        let head = line "th" table.Columns
+        $"<h2>{encode table.Title}</h2>\n<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
 
     let private figureHtml (figure: Figure) =
         $"<figure>\n{figure.Chart.GetInlineHtml()}\n<figcaption>{encode figure.Caption}</figcaption>\n</figure>"

@@ -17,6 +17,13 @@ type Table =
 [<RequireQualifiedAccess>]
 module Table =
 
+    /// Whether a column holds numbers only, to be aligned at their right.
+    let isNumeric (table: Table) (column: int) =
+        let isNumber (cell: string) =
+            cell = "–" || fst (Double.TryParse(cell, Globalization.CultureInfo.InvariantCulture))
+
+        table.Rows |> List.forall (fun row -> isNumber row[column])
+
     let private cell format value = value |> Option.map format |> Option.defaultValue "–"
 
     let private state aligned = if aligned then "aligned" else "naive"

@@ -91,7 +91,7 @@ module Terminal =
         let view = Spectre.Console.Table(Border = TableBorder.Simple, Title = TableTitle(Markup.Escape table.Title))
 
         for k, heading in List.indexed table.Columns do
-            let alignment = if k = 0 || heading = "state" then Justify.Left else Justify.Right
+            let alignment = if Table.isNumeric table k then Justify.Right else Justify.Left
             let padding = Padding(0, 0, 1, 0)
             view.AddColumn(TableColumn(Markup.Escape heading, Alignment = alignment, Padding = padding)) |> ignore
 

@@ -38,6 +38,7 @@ public sealed class Network
         Outputs = Symmetry.Outputs(wiring, architecture, signals, Parameters, Groups);
         Taps = Symmetry.Taps(architecture, Outputs, Parameters);
         steps = Steps(architecture, Parameters);
+        FirstLinear = FindFirstLinear(steps);
     }
 
     /// <summary>The description that this network was wired from.</summary>
@@ -64,6 +65,12 @@ public sealed class Network
     /// <summary>All numbers, running statistics included: the length of the flat buffer.</summary>
     public long TotalCount { get; }
 
+    /// <summary>
+    /// Index of the first node with parameters, where it is linear in them and all that follows reads it alone; -1 where
+    /// there is no such node. Its output then is linear along a line between two models.
+    /// </summary>
+    internal int FirstLinear { get; }
+
     /// <summary>The network's output, as a function of its parameters and its input.</summary>
     /// <param name="parameters">One tensor for each of <see cref="Parameters"/>, of its shape.</param>
     /// <param name="input">A batch of examples: <c>[batch, ...Architecture.Input]</c>, or <c>[batch, features]</c> of the same size.</param>
@@ -77,14 +84,45 @@ public sealed class Network
         outputs[0] = input;
         for (var k = 0; k < steps.Length; k++)
         {
-            var (layer, reads, owns) = steps[k];
-            Tensor[] inputs = [.. reads.Select(i => outputs[i])];
-            Tensor[] own = [.. owns.Select(i => parameters[i])];
-            outputs[k + 1] = layer.Forward(own, inputs, mode);
+            outputs[k + 1] = Step(k, outputs, parameters, mode);
             tap?.Invoke(Architecture.Nodes[k].Name, outputs[k + 1]);
         }
 
         return outputs[^1];
+    }
+
+    /// <summary>The output of <see cref="FirstLinear"/>.</summary>
+    internal Tensor ForwardFirstLinear(IReadOnlyList<Tensor> parameters, Tensor input)
+    {
+        var outputs = new Tensor[steps.Length + 1];
+        outputs[0] = input;
+        for (var k = 0; k <= FirstLinear; k++) outputs[k + 1] = Step(k, outputs, parameters, Mode.Evaluation);
+        return outputs[FirstLinear + 1];
+    }
+
+    /// <summary>The network's output, in evaluation mode, given the output of <see cref="FirstLinear"/>.</summary>
+    internal Tensor ForwardAfterFirstLinear(IReadOnlyList<Tensor> parameters, Tensor output)
+    {
+        var outputs = new Tensor[steps.Length + 1];
+        outputs[FirstLinear + 1] = output;
+        for (var k = FirstLinear + 1; k < steps.Length; k++) outputs[k + 1] = Step(k, outputs, parameters, Mode.Evaluation);
+        return outputs[^1];
+    }
+
+    private Tensor Step(int k, Tensor[] outputs, IReadOnlyList<Tensor> parameters, Mode mode)
+    {
+        var (layer, reads, owns) = steps[k];
+        Tensor[] inputs = [.. reads.Select(i => outputs[i])];
+        Tensor[] own = [.. owns.Select(i => parameters[i])];
+        return layer.Forward(own, inputs, mode);
+    }
+
+    private static int FindFirstLinear((Layer Layer, int[] Inputs, int[] Parameters)[] steps)
+    {
+        var first = Array.FindIndex(steps, step => step.Parameters.Length > 0);
+        var isLinear = first >= 0 && steps[first].Layer is (Dense or Convolution);
+        // Outputs are numbered from 1, the input being 0: what follows must not read anything before the node's own.
+        return isLinear && steps.Skip(first + 1).All(step => step.Inputs.All(read => read > first)) ? first : -1;
     }
 
     private static Signal Wire(Wiring wiring, LayerNode node, Dictionary<string, Signal> signals)

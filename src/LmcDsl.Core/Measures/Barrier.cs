@@ -70,13 +70,15 @@ public static class Barrier
         Guard.Require(points >= 3, $"barrier: expected 3 or more points on the line, found {points}");
         using var quiet = no_grad();
         using var mixed = b.Clone();
+        using var first = SharedFirstLayer.TryMake(a, b, split);
         var curve = ImmutableArray.CreateBuilder<CurvePoint>(points);
         for (var k = 0; k < points; k++)
         {
             var lambda = (double)k / (points - 1);
             using (NewDisposeScope()) mixed.Flat.copy_(b.Flat).lerp_(a.Flat, lambda);
             if (resetOn is not null && k > 0 && k < points - 1) StatisticsReset.Apply(mixed, resetOn, resetExamples);
-            curve.Add(new CurvePoint(lambda, Evaluator.Evaluate(mixed, split)));
+            var score = first is null ? Evaluator.Evaluate(mixed, split) : first.Evaluate(mixed, lambda);
+            curve.Add(new CurvePoint(lambda, score));
             progress?.Invoke(k + 1);
         }
 

@@ -20,7 +20,12 @@ public static class Evaluator
     /// <param name="split">The examples, on the model's device.</param>
     /// <param name="batch">Examples in one forward pass.</param>
     /// <returns>Its loss and accuracy over all examples.</returns>
-    public static Score Evaluate(ParameterSet parameters, DataSplit split, int batch = DefaultBatch)
+    public static Score Evaluate(ParameterSet parameters, DataSplit split, int batch = DefaultBatch) =>
+        Evaluate(
+            (start, length) => parameters.Network.Forward(parameters.Views, split.Images.narrow(0, start, length)), split, batch);
+
+    /// <summary>Scores whatever gives the logits of the examples from a start on.</summary>
+    internal static Score Evaluate(Func<long, long, Tensor> logitsOf, DataSplit split, int batch = DefaultBatch)
     {
         using var quiet = inference_mode();
         var loss = 0.0;
@@ -30,7 +35,7 @@ public static class Evaluator
             using var scope = NewDisposeScope();
             var length = Math.Min(batch, split.Count - start);
             var labels = split.Labels.narrow(0, start, length);
-            var logits = parameters.Network.Forward(parameters.Views, split.Images.narrow(0, start, length));
+            var logits = logitsOf(start, length);
             loss += nn.functional.cross_entropy(logits, labels, reduction: nn.Reduction.Sum).ToDouble();
             correct += (logits.argmax(1) == labels).sum().ToInt64();
         }

@@ -5,7 +5,7 @@ namespace LmcDsl.Core.Permutations;
 
 /// <summary>A layer whose output does not follow the permutation that it should.</summary>
 /// <param name="Node">The layer's name.</param>
-/// <param name="Error">Largest difference from what it should be, as a share of the output's largest entry.</param>
+/// <param name="Error">Largest difference from what it should be, as a share of the output's largest entry (or of 1, if that is larger).</param>
 public readonly record struct SymmetryBreak(string Node, double Error);
 
 /// <summary>
@@ -16,6 +16,8 @@ public static class SymmetryCheck
 {
     /// <summary>Rounding of float32 through a deep network stays well below this share.</summary>
     public const double Tolerance = 1e-3;
+
+    private const int Examples = 9;
 
     /// <summary>Draws parameters, permutations and inputs, and compares layer by layer.</summary>
     /// <param name="network">The network.</param>
@@ -28,9 +30,11 @@ public static class SymmetryCheck
         using var generator = Runtime.Seeds.Generator(seed, "symmetry check");
         var permutations = PermutationSet.Random(network, seed);
         // Norms drawn too: at their initial ones and zeros a wrong axis would not show.
-        using var original = new ParameterSet(network, randn(network.TotalCount, generator: generator).mul_(0.5).abs_());
+        using var original = new ParameterSet(network, randn(network.TotalCount, generator: generator).mul_(0.5));
+        // Running variances must be positive; means may be as well.
+        original.Flat.narrow(0, network.LearnedCount, network.TotalCount - network.LearnedCount).abs_().add_(0.5);
         using var permuted = permutations.Apply(original);
-        var input = randn([4, .. network.Architecture.Input.Select(s => (long)s)], generator: generator);
+        var input = randn([Examples, .. network.Architecture.Input.Select(s => (long)s)], generator: generator);
 
         return FirstBreak(original, permuted, permutations, input);
     }
@@ -46,7 +50,7 @@ public static class SymmetryCheck
             for (var k = 0; k < network.Outputs.Length; k++)
             {
                 var should = Permute(expected[k], network.Outputs[k], permutations);
-                var error = (should - found[k]).abs().max().ToDouble() / Math.Max(1e-6, should.abs().max().ToDouble());
+                var error = (should - found[k]).abs().max().ToDouble() / Math.Max(1, should.abs().max().ToDouble());
                 if (!(error <= Tolerance)) return new SymmetryBreak(network.Outputs[k].Node, error);
             }
         }

@@ -30,7 +30,10 @@ let tests =
         test "the picture has every layer and edge, and one colour for layers that share their units" {
             let architecture = resnet20 0.25 Norm.Batch Cifar10
             let text = Describe.mermaid architecture
-            for node in architecture.Nodes do Expect.stringContains text $"[\"{node.Name}<br/>" node.Name
+
+            for node in architecture.Nodes do
+                Expect.stringContains text $"[\"{node.Name}<br/>" node.Name
+
             let edges = architecture.Nodes |> Seq.sumBy _.Inputs.Length
             Expect.equal (text.Split "-->" |> Array.length) (edges + 1) "edges"
             let colour name = text.Split '\n' |> Array.find _.Contains($"style n_{name} ")
@@ -39,7 +42,8 @@ let tests =
         }
 
         testPropertyWithConfig (config 40) "every architecture of our own keeps the law, layer by layer"
-        <| fun (seed: int) -> (SymmetryCheck.FirstBreak(Network(randomArchitecture (Random seed)), int64 seed)).HasValue |> not
+        <| fun (seed: int) ->
+            (SymmetryCheck.FirstBreak(Network(randomArchitecture (Random seed)), int64 seed)).HasValue |> not
 
         test "a layer that breaks the law is named" {
             use _ = torch.NewDisposeScope()
