@@ -89,6 +89,17 @@ module LibraryOps =
         let tell share = context.Progress { Share = share; Text = "reading activations" }
         alignment context (ActivationMatching.Match(a, b, (dataOf context).Train, options, tell))
 
+    let private straightThrough context =
+        let a, b = pair context
+        use a = onDevice context a
+        use b = onDevice context b
+        let options = Json.toValue<StraightThroughOptions> context.Args["options"]
+
+        let tell share (least: float) =
+            context.Progress { Share = share; Text = $"least training loss {least:F4}" }
+
+        alignment context (StraightThrough.Match(a, b, (dataOf context).Train, options, tell))
+
     let private resetStatistics context =
         use model = Value.models context |> List.exactlyOne |> onDevice context
         StatisticsReset.Apply(model, (dataOf context).Train, context.Args["examples"].Int)
@@ -178,6 +189,7 @@ module LibraryOps =
             { Name = "train"; Version = 1; Run = train }
             { Name = "weightMatching"; Version = 1; Run = weightMatching }
             { Name = "activationMatching"; Version = 1; Run = activationMatching }
+            { Name = "straightThrough"; Version = 1; Run = straightThrough }
             { Name = "resetStatistics"; Version = 1; Run = resetStatistics }
             { Name = "permute"; Version = 1; Run = permute }
             { Name = "merge"; Version = 1; Run = merge }

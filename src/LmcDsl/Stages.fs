@@ -67,17 +67,19 @@ module Stages =
         )
 
     let private searchPlan population search (reference: Plan<Model>) (other: Plan<Model>) title : Plan<Alignment> =
+        let inputs = [ Plan.node reference; Plan.node other ]
+        let onTraining options = onData population "train" [ "options", options ]
+
         match search with
         | Search.ActivationMatching options ->
-            let args = onData population "train" [ "options", Json.ofValue options ]
-
-            Plan.make ("activationMatching", 1) $"match activations of {title}" args [
-                Plan.node reference
-                Plan.node other
-            ]
+            let args = onTraining (Json.ofValue options)
+            Plan.make ("activationMatching", 1) $"match activations of {title}" args inputs
+        | Search.StraightThrough options ->
+            let args = onTraining (Json.ofValue options)
+            Plan.make ("straightThrough", 1) $"straight-through search of {title}" args inputs
         | Search.WeightMatching options ->
             let args = Json.Object [ "options", Json.ofValue options ]
-            Plan.make ("weightMatching", 1) $"match weights of {title}" args [ Plan.node reference; Plan.node other ]
+            Plan.make ("weightMatching", 1) $"match weights of {title}" args inputs
 
     /// Permutes every member so that it lies nearest to member 0, which stays as it is.
     let align (search: Search) (population: Population) : Population =

@@ -9,6 +9,8 @@ type Search =
     | WeightMatching of WeightMatchingOptions
     /// Activation matching on training data.
     | ActivationMatching of ActivationMatchingOptions
+    /// The straight-through estimator on training data.
+    | StraightThrough of StraightThroughOptions
 
 /// Something to measure on a population.
 type Metric =
@@ -30,6 +32,9 @@ module Vocabulary =
 
     /// Activation matching by covariance (Li et al., 1511.07543) with its default options.
     let AM = Search.ActivationMatching(ActivationMatchingOptions())
+
+    /// The straight-through estimator (Git Re-Basin, 2209.04836, algorithm 3) with its default options.
+    let STE = Search.StraightThrough(StraightThroughOptions())
 
     /// R at gamma = 0 and 0.3, as 2402.04051 shows it.
     let R = SingularVectors [ 0.0; 0.3 ]

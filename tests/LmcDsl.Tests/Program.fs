@@ -23,6 +23,7 @@ let private tests =
             Core.GlyphsTests.tests
             Core.AugmentationTests.tests
             Core.TrainerTests.tests
+            Core.StraightThroughTests.tests
             Core.SafeTensorsTests.tests
         ]
         testList "Dsl" [

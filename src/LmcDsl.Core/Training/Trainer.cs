@@ -38,7 +38,7 @@ public static class Trainer
         options.Validate();
         var network = state.Parameters.Network;
         RequireFit(network, data);
-        var leaves = Leaves(state.Parameters);
+        var leaves = Gradients.Leaves(state.Parameters);
         try
         {
             while (state.Epoch < options.Epochs)
@@ -61,7 +61,6 @@ public static class Trainer
         Action<TrainingProgress>? progress, CancellationToken cancel)
     {
         var network = state.Parameters.Network;
-        Tensor[] learned = [.. leaves.Where(leaf => leaf.requires_grad)];
         using var epochScope = NewDisposeScope();
         using var generator = Seeds.Generator(seed, "order of examples", state.Epoch);
         using var variation = Seeds.Generator(seed, "augmentation", state.Epoch);
@@ -76,28 +75,18 @@ public static class Trainer
             var chosen = order.narrow(0, start, Math.Min(options.BatchSize, data.Count - start));
             var images = data.Images.index_select(0, chosen);
             if (options.Augmentation == Augmentation.FlipCrop) images = Augmenter.FlipCrop(images, variation);
-            var logits = network.Forward(leaves, images, Mode.Training);
-            var loss = nn.functional.cross_entropy(logits, data.Labels.index_select(0, chosen));
-            var value = loss.ToDouble();
+            var (loss, gradients) = Gradients.Of(network, leaves, images, data.Labels.index_select(0, chosen));
             var done = (long)state.Epoch * steps + k;
             var rate = options.LearningRate * options.Schedule.Share(done, (long)options.Epochs * steps);
-            if (!double.IsFinite(value))
+            if (!double.IsFinite(loss))
                 throw new LmcException(
-                    $"training stopped: expected a finite loss, found {value} at epoch {state.Epoch + 1}, step {k + 1} (learning rate {rate:g4})");
+                    $"training stopped: expected a finite loss, found {loss} at epoch {state.Epoch + 1}, step {k + 1} (learning rate {rate:g4})");
 
-            var gradients = autograd.grad([loss], learned);
-            using (no_grad()) FusedStep.Apply(state, [.. gradients], options, rate, done + 1);
-            sum += value;
+            using (no_grad()) FusedStep.Apply(state, gradients, options, rate, done + 1);
+            sum += loss;
             progress?.Invoke(new TrainingProgress(state.Epoch, k + 1, steps, sum / (k + 1)));
         }
     }
-
-    // Views of the flat buffer that gradients are asked for. Learned parameters lie in the buffer in this order.
-    private static Tensor[] Leaves(ParameterSet parameters) =>
-    [
-        .. parameters.Network.Parameters.Zip(parameters.Views).Select(p =>
-            p.Second.detach().requires_grad_(p.First.Learned).DetachFromDisposeScope()),
-    ];
 
     private static void RequireFit(Network network, DataSplit data)
     {

@@ -102,6 +102,20 @@ let tests =
             use b' = set.Apply b
             Expect.floatClose Accuracy.veryHigh (Distance.L2(a', b')) byHand "permuted alike"
 
+        testPropertyWithConfig (config 20) "every point is what a plain evaluation of the mixed parameters gives, for any architecture"
+        <| fun (seed: int) ->
+            let network = Network(randomArchitecture (Random seed))
+            use a = randomParameters network (int64 seed)
+            use b = randomParameters network (int64 seed + 1L)
+            use task = toyTask network 30 (int64 seed)
+
+            for point in Barrier.Along(a, b, task, 4).Points do
+                use _ = torch.NewDisposeScope()
+                let mixed = b.Flat.lerp (a.Flat, point.Lambda.ToScalar())
+                use plain = new ParameterSet(network, mixed)
+                let score = Evaluator.Evaluate(plain, task)
+                Expect.isLessThan (abs (score.Loss - point.Score.Loss)) (1e-3 * max 1.0 (abs score.Loss)) $"loss at {point.Lambda}"
+
         test "fewer than 3 points are refused" {
             use a = randomParameters smallMlp 1L
             failsWith [ "3 or more points"; "2" ] (fun () -> Barrier.Along(a, a, task, 2) |> ignore)

@@ -117,6 +117,7 @@ let tests =
             let ops search = steps ((train >> align search >> mergeN 2 >> measure L2) setup) |> List.map _.Op
             Expect.contains (ops WM) "weightMatching" "by weights"
             Expect.contains (ops AM) "activationMatching" "by activations"
+            Expect.contains (ops STE) "straightThrough" "straight through"
         }
 
         test "member 0 is the reference: it is not permuted" {
