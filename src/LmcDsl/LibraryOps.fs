@@ -95,8 +95,7 @@ module LibraryOps =
         use b = onDevice context b
         let options = Json.toValue<StraightThroughOptions> context.Args["options"]
 
-        let tell share (least: float) =
-            context.Progress { Share = share; Text = $"least training loss {least:F4}" }
+        let tell share (least: float) = context.Progress { Share = share; Text = $"least training loss {least:F4}" }
 
         alignment context (StraightThrough.Match(a, b, (dataOf context).Train, options, tell))
 

@@ -14,7 +14,7 @@ type private Argument =
     interface IArgParserTemplate with
         member this.Usage =
             match this with
-            | Only _ -> "only those whose name holds this text."
+            | Only _ -> "only training, curve, matching or assignment."
             | Threads _ -> "threads of one operation (default: 2)."
             | Results _ -> "folder for bench.json (default: results/bench)."
 
@@ -23,6 +23,7 @@ let private suites =
         "training", TrainingBench.comparisons
         "curve", CurveBench.comparisons
         "matching", MatchingBench.comparisons
+        "assignment", AssignmentBench.comparisons
     ]
 
 let private row timing =

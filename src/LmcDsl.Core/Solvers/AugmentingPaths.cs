@@ -12,8 +12,11 @@ internal sealed class AugmentingPaths(int n)
     private readonly int[] order = new int[n];
     private readonly double[] reached = new double[n];
 
+    private readonly List<int> freeColumns = [];
+
     public void Complete(ReadOnlySpan<float> cost, PartialAssignment m)
     {
+        freeColumns.AddRange(Enumerable.Range(0, n).Where(j => m.RowOf[j] < 0));
         foreach (var row in m.FreeRows()) Augment(cost, m, row);
     }
 
@@ -30,6 +33,8 @@ internal sealed class AugmentingPaths(int n)
         {
             var row = cost.Slice(i * n, n);
             (length, column) = RowScan.Relax(row, m.Potential, offset, distance, closed, predecessor, i);
+            // Of columns equally near a free one ends the search. Ties show by the search not getting on.
+            if (count == 0 || length <= reached[count - 1]) column = FreeAt(length) ?? column;
             i = m.RowOf[column];
             if (i < 0) break;
             order[count] = column;
@@ -40,7 +45,15 @@ internal sealed class AugmentingPaths(int n)
         }
 
         for (var k = 0; k < count; k++) m.Potential[order[k]] += reached[k] - length;
+        freeColumns.Remove(column);
         Flip(m, start, column);
+    }
+
+    private int? FreeAt(double length)
+    {
+        foreach (var j in freeColumns)
+            if (distance[j] <= length) return j;
+        return null;
     }
 
     private void Flip(PartialAssignment m, int start, int column)

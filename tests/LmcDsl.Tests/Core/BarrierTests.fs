@@ -102,7 +102,9 @@ let tests =
             use b' = set.Apply b
             Expect.floatClose Accuracy.veryHigh (Distance.L2(a', b')) byHand "permuted alike"
 
-        testPropertyWithConfig (config 20) "every point is what a plain evaluation of the mixed parameters gives, for any architecture"
+        testPropertyWithConfig
+            (config 20)
+            "every point is what a plain evaluation of the mixed parameters gives, for any architecture"
         <| fun (seed: int) ->
             let network = Network(randomArchitecture (Random seed))
             use a = randomParameters network (int64 seed)
@@ -111,10 +113,14 @@ let tests =
 
             for point in Barrier.Along(a, b, task, 4).Points do
                 use _ = torch.NewDisposeScope()
-                let mixed = b.Flat.lerp (a.Flat, point.Lambda.ToScalar())
+                let mixed = b.Flat.mul((1.0 - point.Lambda).ToScalar()).add(a.Flat.mul (point.Lambda.ToScalar()))
                 use plain = new ParameterSet(network, mixed)
                 let score = Evaluator.Evaluate(plain, task)
-                Expect.isLessThan (abs (score.Loss - point.Score.Loss)) (1e-3 * max 1.0 (abs score.Loss)) $"loss at {point.Lambda}"
+
+                Expect.isLessThan
+                    (abs (score.Loss - point.Score.Loss))
+                    (1e-3 * max 1.0 (abs score.Loss))
+                    $"loss at {point.Lambda}"
 
         test "fewer than 3 points are refused" {
             use a = randomParameters smallMlp 1L

@@ -16,7 +16,8 @@ let private trained seed =
     let options = TrainingOptions(Epochs = 20, BatchSize = 30, LearningRate = 1e-2)
     Trainer.Run(TrainingState.Start(smallMlp, seed, torch.CPU), task, options, seed).Parameters
 
-let private options = StraightThroughOptions(Steps = 40, BatchSize = 100, CheckEvery = 5, CheckOn = 300, LearningRate = 1e-2)
+let private options =
+    StraightThroughOptions(Steps = 40, BatchSize = 100, CheckEvery = 5, CheckOn = 300, LearningRate = 1e-2)
 
 let private midpoint (a: ParameterSet) (b: ParameterSet) (set: PermutationSet) =
     use moved = set.Apply b
@@ -26,7 +27,11 @@ let private midpoint (a: ParameterSet) (b: ParameterSet) (set: PermutationSet) =
 let rec private permutations =
     function
     | [] -> [ [] ]
-    | items -> [ for x in items do for rest in permutations (List.except [ x ] items) -> x :: rest ]
+    | items ->
+        [
+            for x in items do
+                for rest in permutations (List.except [ x ] items) -> x :: rest
+        ]
 
 let tests =
     testList "StraightThrough" [
@@ -34,9 +39,22 @@ let tests =
             use a = trained 1L
             use b = trained 2L
             let found = StraightThrough.Match(a, b, task, options)
-            let matched = WeightMatching.Match(a, b, WeightMatchingOptions(Seed = LmcDsl.Core.Runtime.Seeds.Derive(0L, "matching", 0L)))
+
+            let matched =
+                WeightMatching.Match(
+                    a,
+                    b,
+                    WeightMatchingOptions(Seed = LmcDsl.Core.Runtime.Seeds.Derive(0L, "matching", 0L))
+                )
+
             Expect.floatClose Accuracy.medium found.Objective[0] (midpoint a b matched.Permutations) "it begins there"
-            Expect.floatClose Accuracy.medium (List.min [ for loss in found.Objective -> loss ]) (midpoint a b found.Permutations) "the best one is kept"
+
+            Expect.floatClose
+                Accuracy.medium
+                (List.min [ for loss in found.Objective -> loss ])
+                (midpoint a b found.Permutations)
+                "the best one is kept"
+
             Expect.equal found.Objective.Length 9 "looked at before the first step and every 5"
         }
 
@@ -47,7 +65,21 @@ let tests =
             use a = train 1L
             use b = train 2L
             let all = [ for p in permutations [ 0..3 ] -> midpoint a b (PermutationSet(network, [ Permutation p ])) ]
-            let found = StraightThrough.Match(a, b, task, StraightThroughOptions(Steps = 100, BatchSize = 100, CheckEvery = 1, CheckOn = 300, LearningRate = 3e-2))
+
+            let found =
+                StraightThrough.Match(
+                    a,
+                    b,
+                    task,
+                    StraightThroughOptions(
+                        Steps = 100,
+                        BatchSize = 100,
+                        CheckEvery = 1,
+                        CheckOn = 300,
+                        LearningRate = 3e-2
+                    )
+                )
+
             let least = List.min [ for loss in found.Objective -> loss ]
             let rank = all |> List.filter (fun loss -> loss < least - 1e-6) |> List.length
             Expect.isLessThan rank 3 $"among the best three of 24: {least} of {List.min all} .. {List.max all}"
@@ -59,7 +91,17 @@ let tests =
 
             for draw in [ false; true ] do
                 let run seed =
-                    let options = StraightThroughOptions(Steps = 20, BatchSize = 50, CheckEvery = 5, CheckOn = 100, LearningRate = 1e-2, DrawLambda = draw, Seed = seed)
+                    let options =
+                        StraightThroughOptions(
+                            Steps = 20,
+                            BatchSize = 50,
+                            CheckEvery = 5,
+                            CheckOn = 100,
+                            LearningRate = 1e-2,
+                            DrawLambda = draw,
+                            Seed = seed
+                        )
+
                     StraightThrough.Match(a, b, task, options).Objective |> List.ofSeq
 
                 Expect.equal (run 1L) (run 1L) "same"
@@ -71,7 +113,10 @@ let tests =
             use labels = task.Labels.narrow (0L, 0L, 20L)
             let struct (_, gradients) = Gradients.Of(model, images, labels)
             let flat = torch.cat [| for g in gradients -> g.flatten () |]
-            let loss (p: ParameterSet) = (Evaluator.Evaluate(p, new LmcDsl.Core.Data.DataSplit(images.clone (), labels.clone ()))).Loss
+
+            let loss (p: ParameterSet) =
+                (Evaluator.Evaluate(p, new LmcDsl.Core.Data.DataSplit(images.clone (), labels.clone ()))).Loss
+
             use direction = torch.randn_like flat
             let step = 1e-2
 
@@ -83,11 +128,17 @@ let tests =
 
             let slope = (shifted 1.0 - shifted -1.0) / (2.0 * step)
             let expected = (flat * direction).sum().ToDouble()
-            Expect.isLessThan (abs (slope - expected)) (0.05 * abs expected + 1e-2) $"slope {slope}, gradient {expected}"
+
+            Expect.isLessThan
+                (abs (slope - expected))
+                (0.05 * abs expected + 1e-2)
+                $"slope {slope}, gradient {expected}"
         }
 
         test "options out of range are refused" {
             use a = trained 1L
-            failsWith [ "straight-through"; "above 0" ] (fun () -> StraightThrough.Match(a, a, task, StraightThroughOptions(Steps = 0)) |> ignore)
+
+            failsWith [ "straight-through"; "above 0" ] (fun () ->
+                StraightThrough.Match(a, a, task, StraightThroughOptions(Steps = 0)) |> ignore)
         }
     ]
