@@ -90,6 +90,17 @@ module Experiment =
         let setup = experiment.Setup |> arguments.Change |> available experiment arguments
         TorchRuntime.UseThreads setup.Threads
         let plans = experiment.Reports |> List.map (fun report -> report setup)
+
+        match conflicts plans with
+        | [] -> ()
+        | rows ->
+            let shown = String.Join("; ", rows)
+
+            raise (
+                LmcException
+                    $"expected reports that agree, found two ways to '{shown}': make an experiment of each search or merge"
+            )
+
         let store = Store.Open arguments.Store
 
         if arguments.ShowPlan then

@@ -211,6 +211,17 @@ module Stages =
         let args = Json.Object [ "rows", Json.Array(rows |> List.map label) ]
         Plan.make ("report", 1) title args (rows |> List.map (fun (_, _, node) -> node))
 
+    /// What two reports say of the same models in the same state by different steps, so that one table cannot hold both:
+    /// for example a pair aligned by two searches. Each such row as people read it.
+    let internal conflicts (reports: Plan<Report> list) : string list =
+        reports
+        |> List.map Plan.node
+        |> List.filter (fun node -> node.Op = "report")
+        |> List.collect (fun node -> List.zip node.Args["rows"].Items node.Inputs)
+        |> List.groupBy fst
+        |> List.filter (fun (_, rows) -> rows |> List.distinctBy (fun (_, step) -> step.Key) |> List.length > 1)
+        |> List.map (fun (_, rows) -> (snd rows.Head).Title)
+
     /// Several metrics as one report. What they share is computed once.
     let measureAll (metrics: Metric list) (population: Population) : Plan<Report> =
         reportOf "report" (metrics |> List.collect (rowsOf population))

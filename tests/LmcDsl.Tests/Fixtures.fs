@@ -172,6 +172,17 @@ let toyTask (network: Network) (count: int) (seed: int64) =
     let direction = torch.randn (images.flatten(1L).shape[1], int64 network.Classes, generator = generator)
     new DataSplit(images, images.flatten(1L).mm(direction).argmax(1L))
 
+/// Every order of some items.
+let rec permutations (items: 'a list) : 'a list list =
+    match items with
+    | [] -> [ [] ]
+    | _ ->
+        [
+            for item in items do
+                for rest in permutations (List.except [ item ] items) do
+                    item :: rest
+        ]
+
 /// The largest absolute difference of two tensors.
 let difference (a: torch.Tensor) (b: torch.Tensor) =
     use _ = torch.NewDisposeScope()

@@ -55,15 +55,6 @@ let private certify name (cost: float32[]) n (answer: Assignment) =
 
 let private solve (cost: float32[]) n start = LinearAssignment.Minimize(ReadOnlySpan cost, n, start)
 
-let rec private permutations =
-    function
-    | [] -> [ [] ]
-    | items ->
-        [
-            for x in items do
-                for rest in permutations (List.except [ x ] items) -> x :: rest
-        ]
-
 let private bruteForce (cost: float32[]) n =
     permutations [ 0 .. n - 1 ] |> List.map (List.mapi (fun i j -> float cost[i * n + j]) >> List.sum) |> List.min
 

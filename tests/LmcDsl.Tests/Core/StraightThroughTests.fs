@@ -24,15 +24,6 @@ let private midpoint (a: ParameterSet) (b: ParameterSet) (set: PermutationSet) =
     use mean = LmcDsl.Core.Merging.Average.Of [| a; moved |]
     (Evaluator.Evaluate(mean, task)).Loss
 
-let rec private permutations =
-    function
-    | [] -> [ [] ]
-    | items ->
-        [
-            for x in items do
-                for rest in permutations (List.except [ x ] items) -> x :: rest
-        ]
-
 let tests =
     testList "StraightThrough" [
         test "what it returns has the least training loss it saw, and never more than weight matching's" {

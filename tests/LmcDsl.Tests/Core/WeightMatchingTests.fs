@@ -16,15 +16,6 @@ let private l2After (a: ParameterSet) (b: ParameterSet) (set: PermutationSet) =
     use moved = set.Apply b
     Distance.L2(a, moved)
 
-let rec private permutations =
-    function
-    | [] -> [ [] ]
-    | items ->
-        [
-            for x in items do
-                for rest in permutations (List.except [ x ] items) -> x :: rest
-        ]
-
 let tests =
     testList "WeightMatching" [
         testPropertyWithConfig (config 60) "it never raises L2, and the objective never goes down"

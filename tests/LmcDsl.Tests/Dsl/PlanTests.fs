@@ -79,6 +79,16 @@ let tests =
             Expect.equal (keyOf (mainJob setup)) (keyOf (mainJob setup)) "same"
         }
 
+        test "reports that say two things of the same models are found before anything runs" {
+            let by search = (train >> align search >> mergeN 2 >> measureAll [ L2; Accuracy ]) setup
+            Expect.equal (conflicts [ by WM; by WM; mainJob setup ]) [] "the same steps agree"
+
+            Expect.equal
+                (conflicts [ by WM; by AM ])
+                [ "L2 of 0 and 1, aligned"; "score of mean, aligned" ]
+                "two searches do not"
+        }
+
         test "titles are not part of a key" {
             let make title : Plan<Report> = Plan.make ("op", 1) title Json.Null []
             Expect.equal (keyOf (make "a")) (keyOf (make "b")) "same key"
