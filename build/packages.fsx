@@ -84,7 +84,7 @@ let restore () =
 
     if not (missing.IsEmpty && File.Exists stamp && File.ReadAllText stamp = fingerprint ()) then
         if not missing.IsEmpty then
-            printfn $"Fetching {missing.Length} packages (once, about 220 MB on a new machine) ..."
+            printfn $"Fetching {missing.Length} packages (once, about 210 MB on a new machine) ..."
             download (fun name version -> $"<PackageDownload Include='{name}' Version='[{version}]' />") missing
 
         quietly "Restoring tools" "dotnet" "tool restore"
