@@ -102,7 +102,7 @@ match ours with
 | [] -> help ()
 | [ "-t" | "--target"; name ] when targets.Exists(fun (known, _) -> known = name) -> Target.runOrDefault name
 | _ ->
-    eprintfn $"""build.fsx: expected -t TARGET [-- ARGUMENTS], found '{String.Join(" ", ours)}'\n"""
+    eprintfn $"""build.fsx: expected -t TARGET [-- ARGUMENTS], found '{String.Join(" ", ours)}'"""
     help ()
     exit 2
 #endif
