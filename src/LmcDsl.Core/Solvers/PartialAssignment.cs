@@ -1,14 +1,18 @@
+using System.Numerics;
+
 namespace LmcDsl.Core.Solvers;
 
 /// <summary>A partial assignment while it grows, with the columns' potentials v.</summary>
-internal sealed class PartialAssignment
+/// <typeparam name="T">What potentials are counted in: float or double.</typeparam>
+internal sealed class PartialAssignment<T>
+    where T : unmanaged, IBinaryFloatingPointIeee754<T>
 {
     public PartialAssignment(int n)
     {
         Count = n;
         ColumnOf = new int[n];
         RowOf = new int[n];
-        Potential = new double[n];
+        Potential = new T[n];
         Array.Fill(ColumnOf, -1);
         Array.Fill(RowOf, -1);
     }
@@ -22,7 +26,7 @@ internal sealed class PartialAssignment
     public int[] RowOf { get; }
 
     /// <summary>v. Invariant: an assigned row's column has the least cost - v of the row.</summary>
-    public double[] Potential { get; }
+    public T[] Potential { get; }
 
     public List<int> FreeRows() => [.. Enumerable.Range(0, Count).Where(i => ColumnOf[i] < 0)];
 

@@ -29,6 +29,7 @@ let private families: (string * (Random -> int -> float32[])) list =
         "product i j, Machol and Wien's hard case", fun _ n -> fill n (fun i j -> float ((i + 1) * (j + 1)))
         "near identity", fun random n -> fill n (fun i j -> (if i = j then -1.0 else 0.0) + 0.1 * random.NextDouble())
         "huge and tiny", fun random n -> fill n (fun _ _ -> Math.Pow(10.0, 12.0 * random.NextDouble() - 6.0))
+        "beyond what sums in float hold", fun random n -> fill n (fun _ _ -> 3e38 * (random.NextDouble() - 0.5))
         "points in a plane",
         fun random n ->
             let point () = random.NextDouble(), random.NextDouble()
