@@ -97,7 +97,7 @@ module LibraryOps =
 
         let tell share (least: float) = context.Progress { Share = share; Text = $"least training loss {least:F4}" }
 
-        alignment context (StraightThrough.Match(a, b, (dataOf context).Train, options, tell))
+        alignment context (StraightThrough.Match(a, b, (dataOf context).Train, options, null, tell))
 
     let private resetStatistics context =
         use model = Value.models context |> List.exactlyOne |> onDevice context

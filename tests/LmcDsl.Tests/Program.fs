@@ -13,8 +13,12 @@ let private tests =
             Core.SymmetryTests.tests
             Core.LinearAssignmentTests.tests
             Core.WeightMatchingTests.tests
+            Core.SinkhornTests.tests
+            Core.SinkhornMatchingTests.tests
+            Core.JointMatchingTests.tests
             Core.ActivationMatchingTests.tests
             Core.StatisticsResetTests.tests
+            Core.RenormalisationTests.tests
             Core.SingularAlignmentTests.tests
             Core.BarrierTests.tests
             Core.AverageTests.tests

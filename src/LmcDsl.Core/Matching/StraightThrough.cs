@@ -3,6 +3,7 @@ using System.Diagnostics;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Data;
 using LmcDsl.Core.Measures;
+using LmcDsl.Core.Merging;
 using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
 using LmcDsl.Core.Training;
@@ -31,8 +32,11 @@ public sealed record StraightThroughOptions
     /// <summary>Training examples, from the first on, that the loss is looked at on.</summary>
     public int CheckOn { get; init; } = 5_000;
 
-    /// <summary>Seed of the order of examples, of drawn lambdas and of the matchings.</summary>
+    /// <summary>Seed of the order of examples, of drawn lambdas, of the matchings and of the starts after the first.</summary>
     public long Seed { get; init; }
+
+    /// <summary>Starts, the best of which counts: the first as told or the identity, the others drawn at random.</summary>
+    public int Starts { get; init; } = 1;
 }
 
 /// <summary>
@@ -43,11 +47,15 @@ public sealed record StraightThroughOptions
 /// </summary>
 public static class StraightThrough
 {
+    // Of one projection. Nearly always the first pass changes nothing.
+    private const int MaxSweeps = 1000;
+
     /// <summary>Searches for the permutations of model b whose merge with model a has the least training loss.</summary>
     /// <param name="a">The reference.</param>
     /// <param name="b">The model to permute, of the same architecture and on the same device.</param>
     /// <param name="data">Training examples, on the models' device.</param>
     /// <param name="options">Options; the defaults where none are given.</param>
+    /// <param name="start">Where the first projection starts; the identity where none is given.</param>
     /// <param name="progress">Called at each look at the loss with the share done and the least loss so far.</param>
     /// <returns>
     /// The best permutations seen. The objective is the merged model's training loss, at lambda = 1/2, at each look; the first
@@ -56,77 +64,77 @@ public static class StraightThrough
     /// <exception cref="LmcException">Two architectures, an option out of range, or a loss that is not finite.</exception>
     public static SearchResult Match(
         ParameterSet a, ParameterSet b, DataSplit data, StraightThroughOptions? options = null,
-        Action<double, double>? progress = null)
+        PermutationSet? start = null, Action<double, double>? progress = null)
     {
         options ??= new StraightThroughOptions();
         ParameterSet.RequireSameArchitecture(a, b);
         Guard.Require(
             options is { Steps: >= 1, BatchSize: >= 1, CheckEvery: >= 1, CheckOn: >= 1, LearningRate: > 0 },
             $"straight-through: expected steps, batch size, checks and learning rate above 0, found {options}");
+        WeightMatching.RequireFinite(a, "the reference model");
+        WeightMatching.RequireFinite(b, "the model to align");
+        return Restarts.Best(
+            "straight-through", options.Starts, options.Seed, b.Network, start,
+            (from, seed) => Search(a, b, data, options with { Seed = seed }, from, progress),
+            found => -found.Objective.Min());
+    }
+
+    private static SearchResult Search(
+        ParameterSet a, ParameterSet b, DataSplit data, StraightThroughOptions options, PermutationSet start,
+        Action<double, double>? progress)
+    {
         var clock = Stopwatch.StartNew();
         using var scope = NewDisposeScope();
         using var state = new TrainingState(a.Clone(), zeros_like(a.Learned()), zeros_like(a.Learned()), 0);
         using var mixed = a.Clone();
-        using var check = new DataSplit(
-            data.Images.narrow(0, 0, Math.Min(options.CheckOn, data.Count)), data.Labels.narrow(0, 0, Math.Min(options.CheckOn, data.Count)));
-        var search = new Search(a, b, state, mixed, data, options);
-        var current = PermutationSet.Identity(b.Network);
-        var (best, least) = (current, double.PositiveInfinity);
+        using var descent = new CoordinateDescent(state.Parameters, b, start);
+        var examples = Math.Min(options.CheckOn, data.Count);
+        using var check = new DataSplit(data.Images.narrow(0, 0, examples), data.Labels.narrow(0, 0, examples));
+        var order = Seeds.Random(options.Seed, "order of groups");
+        var (best, least) = (start, double.PositiveInfinity);
         var losses = ImmutableArray.CreateBuilder<double>();
         for (var step = 0; step <= options.Steps; step++)
         {
-            current = search.Project(current, step);
+            using (no_grad()) descent.Run(order, MaxSweeps);
             if (step % options.CheckEvery == 0 || step == options.Steps)
             {
-                losses.Add(search.LossOf(current, check));
-                if (losses[^1] < least) (best, least) = (current, losses[^1]);
+                Mix(mixed, a, descent.Moved, 0.5);
+                StatisticsReset.Apply(mixed, check, options.CheckOn); // of networks with batch norm; else nothing
+                losses.Add(Evaluator.Evaluate(mixed, check).Loss);
+                if (losses[^1] < least) (best, least) = (descent.Found, losses[^1]);
                 progress?.Invoke((double)step / options.Steps, least);
             }
 
-            if (step < options.Steps) search.Move(current, step);
+            if (step == options.Steps) break;
+            Move(state, mixed, a, descent.Moved, data, options, step);
+            descent.ReferenceChanged();
         }
 
         return new SearchResult(best, options.Steps, losses.ToImmutable(), StopReason.SweepLimit, clock.Elapsed.TotalSeconds);
     }
 
-    private sealed class Search(
-        ParameterSet a, ParameterSet b, TrainingState free, ParameterSet mixed, DataSplit data, StraightThroughOptions options)
+    // One step of the free copy down the gradient of the mixture's loss on a batch.
+    private static void Move(
+        TrainingState free, ParameterSet mixed, ParameterSet a, ParameterSet moved, DataSplit data,
+        StraightThroughOptions options, int step)
     {
-        private readonly TrainingOptions optimiser = new() { LearningRate = options.LearningRate };
+        using var scope = NewDisposeScope();
+        using var generator = Seeds.Generator(options.Seed, "examples and lambda", step);
+        var lambda = options.DrawLambda ? rand(1, generator: generator).ToDouble() : 0.5;
+        Mix(mixed, a, moved, lambda);
+        var chosen = randint(data.Count, [Math.Min(options.BatchSize, data.Count)], generator: generator).to(data.Labels.device);
+        var (loss, gradients) = Gradients.Of(mixed, data.Images.index_select(0, chosen), data.Labels.index_select(0, chosen));
+        Guard.Require(
+            double.IsFinite(loss), $"straight-through: expected a finite loss, found {loss} at step {step + 1}");
+        // The mixture holds 1 - lambda of the free copy.
+        using var quiet = no_grad();
+        foreach (var gradient in gradients) gradient.mul_(1 - lambda);
+        FusedStep.Apply(free, gradients, new TrainingOptions { LearningRate = options.LearningRate }, options.LearningRate, step + 1);
+    }
 
-        public PermutationSet Project(PermutationSet from, int step) =>
-            WeightMatching.Match(
-                free.Parameters, b, new WeightMatchingOptions { Seed = Seeds.Derive(options.Seed, "matching", step) }, from).Permutations;
-
-        public double LossOf(PermutationSet permutations, DataSplit examples)
-        {
-            Mix(permutations, 0.5);
-            return Evaluator.Evaluate(mixed, examples).Loss;
-        }
-
-        public void Move(PermutationSet permutations, int step)
-        {
-            using var scope = NewDisposeScope();
-            using var generator = Seeds.Generator(options.Seed, "examples and lambda", step);
-            var lambda = options.DrawLambda ? rand(1, generator: generator).ToDouble() : 0.5;
-            Mix(permutations, lambda);
-            var chosen = randint(data.Count, [Math.Min(options.BatchSize, data.Count)], generator: generator).to(data.Labels.device);
-            var (loss, gradients) = Gradients.Of(
-                mixed, data.Images.index_select(0, chosen), data.Labels.index_select(0, chosen));
-            if (!double.IsFinite(loss))
-                throw new LmcException($"straight-through: expected a finite loss, found {loss} at step {step + 1}");
-            // The mixture holds 1 - lambda of the free copy.
-            using var quiet = no_grad();
-            foreach (var gradient in gradients) gradient.mul_(1 - lambda);
-            FusedStep.Apply(free, gradients, optimiser, options.LearningRate, step + 1);
-        }
-
-        private void Mix(PermutationSet permutations, double lambda)
-        {
-            using var scope = NewDisposeScope();
-            using var quiet = no_grad();
-            using var moved = permutations.Apply(b);
-            mixed.Flat.copy_(moved.Flat).lerp_(a.Flat, lambda);
-        }
+    private static void Mix(ParameterSet mixed, ParameterSet a, ParameterSet moved, double lambda)
+    {
+        using var quiet = no_grad();
+        mixed.Flat.copy_(moved.Flat).lerp_(a.Flat, lambda);
     }
 }

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
 using LmcDsl.Core.Architectures;
-using LmcDsl.Core.Measures;
 using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
@@ -11,8 +10,11 @@ namespace LmcDsl.Core.Matching;
 /// <summary>Options of weight matching.</summary>
 public sealed record WeightMatchingOptions
 {
-    /// <summary>Seed of the order in which each pass visits the groups.</summary>
+    /// <summary>Seed of the order in which each pass visits the groups, and of the starts after the first.</summary>
     public long Seed { get; init; }
+
+    /// <summary>Starts, the best of which counts: the first as told or the identity, the others drawn at random.</summary>
+    public int Starts { get; init; } = 1;
 
     /// <summary>Passes after which the search ends though something still changed.</summary>
     public int MaxSweeps { get; init; } = 1000;
@@ -29,7 +31,7 @@ public static class WeightMatching
     /// <param name="a">The reference.</param>
     /// <param name="b">The model to permute, of the same architecture and on the same device.</param>
     /// <param name="options">Options; the defaults where none are given.</param>
-    /// <param name="start">Where to start; the identity where none is given.</param>
+    /// <param name="start">Where the first start is; the identity where none is given.</param>
     /// <param name="progress">Called after each pass with the number of passes and the objective.</param>
     /// <returns>The permutations and how the search ended. The objective is ⟨a, pi(b)⟩.</returns>
     /// <exception cref="LmcException">Two architectures, or a model with NaN or infinity.</exception>
@@ -41,69 +43,32 @@ public static class WeightMatching
         ParameterSet.RequireSameArchitecture(a, b);
         RequireFinite(a, "the reference model");
         RequireFinite(b, "the model to align");
+        return Restarts.Best(
+            "weight matching", options.Starts, options.Seed, b.Network, start,
+            (from, seed) => Descend(a, b, from, seed, options.MaxSweeps, progress), found => found.Objective[^1]);
+    }
+
+    private static SearchResult Descend(
+        ParameterSet a, ParameterSet b, PermutationSet start, long seed, int maxSweeps, Action<int, double>? progress)
+    {
         var clock = Stopwatch.StartNew();
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-
-        var found = (start ?? PermutationSet.Identity(b.Network)).Permutations.ToArray();
-        using var moved = new PermutationSet(b.Network, found).Apply(b);
-        var groups = Enumerable.Range(0, found.Length).Select(g => new GroupMatching(a, moved, g)).ToArray();
-        var random = Seeds.Random(options.Seed, "order of groups");
-        var stale = Enumerable.Repeat(true, found.Length).ToArray();
+        using var descent = new CoordinateDescent(a, b, start);
         var objective = ImmutableArray.CreateBuilder<double>();
-        objective.Add(InnerProduct.Of(a.Learned(), moved.Learned()));
-
-        var stopped = StopReason.SweepLimit;
-        var sweeps = 0;
-        while (sweeps < options.MaxSweeps && stopped == StopReason.SweepLimit)
+        objective.Add(descent.Objective);
+        var (sweeps, stopped) = descent.Run(Seeds.Random(seed, "order of groups"), maxSweeps, sweep =>
         {
-            var changed = Pass(groups, found, stale, Permutation.Random(found.Length, random));
-            sweeps++;
-            objective.Add(InnerProduct.Of(a.Learned(), moved.Learned()));
-            progress?.Invoke(sweeps, objective[^1]);
-            // Costs that were updated carry rounding of their own: the last word is had on costs computed whole.
-            if (!changed && !Refresh(groups, stale)) stopped = StopReason.NothingChanged;
-        }
-
-        foreach (var group in groups) group.Dispose();
-        return new SearchResult(
-            new PermutationSet(b.Network, found), sweeps, objective.ToImmutable(), stopped, clock.Elapsed.TotalSeconds);
+            objective.Add(descent.Objective);
+            progress?.Invoke(sweep, objective[^1]);
+        });
+        return new SearchResult(descent.Found, sweeps, objective.ToImmutable(), stopped, clock.Elapsed.TotalSeconds);
     }
 
-    // Matches each group whose costs have changed since it was last matched. Returns whether any permutation changed.
-    private static bool Pass(GroupMatching[] groups, Permutation[] found, bool[] stale, Permutation order)
-    {
-        var changed = false;
-        foreach (var g in order.Sources.Where(g => stale[g]))
-        {
-            using var scope = NewDisposeScope();
-            stale[g] = false;
-            if (groups[g].Improve(out var step) is not { } move) continue;
-            found[g] = step.After(found[g]);
-            changed = true;
-            stale[g] = groups[g].IsOnBothSides;
-            foreach (var (neighbour, axis, slice, change) in move.Neighbours())
-            {
-                groups[neighbour].Cost.Update(axis, slice, change);
-                stale[neighbour] = true;
-            }
-        }
-
-        return changed;
-    }
-
-    private static bool Refresh(GroupMatching[] groups, bool[] stale)
-    {
-        for (var g = 0; g < groups.Length; g++)
-        {
-            stale[g] = groups[g].Cost.IsUpdated;
-            if (stale[g]) groups[g].Cost.Forget();
-        }
-
-        return stale.Any(again => again);
-    }
-
-    private static void RequireFinite(ParameterSet model, string what)
+    /// <summary>Requires a model's learned parameters to be finite.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="what">What the message calls it.</param>
+    internal static void RequireFinite(ParameterSet model, string what)
     {
         using var scope = NewDisposeScope();
         if (model.Learned().isfinite().all().item<bool>()) return;

@@ -127,6 +127,22 @@ let tests =
                 $"slope {slope}, gradient {expected}"
         }
 
+        test "a warm start is where the first projection begins, and of several starts the best counts" {
+            use a = randomParameters smallMlp 1L
+            use b = randomParameters smallMlp 2L
+            use task = toyTask smallMlp 60 3L
+            let options starts = StraightThroughOptions(Steps = 5, BatchSize = 20, CheckEvery = 1, Starts = starts)
+            let matched = WeightMatching.Match(a, b).Permutations
+            // The free copy is a at first, so the first projection from a local optimum of weight matching stays there.
+            let warm = StraightThrough.Match(a, b, task, options 1, matched)
+            use moved = matched.Apply b
+            use mean = LmcDsl.Core.Merging.Average.Of([| a; moved |], null)
+            let wanted = LmcDsl.Core.Measures.Evaluator.Evaluate(mean, task).Loss
+            Expect.floatClose Accuracy.medium warm.Objective[0] wanted "the loss there"
+            let least starts = StraightThrough.Match(a, b, task, options starts).Objective |> Seq.min
+            Expect.isLessThanOrEqual (least 6) (least 1) "six starts are no worse"
+        }
+
         test "options out of range are refused" {
             use a = trained 1L
 

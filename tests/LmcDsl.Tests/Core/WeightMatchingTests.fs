@@ -89,6 +89,25 @@ let tests =
                 "same"
         }
 
+        test "of several starts the best counts, and the first is the one without restarts" {
+            let network = Network(Catalogue.Mlp([| 1; 4; 4 |], [| 30; 30; 30 |], 10))
+            use a = randomParameters network 1L
+            use b = randomParameters network 2L
+
+            let best starts =
+                let found = WeightMatching.Match(a, b, WeightMatchingOptions(Seed = 5L, Starts = starts))
+                use moved = found.Permutations.Apply b
+                let told: float = Seq.last found.Objective
+                Expect.floatClose Accuracy.high told (InnerProduct.Of(a.Learned(), moved.Learned())) "its own"
+                told
+
+            let bests = [ 1; 2; 4; 8 ] |> List.map best
+            Expect.equal bests (List.sort bests) "more starts are no worse"
+            Expect.isGreaterThan (List.last bests) bests.Head "and here better"
+            Expect.equal bests.Head (Seq.last (search a b 5L).Objective) "one start is the plain search"
+            failsWith [ "weight matching"; "1 or more starts"; "found 0" ] (fun () -> best 0 |> ignore)
+        }
+
         test "biases and norm weights count, running statistics do not" {
             let network =
                 Network(

@@ -1,0 +1,114 @@
+using System.Collections.Immutable;
+using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Measures;
+using LmcDsl.Core.Permutations;
+using LmcDsl.Core.Runtime;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Matching;
+
+/// <summary>
+/// Coordinate descent of weight matching from one start: the moved model, every group's costs and the last answer of its
+/// assignment problem. It may go on after the reference has changed, and then starts from those answers.
+/// </summary>
+internal sealed class CoordinateDescent : IDisposable
+{
+    private readonly ParameterSet reference;
+    private readonly GroupMatching[] groups;
+    private readonly Permutation[] found;
+    private readonly bool[] stale;
+
+    /// <summary>Begins at the given permutations.</summary>
+    /// <param name="reference">The reference; read at each pass.</param>
+    /// <param name="model">The model to permute; copied.</param>
+    /// <param name="start">Where to begin.</param>
+    public CoordinateDescent(ParameterSet reference, ParameterSet model, PermutationSet start)
+    {
+        this.reference = reference;
+        Moved = start.Apply(model);
+        found = [.. start.Permutations];
+        groups = [.. Enumerable.Range(0, found.Length).Select(g => new GroupMatching(reference, Moved, g))];
+        stale = [.. found.Select(_ => true)];
+    }
+
+    /// <summary>The model as it is permuted so far.</summary>
+    public ParameterSet Moved { get; }
+
+    /// <summary>The permutations so far.</summary>
+    public PermutationSet Found => new(Moved.Network, found);
+
+    /// <summary>⟨reference, moved⟩ over all learned parameters, summed in double.</summary>
+    public double Objective
+    {
+        get
+        {
+            using var scope = NewDisposeScope();
+            return InnerProduct.Of(reference.Learned(), Moved.Learned());
+        }
+    }
+
+    /// <summary>Takes note that the reference's parameters have changed.</summary>
+    public void ReferenceChanged()
+    {
+        foreach (var group in groups) group.Cost.Forget();
+        Array.Fill(stale, true);
+    }
+
+    /// <summary>Passes over the groups, in random order, until one changes nothing.</summary>
+    /// <param name="random">Gives the order of each pass.</param>
+    /// <param name="maxSweeps">Passes after which to end though something still changed.</param>
+    /// <param name="told">Called after each pass with their number.</param>
+    /// <returns>The number of passes and why it stopped.</returns>
+    public (int Sweeps, StopReason Stopped) Run(Random random, int maxSweeps, Action<int>? told = null)
+    {
+        for (var sweeps = 1; sweeps <= maxSweeps; sweeps++)
+        {
+            var changed = Pass(Permutation.Random(found.Length, random));
+            told?.Invoke(sweeps);
+            // Costs that were updated carry rounding of their own: the last word is had on costs computed whole.
+            if (!changed && !Refresh()) return (sweeps, StopReason.NothingChanged);
+        }
+
+        return (maxSweeps, StopReason.SweepLimit);
+    }
+
+    /// <summary>Frees the moved model and the costs.</summary>
+    public void Dispose()
+    {
+        foreach (var group in groups) group.Dispose();
+        Moved.Dispose();
+    }
+
+    // Matches each group whose costs have changed since it was last matched. Returns whether any permutation changed.
+    private bool Pass(Permutation order)
+    {
+        var changed = false;
+        foreach (var g in order.Sources.Where(g => stale[g]))
+        {
+            using var scope = NewDisposeScope();
+            stale[g] = false;
+            if (groups[g].Improve(out var step) is not { } move) continue;
+            found[g] = step.After(found[g]);
+            changed = true;
+            stale[g] = groups[g].IsOnBothSides;
+            foreach (var (neighbour, axis, slice, change) in move.Neighbours())
+            {
+                groups[neighbour].Cost.Update(axis, slice, change);
+                stale[neighbour] = true;
+            }
+        }
+
+        return changed;
+    }
+
+    private bool Refresh()
+    {
+        for (var g = 0; g < groups.Length; g++)
+        {
+            stale[g] = groups[g].Cost.IsUpdated;
+            if (stale[g]) groups[g].Cost.Forget();
+        }
+
+        return stale.Any(again => again);
+    }
+}

@@ -1,0 +1,80 @@
+using LmcDsl.Core.Architectures;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Matching;
+
+/// <summary>
+/// The objective of weight matching, ⟨a, pi(b)⟩ over all learned parameters, with a matrix in the place of each group's
+/// permutation: linear in each matrix. At permutation matrices it is the objective itself.
+/// </summary>
+internal sealed class RelaxedObjective : IDisposable
+{
+    private readonly ParameterSet a;
+    private readonly ParameterSet b;
+    private readonly PermutedAxis[][] axes; // of each learned parameter that any group moves
+    private readonly int[][] groups;
+    private readonly Tensor[] constant; // what parameters with one axis give, by group: it does not depend on the matrices
+    private readonly double unmoved;
+
+    public RelaxedObjective(ParameterSet a, ParameterSet b)
+    {
+        (this.a, this.b) = (a, b);
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        var all = (
+            from g in Enumerable.Range(0, a.Network.Groups.Length)
+            from axis in a.Network.Groups[g].Axes
+            where a.Network.Parameters[axis.Parameter].Learned
+            group (axis, g) by axis.Parameter).ToArray();
+        var moved = all.Select(p => p.Key).ToHashSet();
+        unmoved = Enumerable.Range(0, a.Views.Count)
+            .Where(k => a.Network.Parameters[k].Learned && !moved.Contains(k))
+            .Sum(k => Measures.InnerProduct.Of(a.Views[k], b.Views[k]));
+        constant = [.. a.Network.Groups.Select(g => zeros(g.Units, g.Units, device: a.Flat.device).DetachFromDisposeScope())];
+        foreach (var p in all.Where(p => p.Count() == 1))
+        {
+            var (axis, g) = p.Single();
+            constant[g].addmm_(SoftPermutation.ByUnit(a.Views[p.Key], axis), SoftPermutation.ByUnit(b.Views[p.Key], axis).t());
+        }
+
+        var several = all.Where(p => p.Count() > 1).ToArray();
+        axes = [.. several.Select(p => p.Select(x => x.axis).ToArray())];
+        groups = [.. several.Select(p => p.Select(x => x.g).ToArray())];
+    }
+
+    /// <summary>The objective, and its gradient with respect to each group's matrix.</summary>
+    /// <param name="matrices">One for each group, <c>[units, units]</c>.</param>
+    /// <returns>The value; the gradients, in the caller's dispose scope.</returns>
+    public (double Value, Tensor[] Gradients) At(IReadOnlyList<Tensor> matrices)
+    {
+        using var quiet = no_grad();
+        Tensor[] gradients = [.. constant.Select(c => c.clone())];
+        var value = unmoved;
+        using var scope = NewDisposeScope();
+        for (var g = 0; g < gradients.Length; g++) value += Of(constant[g], matrices[g]);
+        for (var k = 0; k < axes.Length; k++)
+        {
+            var parameter = axes[k][0].Parameter;
+            for (var own = 0; own < axes[k].Length; own++)
+            {
+                using var inner = NewDisposeScope();
+                var others = b.Views[parameter];
+                for (var j = 0; j < axes[k].Length; j++)
+                    if (j != own) others = SoftPermutation.Apply(matrices[groups[k][j]], others, axes[k][j]);
+                var share = SoftPermutation.ByUnit(a.Views[parameter], axes[k][own]).mm(SoftPermutation.ByUnit(others, axes[k][own]).t());
+                gradients[groups[k][own]].add_(share);
+                if (own == 0) value += Of(share, matrices[groups[k][0]]);
+            }
+        }
+
+        return (value, gradients);
+    }
+
+    /// <summary>Frees the constants.</summary>
+    public void Dispose()
+    {
+        foreach (var c in constant) c.Dispose();
+    }
+
+    private static double Of(Tensor left, Tensor right) => (left * right).sum(ScalarType.Float64).ToDouble();
+}

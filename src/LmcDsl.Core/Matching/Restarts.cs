@@ -1,0 +1,41 @@
+using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Permutations;
+using LmcDsl.Core.Runtime;
+
+namespace LmcDsl.Core.Matching;
+
+/// <summary>Searching from several starts and keeping the best.</summary>
+internal static class Restarts
+{
+    /// <summary>
+    /// Runs a search from several starts: the first from where the caller says or the identity, the others from permutations
+    /// drawn at random, each with a seed of its own.
+    /// </summary>
+    /// <param name="name">The search, for messages.</param>
+    /// <param name="count">How many starts.</param>
+    /// <param name="seed">The seed that theirs follow from; the first start has it itself.</param>
+    /// <param name="network">The network whose groups are searched over.</param>
+    /// <param name="start">Where the first one begins.</param>
+    /// <param name="search">Searches from a start with a seed.</param>
+    /// <param name="value">What is to be greatest.</param>
+    /// <returns>The best result, with the seconds of all.</returns>
+    /// <exception cref="LmcException">The count is below 1, or the start is of another network.</exception>
+    public static SearchResult Best(
+        string name, int count, long seed, Network network, PermutationSet? start,
+        Func<PermutationSet, long, SearchResult> search, Func<SearchResult, double> value)
+    {
+        Guard.Require(count >= 1, $"{name}: expected 1 or more starts, found {count}");
+        if (start is not null) _ = new PermutationSet(network, start.Permutations); // of the network's own sizes
+        var first = search(start ?? PermutationSet.Identity(network), seed);
+        var (best, seconds) = (first, first.Seconds);
+        for (var k = 1; k < count; k++)
+        {
+            var own = Seeds.Derive(seed, "restart", k);
+            var next = search(PermutationSet.Random(network, own), own);
+            seconds += next.Seconds;
+            if (value(next) > value(best)) best = next;
+        }
+
+        return best with { Seconds = seconds };
+    }
+}

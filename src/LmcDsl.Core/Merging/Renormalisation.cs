@@ -1,0 +1,96 @@
+using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Data;
+using LmcDsl.Core.Runtime;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Merging;
+
+/// <summary>
+/// REPAIR's renormalisation (Jordan et al., 2211.08403, section 4): the units of a merged network vary less than its
+/// parents' do, more so the deeper they lie. Each hidden layer's outputs are given back the mean and the deviation, unit by
+/// unit, that the parents' have on average; the correction is an affine one and goes into the layer's own weights.
+/// </summary>
+/// <remarks>
+/// Layers are corrected one after another, each on what those before it now give. Concerns dense layers and convolutions
+/// that have a bias, the last layer left out; where batch norm follows there is none, and resetting the statistics does the same.
+/// </remarks>
+public static class Renormalisation
+{
+    /// <summary>Corrects a merged model.</summary>
+    /// <param name="merged">The model; changed in place.</param>
+    /// <param name="parents">The models that it is the mean of, as they were merged: already aligned.</param>
+    /// <param name="data">Training examples, on the models' device.</param>
+    /// <param name="examples">How many are read, from the first on; all where fewer are there.</param>
+    /// <param name="batch">Examples in one forward pass.</param>
+    /// <exception cref="LmcException">No parents, two architectures, or fewer than 2 examples.</exception>
+    public static void Apply(
+        ParameterSet merged, IReadOnlyList<ParameterSet> parents, DataSplit data, int examples = 10_000, int batch = 500)
+    {
+        Guard.Require(parents.Count >= 1, $"renormalisation: expected 1 or more parents, found none");
+        foreach (var parent in parents) ParameterSet.RequireSameArchitecture(merged, parent);
+        Guard.Require(
+            examples >= 2 && batch >= 1, $"renormalisation: expected 2 or more examples and a batch of 1 or more, found {examples} and {batch}");
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        var layers = Layers(merged.Network);
+        var goal = parents.Select(parent => Moments(parent, layers, data, examples, batch)).ToArray();
+        foreach (var layer in layers)
+        {
+            using var inner = NewDisposeScope();
+            var (mean, deviation) = Moments(merged, [layer], data, examples, batch)[layer];
+            var (wantedMean, wantedDeviation) = (goal.Mean(g => g[layer].Mean), goal.Mean(g => g[layer].Deviation));
+            // A unit that never varies keeps its scale.
+            var scale = where(deviation > 0, wantedDeviation / deviation, ones_like(deviation));
+            var (weight, bias) = (merged[$"{layer}.weight"], merged[$"{layer}.bias"]);
+            weight.mul_(scale.reshape([-1, .. Enumerable.Repeat(1L, (int)weight.dim() - 1)]));
+            bias.sub_(mean).mul_(scale).add_(wantedMean);
+        }
+    }
+
+    // Layers whose outputs are units of a group and which have a bias to correct, in the order in which they compute.
+    private static string[] Layers(Network network)
+    {
+        var biased = network.Groups
+            .SelectMany(g => g.Axes).Select(axis => network.Parameters[axis.Parameter].Name)
+            .Where(name => name.EndsWith(".bias", StringComparison.Ordinal)).ToHashSet();
+        return
+        [
+            .. network.Architecture.Nodes
+                .Where(node => node.Layer is (Dense or Convolution) && biased.Contains($"{node.Name}.bias"))
+                .Select(node => node.Name),
+        ];
+    }
+
+    // Mean and deviation of each unit of some layers, over examples and positions.
+    private static Dictionary<string, (Tensor Mean, Tensor Deviation)> Moments(
+        ParameterSet model, string[] layers, DataSplit data, int examples, int batch)
+    {
+        var sums = layers.ToDictionary(name => name, _ => zeros(2, 1, ScalarType.Float64, model.Flat.device));
+        var samples = layers.ToDictionary(name => name, _ => 0L);
+        var count = Math.Min(examples, data.Count);
+        for (var start = 0L; start < count; start += batch)
+        {
+            using var inner = NewDisposeScope();
+            var images = data.Images.narrow(0, start, Math.Min(batch, count - start));
+            model.Network.Forward(model.Views, images, Mode.Evaluation, (name, output) =>
+            {
+                if (!sums.TryGetValue(name, out var sum)) return;
+                var units = output.transpose(0, 1).flatten(start_dim: 1).to(ScalarType.Float64);
+                sums[name] = (sum + stack([units.sum(dim: 1L), units.square().sum(dim: 1L)])).MoveToOuterDisposeScope();
+                samples[name] += units.shape[1];
+            });
+        }
+
+        return sums.ToDictionary(s => s.Key, s =>
+        {
+            var mean = s.Value[0] / samples[s.Key];
+            var deviation = (s.Value[1] / samples[s.Key] - mean.square()).clamp_min(0).sqrt();
+            return (mean.to(ScalarType.Float32), deviation.to(ScalarType.Float32));
+        });
+    }
+
+    private static Tensor Mean(
+        this Dictionary<string, (Tensor Mean, Tensor Deviation)>[] parents,
+        Func<Dictionary<string, (Tensor Mean, Tensor Deviation)>, Tensor> of) =>
+        stack(parents.Select(of)).mean([0]);
+}

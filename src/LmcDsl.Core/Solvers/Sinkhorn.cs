@@ -1,0 +1,111 @@
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Solvers;
+
+/// <summary>
+/// The Sinkhorn operator (Mena et al., 1802.08665): the doubly stochastic matrix
+/// <c>P = diag(r) exp(X / tau) diag(c)</c> of logits X, and the gradient of a function of P with respect to X. The scalings
+/// are kept in logarithms, and a later call starts from those of the last one: logits that move little are scaled well by
+/// few iterations.
+/// </summary>
+/// <param name="n">Number of rows and columns.</param>
+/// <param name="tau">The temperature, above 0: the smaller, the nearer P is to a permutation.</param>
+/// <param name="iterations">Passes over rows and columns in one call.</param>
+/// <param name="device">Where the matrices are.</param>
+public sealed class Sinkhorn(int n, double tau, int iterations, Device device) : IDisposable
+{
+    // Conjugate gradients end when the residual is this small a share of the right-hand side.
+    private const double Tolerance = 1e-5;
+    private const int MostSteps = 50;
+
+    private const int Together = 20;
+    private const double Smallest = 1e-30;
+
+    private readonly Tensor rowLog = zeros([n, 1], device: device).DetachFromDisposeScope();
+    private readonly Tensor columnLog = zeros([1, n], device: device).DetachFromDisposeScope();
+
+    /// <summary>Scales logits to a doubly stochastic matrix. Columns sum to 1 to rounding, rows as far as the iterations went.</summary>
+    /// <param name="logits">X, <c>[n, n]</c>, finite.</param>
+    /// <returns>P, <c>[n, n]</c>, in the caller's dispose scope.</returns>
+    public Tensor Scale(Tensor logits)
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        for (var left = iterations; left > Together; left -= Together) Pass(logits, Together);
+        return Pass(logits, (iterations - 1) % Together + 1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// The gradient with respect to the logits, from the implicit function theorem at doubly stochastic P (Eisenberger et
+    /// al., 2205.06688): <c>P * (G - alpha 1' - 1 beta') / tau</c>, where alpha and beta make every row and column of the
+    /// product sum to 0.
+    /// </summary>
+    /// <param name="scaled">P, as <see cref="Scale"/> gave it.</param>
+    /// <param name="gradient">G, the gradient with respect to P, <c>[n, n]</c>.</param>
+    /// <returns>The gradient, <c>[n, n]</c>, in the caller's dispose scope.</returns>
+    public Tensor Gradient(Tensor scaled, Tensor gradient)
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        var weighted = scaled * gradient;
+        var (rowSums, columnSums) = (weighted.sum([1], keepdim: true), weighted.sum([0], keepdim: true).t());
+        // alpha + P beta = row sums, P' alpha + beta = column sums. Without alpha: (1 - P'P) beta = column sums - P' row sums.
+        var beta = Solve(scaled, columnSums - scaled.t().mm(rowSums));
+        var alpha = rowSums - scaled.mm(beta);
+        return (weighted - scaled * alpha - scaled * beta.t()).div_(tau).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Frees the scalings.</summary>
+    public void Dispose()
+    {
+        rowLog.Dispose();
+        columnLog.Dispose();
+    }
+
+    // Some iterations on the exponentials; then the scalings go into the logarithms, so that those are never far from 1.
+    private Tensor Pass(Tensor logits, int count)
+    {
+        using var scope = NewDisposeScope();
+        var exponent = (logits / tau).add_(rowLog).add_(columnLog);
+        // Rows are brought to a maximum of 0 first, so that nothing overflows and no row vanishes.
+        var top = exponent.amax([1], keepdim: true);
+        rowLog.sub_(top);
+        var kernel = exponent.sub_(top).exp_();
+        var (rows, columns) = (ones(n, 1, device: device), ones(1, n, device: device));
+        for (var k = 0; k < count; k++)
+        {
+            rows = kernel.mm(columns.t()).clamp_min(Smallest).reciprocal();
+            columns = rows.t().mm(kernel).clamp_min(Smallest).reciprocal();
+        }
+
+        rowLog.add_(rows.log());
+        columnLog.add_(columns.log());
+        return kernel.mul_(rows).mul_(columns).MoveToOuterDisposeScope();
+    }
+
+    // Conjugate gradients on 1 - P'P, which is 0 on constant vectors only; those are kept out.
+    private static Tensor Solve(Tensor scaled, Tensor right)
+    {
+        right = right - right.mean();
+        var (x, residual) = (zeros_like(right), right);
+        var direction = residual.clone();
+        var size = residual.square().sum().ToDouble();
+        var enough = Tolerance * Tolerance * size;
+        for (var k = 0; k < MostSteps && size > enough && size > 0; k++)
+        {
+            using var scope = NewDisposeScope();
+            var image = direction - scaled.t().mm(scaled.mm(direction));
+            var curvature = (direction * image).sum().ToDouble();
+            if (!(curvature > 0)) break; // a permutation: P'P is the identity, and the gradient of all that is left is 0
+            var step = size / curvature;
+            x.add_(direction, alpha: step);
+            residual.add_(image, alpha: -step);
+            residual.sub_(residual.mean());
+            var next = residual.square().sum().ToDouble();
+            direction.mul_(next / size).add_(residual);
+            size = next;
+        }
+
+        return x;
+    }
+}

@@ -1,0 +1,117 @@
+module LmcDsl.Tests.Core.JointMatchingTests
+
+open System
+open Expecto
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Matching
+open LmcDsl.Core.Measures
+open LmcDsl.Core.Permutations
+open LmcDsl.Core.Runtime
+open LmcDsl.Tests.Fixtures
+
+let private drawn (network: Network) (seed: int) count =
+    [| for k in 0 .. count - 1 -> randomParameters network (int64 seed + int64 k) |]
+
+let private isIdentity (set: PermutationSet) = set.Permutations |> Seq.forall _.IsIdentity
+
+/// The sum over pairs, pair by pair.
+let private pairs (models: ParameterSet[]) (sets: PermutationSet seq) =
+    let moved = Seq.map2 (fun (p: PermutationSet) (m: ParameterSet) -> p.Apply m) sets models |> Array.ofSeq
+
+    Seq.sum (
+        seq {
+            for i in 0 .. moved.Length - 1 do
+                for j in 0 .. i - 1 -> InnerProduct.Of(moved[i].Learned(), moved[j].Learned())
+        }
+    )
+
+let private searches: (string * (ParameterSet[] -> JointResult)) list =
+    [
+        "MergeMany", fun models -> MergeMany.Match models
+        "UniverseMatching", fun models -> UniverseMatching.Match models
+        "UniverseMatching, not polished",
+        fun models -> UniverseMatching.Match(models, UniverseMatchingOptions(Polish = false))
+    ]
+
+let tests =
+    testList "JointMatching" [
+        for name, search in searches do
+            testPropertyWithConfig
+                (config 15)
+                $"{name}: maps compose to the identity round any cycle, on any architecture"
+            <| fun (seed: int) ->
+                let network = Network(randomArchitecture (Random seed))
+                let models = drawn network seed 4
+                let found = search models
+                Expect.isTrue (isIdentity found.Permutations[0]) "the first stays"
+                let cycle = [ 0; 2; 1; 3; 0 ]
+
+                let round =
+                    List.pairwise cycle
+                    |> List.fold
+                        (fun (so: PermutationSet) (from, into) -> found.Between(from, into).After so)
+                        (PermutationSet.Identity network)
+
+                Expect.isTrue (isIdentity round) "round a cycle of four"
+                let wanted = pairs models found.Permutations
+                let told = Seq.last found.Objective
+                Expect.isLessThan (abs (told - wanted)) (float32Rounding * (1.0 + abs wanted)) "the objective told"
+
+                Expect.isGreaterThanOrEqual
+                    told
+                    (Seq.head found.Objective - float32Rounding * (1.0 + abs told))
+                    "no loss"
+
+        testPropertyWithConfig
+            (config 15)
+            "MergeMany: the objective never goes down, and no model can be matched better"
+        <| fun (seed: int) ->
+            let network = Network(Catalogue.Mlp([| 1; 2; 3 |], [| 7; 6 |], 3))
+            let models = drawn network seed 3
+            let found = MergeMany.Match models
+
+            for earlier, later in Seq.pairwise found.Objective do
+                Expect.isGreaterThanOrEqual later (earlier - float32Rounding * (1.0 + abs earlier)) "objective"
+
+            Expect.equal found.Stopped StopReason.NothingChanged "a full pass changed nothing"
+
+        testPropertyWithConfig (config 15) "of two models, MergeMany ends where no single group can do better"
+        <| fun (seed: int) ->
+            let network = Network(Catalogue.Mlp([| 1; 2; 3 |], [| 7; 6 |], 3))
+            let models = drawn network seed 2
+            let found = MergeMany.Match models
+            let again = WeightMatching.Match(models[0], models[1], WeightMatchingOptions(), found.Permutations[1])
+            Expect.equal again.Sweeps 1 "a local optimum of weight matching"
+
+        testPropertyWithConfig (config 10) "models that are permutations of one are brought together exactly"
+        <| fun (seed: int) ->
+            let network = Network(Catalogue.Mlp([| 1; 2; 4 |], [| 16 |], 5))
+            use one = randomParameters network (int64 seed)
+            let models = [| for k in 0L .. 2L -> PermutationSet.Random(network, int64 seed + k).Apply one |]
+
+            for name, search in searches do
+                let found = search models
+                use moved = found.Permutations[2].Apply models[2]
+                Expect.equal (Distance.L2(moved, models[0])) 0.0 name
+
+        testPropertyWithConfig (config 10) "Frank-Wolfe's relaxed objective never goes down"
+        <| fun (seed: int) ->
+            let network = Network(Catalogue.Mlp([| 1; 2; 3 |], [| 7; 6 |], 3))
+            let found = UniverseMatching.Match(drawn network seed 3, UniverseMatchingOptions(Polish = false))
+            let relaxed = found.Objective |> Seq.take (found.Objective.Length - 1)
+
+            for earlier, later in Seq.pairwise relaxed do
+                Expect.isGreaterThanOrEqual later (earlier - 1e-3 * (1.0 + abs earlier)) "objective"
+
+        test "one model, models of two architectures and numbers that are not finite are refused" {
+            use a = randomParameters smallMlp 1L
+            use other = randomParameters (Network(Catalogue.Mlp([| 1; 2; 3 |], [| 5; 3 |], 3))) 1L
+            use broken = a.Clone()
+            broken["fc2.bias"].fill_(nanf) |> ignore
+
+            for _, search in searches do
+                failsWith [ "2 or more models"; "found 1" ] (fun () -> search [| a |] |> ignore)
+                failsWith [ "one architecture" ] (fun () -> search [| a; other |] |> ignore)
+                failsWith [ "model 1"; "NaN"; "fc2.bias" ] (fun () -> search [| a; broken |] |> ignore)
+        }
+    ]
