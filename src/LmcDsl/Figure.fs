@@ -17,8 +17,17 @@ type Figure =
 [<RequireQualifiedAccess>]
 module Figure =
 
-    let private naive = "#D55E00"
-    let private aligned = "#0072B2"
+    // Strong and pale, of naive rows and then of aligned ones, in the order in which they come.
+    let private naive = ("#D55E00", "#F2BF99")
+
+    let private aligned =
+        [
+            "#0072B2", "#9CC9E3"
+            "#009E73", "#99D8C7"
+            "#CC79A7", "#EBC9DC"
+            "#E69F00", "#F5D999"
+            "#56B4E9", "#BBE1F6"
+        ]
 
     let private font = Font(family = "Georgia, 'Times New Roman', serif", size = 14.0)
 
@@ -46,9 +55,17 @@ module Figure =
         chart.Height <- 420
         { Id = id; Caption = caption; Chart = chart }
 
-    let private state isAligned = if isAligned then "aligned" else "naive"
-    let private colour isAligned = if isAligned then aligned else naive
-    let private paleColour isAligned = if isAligned then "#9CC9E3" else "#F2BF99"
+    // Strong and pale colour of each variant among some rows.
+    let private colours (rows: Row list) =
+        let variants = rows |> List.filter _.Aligned |> List.map (Report.variant rows) |> List.distinct
+
+        fun (row: Row) ->
+            if row.Aligned then
+                let k = variants |> List.findIndex ((=) (Report.variant rows row))
+                aligned[k % aligned.Length]
+            else
+                naive
+
     let private dashes = [ "solid"; "dash"; "dot"; "dashdot" ]
 
     let private pairName (models: string list) = String.concat "–" models
@@ -57,6 +74,7 @@ module Figure =
     let private along id caption yTitle (value: Json -> float) (report: Report) =
         let rows = report.Rows |> List.filter (fun row -> row.Measure = "barrier")
         let pairs = rows |> List.map _.Models |> List.distinct
+        let colour = colours rows >> fst
 
         let traces: Trace list =
             [
@@ -68,8 +86,8 @@ module Figure =
                         x = [ for p in points -> p["lambda"].Float ],
                         y = [ for p in points -> value p ],
                         mode = "lines",
-                        name = $"{pairName row.Models} {state row.Aligned}",
-                        line = Line(color = colour row.Aligned, width = 2.0, dash = dashes[pair % dashes.Length])
+                        name = $"{pairName row.Models} {Report.variant rows row}",
+                        line = Line(color = colour row, width = 2.0, dash = dashes[pair % dashes.Length])
                     )
             ]
 
@@ -108,20 +126,19 @@ module Figure =
 
         let traces: Trace list =
             [
-                for isAligned in [ false; true ] do
+                for variant, own in rows |> List.sortBy _.Aligned |> List.groupBy (Report.variant rows) do
                     for k, gamma in List.indexed gammas do
-                        let cells =
-                            rows |> List.filter (fun row -> row.Aligned = isAligned) |> List.collect (layersAt gamma)
-
+                        let cells = own |> List.collect (layersAt gamma)
                         let names = cells |> List.map fst |> List.distinct
                         let mean name = cells |> List.filter (fst >> (=) name) |> List.averageBy snd
+                        let strong, pale = colours rows own.Head
 
                         if not names.IsEmpty then
                             Bar(
                                 x = names,
                                 y = List.map mean names,
-                                name = $"{state isAligned}, γ = {gamma}",
-                                marker = Marker(color = (if k = 0 then paleColour isAligned else colour isAligned))
+                                name = $"{variant}, γ = {gamma}",
+                                marker = Marker(color = (if k = 0 then pale else strong))
                             )
             ]
 

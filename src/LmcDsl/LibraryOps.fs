@@ -52,20 +52,35 @@ module LibraryOps =
         Parameters(state.Parameters.To TorchSharp.torch.CPU)
 
     let private pair context =
-        match Value.models context with
-        | [ a; b ] -> a, b
-        | models -> raise (LmcException $"expected 2 models, found {models.Length}")
+        match context.Inputs with
+        | Parameters a :: Parameters b :: _ -> a, b
+        | _ -> raise (LmcException "expected 2 models first")
+
+    let private groups (permutations: PermutationSet) =
+        Json.Object [
+            for group, permutation in Seq.zip permutations.Network.Groups permutations.Permutations do
+                group.Name, Json.ints permutation.Sources
+        ]
+
+    let private permutations (model: ParameterSet) (groups: Json) =
+        PermutationSet(
+            model.Network,
+            model.Network.Groups |> Seq.map (fun group -> Permutation(groups[group.Name].Items |> Seq.map _.Int))
+        )
+
+    // What the search begins at, where the plan says so.
+    let private start context (model: ParameterSet) =
+        Value.documents context
+        |> List.tryHead
+        |> Option.map (fun document -> permutations model document["groups"])
+        |> Option.toObj
 
     let private alignment context (found: SearchResult) =
         context.Note("seconds of the search", Json.float found.Seconds)
 
         Document(
             Json.Object [
-                "groups",
-                Json.Object [
-                    for group, permutation in Seq.zip found.Permutations.Network.Groups found.Permutations.Permutations do
-                        group.Name, Json.ints permutation.Sources
-                ]
+                "groups", groups found.Permutations
                 "sweeps", Json.int (int64 found.Sweeps)
                 "objective", Json.floats found.Objective
                 "stopped", Json.Text(string found.Stopped)
@@ -79,7 +94,40 @@ module LibraryOps =
         let tell sweeps (objective: float) =
             context.Progress { Share = 0.0; Text = $"pass {sweeps}, objective {objective:F2}" }
 
-        alignment context (WeightMatching.Match(a, b, options, null, tell))
+        alignment context (WeightMatching.Match(a, b, options, start context b, tell))
+
+    let private sinkhornMatching context =
+        let a, b = pair context
+        let options = Json.toValue<SinkhornMatchingOptions> context.Args["options"]
+
+        let tell share (objective: float) =
+            context.Progress { Share = share; Text = $"relaxed objective {objective:F2}" }
+
+        alignment context (SinkhornMatching.Match(a, b, options, start context b, tell))
+
+    let private joint context (search: ParameterSet[] -> Action<int, float> -> JointResult) =
+        let tell sweeps (objective: float) =
+            context.Progress { Share = 0.0; Text = $"pass {sweeps}, objective {objective:F2}" }
+
+        let found = search (List.toArray (Value.models context)) (Action<_, _> tell)
+        context.Note("seconds of the search", Json.float found.Seconds)
+
+        Document(
+            Json.Object [
+                "models", Json.Array [ for p in found.Permutations -> groups p ]
+                "sweeps", Json.int (int64 found.Sweeps)
+                "objective", Json.floats found.Objective
+                "stopped", Json.Text(string found.Stopped)
+            ]
+        )
+
+    let private mergeMany context =
+        let options = Json.toValue<MergeManyOptions> context.Args["options"]
+        joint context (fun models tell -> MergeManyMatching.Match(models, options, null, tell))
+
+    let private universeMatching context =
+        let options = Json.toValue<UniverseMatchingOptions> context.Args["options"]
+        joint context (fun models tell -> UniverseMatching.Match(models, options, tell))
 
     let private activationMatching context =
         let a, b = pair context
@@ -97,21 +145,36 @@ module LibraryOps =
 
         let tell share (least: float) = context.Progress { Share = share; Text = $"least training loss {least:F4}" }
 
-        alignment context (StraightThrough.Match(a, b, (dataOf context).Train, options, null, tell))
+        alignment context (StraightThrough.Match(a, b, (dataOf context).Train, options, start context b, tell))
 
     let private resetStatistics context =
         use model = Value.models context |> List.exactlyOne |> onDevice context
         StatisticsReset.Apply(model, (dataOf context).Train, context.Args["examples"].Int)
         Parameters(model.To TorchSharp.torch.CPU)
 
+    let private renormalise context =
+        match Value.models context with
+        | merged :: parents ->
+            use merged = onDevice context merged
+            let parents = parents |> List.map (onDevice context)
+
+            try
+                Renormalisation.Apply(merged, parents, (dataOf context).Train, context.Args["examples"].Int)
+                Parameters(merged.To TorchSharp.torch.CPU)
+            finally
+                for parent in parents do
+                    parent.Dispose()
+        | [] -> raise (LmcException "renormalise: expected a merged model and its parents")
+
     let private permute context =
         match context.Inputs with
         | [ Parameters model; Document alignment ] ->
-            let permutations =
-                model.Network.Groups
-                |> Seq.map (fun group -> Permutation(alignment["groups"].[group.Name].Items |> Seq.map _.Int))
+            let own =
+                match context.Args.TryItem "model" with
+                | Some index -> alignment["models"].Items[index.Int]
+                | None -> alignment["groups"]
 
-            Parameters(PermutationSet(model.Network, permutations).Apply model)
+            Parameters((permutations model own).Apply model)
         | _ -> raise (LmcException "permute: expected a model and an alignment")
 
     let private merge context = Parameters(Average.Of(List.toArray (Value.models context), null))
@@ -177,6 +240,7 @@ module LibraryOps =
                 Measure = label["measure"].String
                 Models = [ for model in label["models"].Items -> model.String ]
                 Aligned = label["aligned"].Boolean
+                Labels = Report.labelsOfJson label["labels"]
                 Value = value
             }
 
@@ -187,14 +251,18 @@ module LibraryOps =
         [
             { Name = "train"; Version = 1; Run = train }
             { Name = "weightMatching"; Version = 1; Run = weightMatching }
+            { Name = "sinkhornMatching"; Version = 1; Run = sinkhornMatching }
+            { Name = "mergeMany"; Version = 1; Run = mergeMany }
+            { Name = "universeMatching"; Version = 1; Run = universeMatching }
             { Name = "activationMatching"; Version = 1; Run = activationMatching }
-            { Name = "straightThrough"; Version = 1; Run = straightThrough }
+            { Name = "straightThrough"; Version = 2; Run = straightThrough }
             { Name = "resetStatistics"; Version = 1; Run = resetStatistics }
+            { Name = "renormalise"; Version = 1; Run = renormalise }
             { Name = "permute"; Version = 1; Run = permute }
             { Name = "merge"; Version = 1; Run = merge }
             { Name = "score"; Version = 1; Run = scoreOf }
             { Name = "barrier"; Version = 1; Run = barrier }
             { Name = "distance"; Version = 1; Run = distance }
             { Name = "singularVectors"; Version = 1; Run = singularVectors }
-            { Name = "report"; Version = 1; Run = report }
+            { Name = "report"; Version = 2; Run = report }
         ]

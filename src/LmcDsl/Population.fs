@@ -19,7 +19,12 @@ type Population =
         Data: DataSet
         /// Where the measures are computed.
         Device: string
+        /// What tells this population's rows from others in one table: name and value, for example `search` and `WM`. The
+        /// search is told of aligned rows only.
+        Labels: (string * string) list
         /// How many training examples batch-norm statistics are recomputed on after merging; none where the network has no
         /// such statistics, or where they are to be averaged like parameters.
         ResetOn: int option
+        /// On how many training examples merged models are renormalised (REPAIR); none where they are not.
+        RenormaliseOn: int option
     }

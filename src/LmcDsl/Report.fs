@@ -1,5 +1,6 @@
 namespace LmcDsl
 
+open LmcDsl.Core.Runtime
 
 /// One measurement: what was measured, on which models, and what came out.
 type Row =
@@ -10,6 +11,8 @@ type Row =
         Models: string list
         /// Whether the models had been aligned.
         Aligned: bool
+        /// What tells the row from others of the same measure and models, in order: for example `search` and `WM`.
+        Labels: (string * string) list
         /// The numbers, by the measure's own names.
         Value: Json
     }
@@ -21,6 +24,20 @@ type Report = { Rows: Row list }
 [<RequireQualifiedAccess>]
 module Report =
 
+    /// Name of the label that says by which search models were aligned.
+    [<Literal>]
+    let searchLabel = "search"
+
+    /// Labels as JSON.
+    let labelsToJson (labels: (string * string) list) : Json =
+        Json.Object [ for name, value in labels -> name, Json.Text value ]
+
+    /// Labels from their JSON.
+    let labelsOfJson (json: Json) : (string * string) list =
+        match json with
+        | Json.Object fields -> [ for name, value in fields -> name, value.String ]
+        | other -> raise (LmcException $"labels: expected an object, found {Json.text other}")
+
     /// A report as JSON.
     let toJson (report: Report) : Json =
         let row r =
@@ -28,9 +45,9 @@ module Report =
                 "measure", Json.Text r.Measure
                 "models", Json.texts r.Models
                 "aligned", Json.Bool r.Aligned
+                "labels", labelsToJson r.Labels
                 "value", r.Value
             ]
-
 
         Json.Object [ "rows", Json.Array(report.Rows |> List.map row) ]
 
@@ -41,6 +58,7 @@ module Report =
                 Measure = r["measure"].String
                 Models = [ for model in r["models"].Items -> model.String ]
                 Aligned = r["aligned"].Boolean
+                Labels = labelsOfJson r["labels"]
                 Value = r["value"]
             }
 
@@ -48,15 +66,34 @@ module Report =
 
     /// Several reports as one, without repeating a row that two of them hold.
     let concat (reports: Report list) : Report =
-        let key row = row.Measure, row.Models, row.Aligned, Json.text row.Value
+        let key row = row.Measure, row.Models, row.Aligned, row.Labels, Json.text row.Value
 
         { Rows = reports |> List.collect _.Rows |> List.distinctBy key }
 
-    /// The value of a measure on models, as trained or aligned.
-    let tryFind measure models aligned (report: Report) =
-        report.Rows
-        |> List.tryFind (fun r -> r.Measure = measure && r.Models = models && r.Aligned = aligned)
-        |> Option.map _.Value
+    /// A report with a label put before the others of every row.
+    let label (name: string) (value: string) (report: Report) : Report =
+        {
+            Rows = report.Rows |> List.map (fun row -> { row with Labels = (name, value) :: row.Labels })
+        }
+
+    /// Labels but for the search, which only aligned rows have: what an aligned row and its naive one share.
+    let setting (labels: (string * string) list) = labels |> List.filter (fun (name, _) -> name <> searchLabel)
 
     /// A number by its path of names.
     let number (path: string list) (value: Json) = (value, path) ||> List.fold (fun json name -> json[name]) |> _.Float
+
+    /// What tells a row from others of a report in one text: its state, and those of its labels that are not the same on
+    /// all rows; for example `aligned, VGG11, WM`.
+    let variant (rows: Row list) (row: Row) : string =
+        let varies name =
+            rows |> List.choose (_.Labels >> List.tryFind (fst >> (=) name)) |> List.distinct |> List.length > 1
+
+        let state = if row.Aligned then "aligned" else "naive"
+
+        state
+        :: [
+            for name, value in row.Labels do
+                if varies name then
+                    value
+        ]
+        |> String.concat ", "

@@ -28,35 +28,48 @@ module Table =
 
     let private state aligned = if aligned then "aligned" else "naive"
 
-    let private thresholds report models aligned =
-        match Report.tryFind "singularVectors" models aligned report with
-        | Some value -> [ for t in value["thresholds"].Items -> t["gamma"].Float, t["r"].Float ]
+    let private thresholds (row: Row option) =
+        match row with
+        | Some row -> [ for t in row.Value["thresholds"].Items -> t["gamma"].Float, t["r"].Float ]
         | None -> []
 
-    // Models and state of every row about two models, with the merged model among them or not.
+    // What one line of a table is about.
+    let private keyOf (row: Row) = row.Models, row.Aligned, row.Labels
+
+    // Keys of every row about two models, with the merged model among them or not.
     let private pairsOf withMean (report: Report) =
         report.Rows
         |> List.filter (fun row -> row.Models.Length = 2 && List.contains "mean" row.Models = withMean)
-        |> List.map (fun row -> row.Models, row.Aligned)
+        |> List.map keyOf
         |> List.distinct
-        |> List.sort
+        |> List.sortBy (fun (models, aligned, labels) -> Report.setting labels, models, aligned, labels)
+
+    // Columns of labels that do not say the same on every row.
+    let private labelColumns (keys: (string * string) list list) =
+        [
+            for name in keys |> List.collect (List.map fst) |> List.distinct do
+                if keys |> List.choose (List.tryFind (fst >> (=) name)) |> List.distinct |> List.length > 1 then
+                    name, List.tryFind (fst >> (=) name) >> Option.map snd >> cell id
+        ]
 
     let private pairTable title keys (report: Report) : Table =
-        let gammas =
-            keys
-            |> List.collect (fun (models, aligned) -> thresholds report models aligned |> List.map fst)
-            |> List.distinct
+        let byKey =
+            report.Rows |> List.map (fun row -> (row.Measure, keyOf row), row) |> List.distinctBy fst |> Map.ofList
 
-        let find measure path (models, aligned) =
-            Report.tryFind measure models aligned report |> Option.map (Report.number path)
+        let tryFind measure key = byKey.TryFind(measure, key)
+        let gammas = keys |> List.collect (tryFind "singularVectors" >> thresholds >> List.map fst) |> List.distinct
 
-        let reduction (models, aligned) =
-            match aligned, find "distance" [ "l2" ] (models, false), find "distance" [ "l2" ] (models, true) with
+        let find measure path key = tryFind measure key |> Option.map (fun row -> Report.number path row.Value)
+
+        let reduction (models, aligned, labels as key) =
+            let naive = models, false, Report.setting labels
+
+            match aligned, find "distance" [ "l2" ] naive, find "distance" [ "l2" ] key with
             | true, Some before, Some after -> Some(1.0 - after / before)
             | _ -> None
 
-        let rAt gamma (models, aligned) =
-            thresholds report models aligned |> List.tryFind (fun (g, _) -> g = gamma) |> Option.map snd
+        let rAt gamma key =
+            tryFind "singularVectors" key |> thresholds |> List.tryFind (fun (g, _) -> g = gamma) |> Option.map snd
 
         let number (digits: int) (value: float) = value.ToString $"F{digits}"
 
@@ -67,9 +80,9 @@ module Table =
                 "acc. barrier (pp)", find "barrier" [ "accuracy" ] >> cell (number 2)
                 "acc. at 1/2 (%)",
                 (fun key ->
-                    Report.tryFind "barrier" (fst key) (snd key) report
-                    |> Option.map (fun value ->
-                        value["curve"].Items |> List.minBy (fun p -> abs (p["lambda"].Float - 0.5)))
+                    tryFind "barrier" key
+                    |> Option.map (fun row ->
+                        row.Value["curve"].Items |> List.minBy (fun p -> abs (p["lambda"].Float - 0.5)))
                     |> cell (fun point -> number 2 (100.0 * point["accuracy"].Float)))
                 "L2", find "distance" [ "l2" ] >> cell (number 2)
                 "L2 drop (%)", reduction >> cell (fun share -> number 2 (100.0 * share))
@@ -80,13 +93,17 @@ module Table =
         let filled (_, text) = keys |> List.exists (fun key -> text key <> "–")
         let columns = columns |> List.filter filled
 
+        let labels = labelColumns (keys |> List.map (fun (_, _, labels) -> labels))
+
         {
             Title = title
-            Columns = "pair" :: "state" :: List.map fst columns
+            Columns = List.map fst labels @ [ "pair"; "state" ] @ List.map fst columns
             Rows =
                 [
-                    for models, aligned as key in keys ->
-                        String.Join(", ", models) :: state aligned :: [ for _, text in columns -> text key ]
+                    for models, aligned, own as key in keys ->
+                        [ for _, text in labels -> text own ]
+                        @ [ String.Join(", ", models); state aligned ]
+                        @ [ for _, text in columns -> text key ]
                 ]
         }
 
@@ -103,18 +120,21 @@ module Table =
             | [ "mean" ] -> $"mean, {state row.Aligned}"
             | models -> String.Join(", ", models)
 
+        let rows = report.Rows |> List.filter (fun row -> row.Measure = "score")
+        let labels = labelColumns (rows |> List.map _.Labels)
+
         {
             Title = "Models on the test set"
-            Columns = [ "model"; "loss"; "accuracy (%)" ]
+            Columns = List.map fst labels @ [ "model"; "loss"; "accuracy (%)" ]
             Rows =
                 [
-                    for row in report.Rows do
-                        if row.Measure = "score" then
-                            [
-                                name row
-                                row.Value["loss"].Float.ToString "F4"
-                                (100.0 * row.Value["accuracy"].Float).ToString "F2"
-                            ]
+                    for row in rows ->
+                        [ for _, text in labels -> text row.Labels ]
+                        @ [
+                            name row
+                            row.Value["loss"].Float.ToString "F4"
+                            (100.0 * row.Value["accuracy"].Float).ToString "F2"
+                        ]
                 ]
         }
 

@@ -7,10 +7,37 @@ open LmcDsl.Core.Matching
 type Search =
     /// Weight matching by coordinate descent.
     | WeightMatching of WeightMatchingOptions
+    /// Weight matching by Sinkhorn relaxation.
+    | Sinkhorn of SinkhornMatchingOptions
     /// Activation matching on training data.
     | ActivationMatching of ActivationMatchingOptions
     /// The straight-through estimator on training data.
     | StraightThrough of StraightThroughOptions
+    /// A search that begins at what another one found.
+    | From of start: Search * search: Search
+
+    /// What tables call it.
+    member this.Name =
+        match this with
+        | WeightMatching _ -> "WM"
+        | Sinkhorn _ -> "Sinkhorn"
+        | ActivationMatching _ -> "AM"
+        | StraightThrough _ -> "STE"
+        | From(start, search) -> $"{search.Name} from {start.Name}"
+
+/// A search for permutations of several models at once, whose maps between any two models compose without error.
+[<RequireQualifiedAccess>]
+type JointSearch =
+    /// Each model in turn to the mean of the others, by weight matching.
+    | MergeMany of MergeManyOptions
+    /// All models to a shared order of units, by Frank-Wolfe.
+    | Universe of UniverseMatchingOptions
+
+    /// What tables call it.
+    member this.Name =
+        match this with
+        | MergeMany _ -> "MergeMany"
+        | Universe _ -> "Universe"
 
 /// Something to measure on a population.
 type Metric =
@@ -30,11 +57,24 @@ module Vocabulary =
     /// Weight matching (Git Re-Basin, 2209.04836) with its default options.
     let WM = Search.WeightMatching(WeightMatchingOptions())
 
+    /// Weight matching by Sinkhorn relaxation (Sinkhorn re-basin, 2212.12042), the solver of 2402.04051, as it ends.
+    /// `WM |> startingFrom SinkhornWM` goes on to where no single group can do better.
+    let SinkhornWM = Search.Sinkhorn(SinkhornMatchingOptions())
+
     /// Activation matching by covariance (Li et al., 1511.07543) with its default options.
     let AM = Search.ActivationMatching(ActivationMatchingOptions())
 
     /// The straight-through estimator (Git Re-Basin, 2209.04836, algorithm 3) with its default options.
     let STE = Search.StraightThrough(StraightThroughOptions())
+
+    /// Matching of several models, each in turn to the mean of the others (Git Re-Basin, 2209.04836, algorithm 2).
+    let MergeMany = JointSearch.MergeMany(MergeManyOptions())
+
+    /// Cycle-consistent matching of several models to a shared universe (C2M3, 2405.17897), then polished by `MergeMany`.
+    let Universe = JointSearch.Universe(UniverseMatchingOptions())
+
+    /// A search that begins at what another one found: `STE |> startingFrom AM`.
+    let startingFrom (start: Search) (search: Search) = Search.From(start, search)
 
     /// R at gamma = 0 and 0.3, as 2402.04051 shows it.
     let R = SingularVectors [ 0.0; 0.3 ]

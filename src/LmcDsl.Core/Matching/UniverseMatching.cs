@@ -18,7 +18,7 @@ public sealed record UniverseMatchingOptions
     /// <summary>The share of the objective below which what a step could gain at most is not worth it.</summary>
     public double Tolerance { get; init; } = 1e-4;
 
-    /// <summary>Whether the rounded maps are bettered by <see cref="MergeMany"/>, so that no single group can do better.</summary>
+    /// <summary>Whether the rounded maps are bettered by <see cref="MergeManyMatching"/>, so that no single group can do better.</summary>
     public bool Polish { get; init; } = true;
 
     /// <summary>Seed of the polishing's order.</summary>
@@ -66,7 +66,7 @@ public static class UniverseMatching
         foreach (var m in moved) m.Dispose();
         if (options.Polish)
         {
-            var polished = MergeMany.Match(models, new MergeManyOptions { Seed = options.Seed }, found);
+            var polished = MergeManyMatching.Match(models, new MergeManyOptions { Seed = options.Seed }, found);
             objective.AddRange(polished.Objective.Skip(1));
             (found, steps) = ([.. polished.Permutations], steps + polished.Sweeps);
         }

@@ -27,7 +27,7 @@ let private pairs (models: ParameterSet[]) (sets: PermutationSet seq) =
 
 let private searches: (string * (ParameterSet[] -> JointResult)) list =
     [
-        "MergeMany", fun models -> MergeMany.Match models
+        "MergeMany", fun models -> MergeManyMatching.Match models
         "UniverseMatching", fun models -> UniverseMatching.Match models
         "UniverseMatching, not polished",
         fun models -> UniverseMatching.Match(models, UniverseMatchingOptions(Polish = false))
@@ -68,7 +68,7 @@ let tests =
         <| fun (seed: int) ->
             let network = Network(Catalogue.Mlp([| 1; 2; 3 |], [| 7; 6 |], 3))
             let models = drawn network seed 3
-            let found = MergeMany.Match models
+            let found = MergeManyMatching.Match models
 
             for earlier, later in Seq.pairwise found.Objective do
                 Expect.isGreaterThanOrEqual later (earlier - float32Rounding * (1.0 + abs earlier)) "objective"
@@ -79,7 +79,7 @@ let tests =
         <| fun (seed: int) ->
             let network = Network(Catalogue.Mlp([| 1; 2; 3 |], [| 7; 6 |], 3))
             let models = drawn network seed 2
-            let found = MergeMany.Match models
+            let found = MergeManyMatching.Match models
             let again = WeightMatching.Match(models[0], models[1], WeightMatchingOptions(), found.Permutations[1])
             Expect.equal again.Sweeps 1 "a local optimum of weight matching"
 

@@ -13,7 +13,14 @@ let private r value =
     Json.parse
         $$"""{"thresholds":[{"gamma":0,"r":{{value}},"layers":[{"name":"fc1.weight","r":{{value}},"kept":3}]}]}"""
 
-let private row measure models aligned value = { Measure = measure; Models = models; Aligned = aligned; Value = value }
+let private row measure models aligned value =
+    {
+        Measure = measure
+        Models = models
+        Aligned = aligned
+        Labels = []
+        Value = value
+    }
 
 let private report =
     {
@@ -38,6 +45,44 @@ let private text =
 
 let tests =
     testList "Page" [
+        test "labels that differ between rows are columns, and the drop of L2 is from the naive row of the same setting" {
+            let distance models aligned labels value =
+                { row "distance" models aligned (Json.parse $$"""{"l2":{{value}}}""") with
+                    Labels = labels
+                }
+
+            let setting network = [ "data", "glyphs"; "network", network ]
+
+            let rows =
+                [
+                    distance [ "0"; "1" ] false (setting "A") "10"
+                    distance [ "0"; "1" ] false (setting "B") "20"
+                    distance [ "0"; "1" ] true (setting "A" @ [ "search", "WM" ]) "8"
+                    distance [ "0"; "1" ] true (setting "A" @ [ "search", "AM" ]) "9"
+                    distance [ "0"; "1" ] true (setting "B" @ [ "search", "WM" ]) "5"
+                ]
+
+            let table = Table.pairs { Rows = rows }
+
+            Expect.equal
+                table.Columns
+                [ "network"; "search"; "pair"; "state"; "L2"; "L2 drop (%)" ]
+                "no column for the data"
+
+            Expect.equal
+                table.Rows
+                [
+                    [ "A"; "–"; "0, 1"; "naive"; "10.00"; "–" ]
+                    [ "A"; "AM"; "0, 1"; "aligned"; "9.00"; "10.00" ]
+                    [ "A"; "WM"; "0, 1"; "aligned"; "8.00"; "20.00" ]
+                    [ "B"; "–"; "0, 1"; "naive"; "20.00"; "–" ]
+                    [ "B"; "WM"; "0, 1"; "aligned"; "5.00"; "75.00" ]
+                ]
+                "rows"
+
+            Expect.equal (Report.toJson { Rows = rows } |> Report.ofJson) { Rows = rows } "written and read again"
+        }
+
         test "the tables hold the numbers, and the reduction of L2" {
             let pairs = Table.pairs report
 

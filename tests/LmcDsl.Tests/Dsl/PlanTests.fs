@@ -82,11 +82,16 @@ let tests =
         test "reports that say two things of the same models are found before anything runs" {
             let by search = (train >> align search >> mergeN 2 >> measureAll [ L2; Accuracy ]) setup
             Expect.equal (conflicts [ by WM; by WM; mainJob setup ]) [] "the same steps agree"
+            Expect.equal (conflicts [ by WM; by AM ]) [] "rows of two searches have different labels"
+            let seeded = Search.WeightMatching(WeightMatchingOptions(Seed = 1L))
 
             Expect.equal
-                (conflicts [ by WM; by AM ])
+                (conflicts [ by WM; by seeded ])
                 [ "L2 of 0 and 1, aligned"; "score of mean, aligned" ]
-                "two searches do not"
+                "one search with two options does not"
+
+            let named = (train >> alignAs "WM, seed 1" seeded >> mergeN 2 >> measureAll [ L2; Accuracy ]) setup
+            Expect.equal (conflicts [ by WM; named ]) [] "unless it has another name"
         }
 
         test "titles are not part of a key" {
@@ -128,6 +133,60 @@ let tests =
             Expect.contains (ops WM) "weightMatching" "by weights"
             Expect.contains (ops AM) "activationMatching" "by activations"
             Expect.contains (ops STE) "straightThrough" "straight through"
+            Expect.contains (ops SinkhornWM) "sinkhornMatching" "by weights, relaxed"
+        }
+
+        test "a search can begin at what another one found" {
+            let found search =
+                steps ((train >> align search >> mergeN 2 >> measure L2) setup)
+                |> List.filter (fun node -> node.Op.EndsWith "Matching" || node.Op = "straightThrough")
+                |> List.map (fun node -> node.Op, node.Inputs |> List.map _.Op)
+
+            let models = [ "train"; "train" ]
+
+            Expect.equal
+                (found (STE |> startingFrom (WM |> startingFrom AM)))
+                [
+                    "activationMatching", models
+                    "weightMatching", models @ [ "activationMatching" ]
+                    "straightThrough", models @ [ "weightMatching" ]
+                ]
+                "one after another"
+
+            failsWith [ "startingFrom"; "activation matching" ] (fun () -> found (AM |> startingFrom WM) |> ignore)
+        }
+
+        test "several models are matched together by one step, of as many as asked for" {
+            let joint = (train >> alignAll 3 Universe >> mergeN 3 >> measure L2) setup
+            let searches = steps joint |> List.filter (fun node -> node.Op = "universeMatching")
+            Expect.equal (searches |> List.map _.Inputs.Length) [ 3 ] "once, of three"
+            failsWith [ "alignAll"; "2 or more"; "found 1" ] (fun () -> (train >> alignAll 1 Universe) setup |> ignore)
+
+            failsWith [ "alignAll 3"; "0..2"; "member 3" ] (fun () ->
+                (train >> alignAll 3 MergeMany >> mergeN 4 >> measure L2) setup |> ignore)
+        }
+
+        test "renormalisation is a step of the mean and its parents, before statistics are reset" {
+            let plan =
+                (train >> renormalise >> mergeN 2 >> measure Accuracy)
+                    { setup with Network = resnet20 0.25 Norm.Batch; Data = Glyphs }
+
+            let step = steps plan |> List.find (fun node -> node.Op = "resetStatistics")
+            let before = step.Inputs.Head
+            Expect.equal before.Op "renormalise" "first"
+            Expect.equal (before.Inputs |> List.map _.Op) [ "merge"; "train"; "train" ] "with its parents"
+        }
+
+        test "labels are on every row, the search's on aligned ones only" {
+            let plan = (train >> labelled "network" "small" >> align WM >> mergeN 2 >> measure L2) setup
+
+            let labels =
+                [
+                    for row in (Plan.node plan).Args["rows"].Items ->
+                        row["aligned"].Boolean, Report.labelsOfJson row["labels"]
+                ]
+
+            Expect.equal labels [ false, [ "network", "small" ]; true, [ "network", "small"; "search", "WM" ] ] "both"
         }
 
         test "member 0 is the reference: it is not permuted" {

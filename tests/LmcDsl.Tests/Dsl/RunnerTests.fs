@@ -5,6 +5,7 @@ open System.IO
 open System.Threading
 open Expecto
 open LmcDsl
+open LmcDsl.Core.Matching
 open LmcDsl.Core.Runtime
 open LmcDsl.Tests.Fixtures
 
@@ -35,6 +36,7 @@ let private asReport =
                         Measure = "sum"
                         Models = []
                         Aligned = false
+                        Labels = []
                         Value = List.head (Value.documents context)
                     }
 
@@ -55,6 +57,19 @@ let private run (store: Store) (tell: RunEvent -> unit) plans =
     let ops = Ops.ofList [ add; asReport; failing ]
     use runner = new Runner({ Store = store; Ops = ops; Tell = tell; Cancel = CancellationToken.None })
     runner.Run plans
+
+let private runLibrary plans =
+    inFolder (fun folder ->
+        let options =
+            {
+                Store = Store.Open folder
+                Ops = Ops.ofList LibraryOps.all
+                Tell = ignore
+                Cancel = CancellationToken.None
+            }
+
+        use runner = new Runner(options)
+        runner.Run plans)
 
 let private total (reports: Report list) = reports |> List.map (fun r -> r.Rows.Head.Value.Float)
 
@@ -177,20 +192,58 @@ let tests =
 
             let plan = (train >> align WM >> mergeN 2 >> measureAll [ R; L2; Accuracy; BarrierOnTest 5 ]) setup
 
-            let value () =
-                inFolder (fun folder ->
-                    use runner =
-                        new Runner(
-                            {
-                                Store = Store.Open folder
-                                Ops = Ops.ofList LibraryOps.all
-                                Tell = ignore
-                                Cancel = CancellationToken.None
-                            }
-                        )
-
-                    runner.Run [ plan ] |> List.map (Report.toJson >> Json.text))
-
+            let value () = runLibrary [ plan ] |> List.map (Report.toJson >> Json.text)
             Expect.equal (value ()) (value ()) "same bytes"
+        }
+
+        test "every search, alone and from another, brings two trained networks nearer, and several models at once" {
+            let setup = { Setup.standard with Data = Glyphs; Network = mlp [ 16; 12 ]; Epochs = 1 }
+
+            let ste = Search.StraightThrough(StraightThroughOptions(Steps = 3, CheckOn = 200))
+            let sinkhorn = Search.Sinkhorn(SinkhornMatchingOptions(Steps = 60))
+            let searches = [ WM; sinkhorn; AM; ste; ste |> startingFrom AM; WM |> startingFrom sinkhorn ]
+            let by stage = train >> stage >> mergeN 3 >> measureAll [ L2; Accuracy ]
+
+            let report =
+                [ for search in searches -> by (align search) ]
+                @ [ for joint in [ MergeMany; Universe ] -> by (alignAll 3 joint) ]
+                |> List.map (fun pipeline -> pipeline setup)
+                |> runLibrary
+                |> Report.concat
+
+            let l2 models search =
+                report.Rows
+                |> List.find (fun row -> row.Measure = "distance" && row.Models = models && row.Labels = search)
+                |> fun row -> row.Value["l2"].Float
+
+            let names = [ for search in searches -> search.Name ] @ [ "MergeMany"; "Universe" ]
+            Expect.equal names[4..5] [ "STE from AM"; "WM from Sinkhorn" ] "names"
+
+            for name in names do
+                Expect.isLessThan
+                    (l2 [ "0"; "1" ] [ "search", name ])
+                    (l2 [ "0"; "1" ] [])
+                    $"{name}: nearer to the reference"
+
+            let sum name =
+                [ [ "0"; "1" ]; [ "0"; "2" ]; [ "1"; "2" ] ] |> List.sumBy (fun models -> l2 models name ** 2.0)
+
+            for name in [ "MergeMany"; "Universe" ] do
+                Expect.isLessThan
+                    (sum [ "search", name ])
+                    (sum [ "search", "WM" ])
+                    $"{name}: all three nearer than pairwise"
+        }
+
+        test "renormalisation betters the mean of two networks" {
+            let setup = { Setup.standard with Data = Glyphs; Network = mlp [ 16; 12 ]; Epochs = 1 }
+
+            let accuracy stage =
+                let report =
+                    runLibrary [ (train >> align WM >> stage >> mergeN 2 >> measure Accuracy) setup ] |> List.head
+
+                (report.Rows |> List.find (fun row -> row.Models = [ "mean" ] && row.Aligned)).Value["accuracy"].Float
+
+            Expect.isGreaterThan (accuracy renormalise) (accuracy id) "REPAIR helps"
         }
     ]

@@ -21,7 +21,7 @@ public sealed record MergeManyOptions
 /// Weight matching of several models (Git Re-Basin, 2209.04836, algorithm 2, MergeMany): each in turn is matched to the mean
 /// of the others, until nothing changes. The sum over pairs of ⟨pi_p(p), pi_q(q)⟩ never goes down.
 /// </summary>
-public static class MergeMany
+public static class MergeManyMatching
 {
     /// <summary>Searches for permutations that bring all models into one order of units.</summary>
     /// <param name="models">Two or more models of one architecture, on one device.</param>
