@@ -30,7 +30,13 @@ let networks =
 let searches = [ WM; SinkhornWM; WM |> startingFrom SinkhornWM; AM; STE ]
 
 let report (name, adapt) search statistics =
-    adapt >> train >> labelled "network" name >> align search >> statistics >> mergeN 2 >> measureAll [ Barrier; L2; R ]
+    adapt
+    >> train
+    >> labelled "network" name
+    >> align search
+    >> statistics
+    >> mergeN 2
+    >> measureAll [ Barrier; L2; R ]
 
 let kept = keepStatistics >> labelled "statistics" "kept"
 let reset = labelled "statistics" "reset"

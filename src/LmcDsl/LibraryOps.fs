@@ -212,6 +212,21 @@ module LibraryOps =
             ]
         )
 
+    let private taylor context =
+        let a, b = pair context
+        use a = onDevice context a
+        use b = onDevice context b
+        let tell share = context.Progress { Share = share; Text = "second derivatives" }
+        let found = TaylorEstimate.AtMidpoint(a, b, (dataOf context).Test, progress = tell)
+
+        Document(
+            Json.Object [
+                "estimate", Json.float found.Estimate
+                "firstOrder", Json.float found.FirstOrder
+                "secondOrder", Json.float found.SecondOrder
+            ]
+        )
+
     let private distance context = Document(Json.Object [ "l2", Json.float (pair context |> Distance.L2) ])
 
     let private singularVectors context =
@@ -262,6 +277,7 @@ module LibraryOps =
             { Name = "merge"; Version = 1; Run = merge }
             { Name = "score"; Version = 1; Run = scoreOf }
             { Name = "barrier"; Version = 1; Run = barrier }
+            { Name = "taylor"; Version = 1; Run = taylor }
             { Name = "distance"; Version = 1; Run = distance }
             { Name = "singularVectors"; Version = 1; Run = singularVectors }
             { Name = "report"; Version = 2; Run = report }

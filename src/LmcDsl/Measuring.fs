@@ -20,6 +20,7 @@ module Measuring =
 
                 let args = onData population "test" ([ "points", Json.int (int64 points) ] @ reset)
                 Plan.make ("barrier", 1) $"barrier of {title}" args inputs
+            | TaylorOnTest -> Plan.make ("taylor", 1) $"Taylor estimate of {title}" (onData population "test" []) inputs
             | WeightDistance -> Plan.make ("distance", 1) $"L2 of {title}" (Json.Object []) inputs
             | TestScore -> invalidOp "a score is of one model"
         )

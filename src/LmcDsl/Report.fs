@@ -5,7 +5,7 @@ open LmcDsl.Core.Runtime
 /// One measurement: what was measured, on which models, and what came out.
 type Row =
     {
-        /// `singularVectors`, `barrier`, `distance` or `score`.
+        /// `singularVectors`, `barrier`, `taylor`, `distance` or `score`.
         Measure: string
         /// The models: a member's number, or `mean`.
         Models: string list

@@ -77,6 +77,7 @@ module Table =
             [
                 "loss barrier", find "barrier" [ "loss" ] >> cell (number 3)
                 "at 1/2", find "barrier" [ "midpointLoss" ] >> cell (number 3)
+                "Taylor", find "taylor" [ "estimate" ] >> cell (number 3)
                 "acc. barrier (pp)", find "barrier" [ "accuracy" ] >> cell (number 2)
                 "acc. at 1/2 (%)",
                 (fun key ->

@@ -45,6 +45,8 @@ type Metric =
     | SingularVectors of gammas: float list
     /// Loss and accuracy barrier on the test set along the line between two models, on this many points.
     | BarrierOnTest of points: int
+    /// Taylor estimate of the loss barrier at the midpoint, on the test set, beside the barrier itself.
+    | TaylorOnTest
     /// L2 distance over all learned parameters.
     | WeightDistance
     /// Loss and accuracy of the models themselves on the test set.
@@ -81,6 +83,9 @@ module Vocabulary =
 
     /// The barrier on a grid of 25 lambdas.
     let Barrier = BarrierOnTest 25
+
+    /// The Taylor estimate of the barrier (2402.04051): what the expansion of the loss to second order says of it.
+    let Taylor = TaylorOnTest
 
     /// The L2 distance, and how much alignment lowers it.
     let L2 = WeightDistance

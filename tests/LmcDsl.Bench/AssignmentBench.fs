@@ -2,10 +2,9 @@
 module LmcDsl.Bench.AssignmentBench
 
 open System
-open System.Diagnostics
-open System.IO
 open LmcDsl.Core.Runtime
 open LmcDsl.Core.Solvers
+open TorchSharp
 
 let private fill n (entry: int -> int -> float) = Array.init (n * n) (fun k -> float32 (entry (k / n) (k % n)))
 
@@ -33,73 +32,51 @@ let private families: (string * (Random -> int -> float32[])) list =
             fill n (fun i j -> sqrt ((a[2 * i] - b[2 * j]) ** 2.0 + (a[2 * i + 1] - b[2 * j + 1]) ** 2.0))
     ]
 
-// A Python process that keeps SciPy loaded: it reads a matrix's file name, solves, and answers with the cost and seconds.
-let private server =
-    """
-import sys, time
-import numpy as np
-from scipy.optimize import linear_sum_assignment
-for line in sys.stdin:
-    path, n = line.split()
-    cost = np.fromfile(path, dtype=np.float32).reshape(int(n), int(n)).astype(np.float64)
-    begin = time.perf_counter()
-    rows, columns = linear_sum_assignment(cost)
-    print(repr(float(cost[rows, columns].sum())), time.perf_counter() - begin, flush=True)
-"""
+/// The first problem of weight matching on trained MLPs: costs of the first hidden layer, nothing permuted yet.
+let private matchingCosts n =
+    use _ = torch.NewDisposeScope()
+    let a, b = Weights.mlps n
+    let cost = torch.zeros (int64 n, int64 n)
 
-/// SciPy's solver in a process of its own, which ends with this one. Its own clock counts: reading the file does not.
-type private Scipy() =
-    let python =
-        // Debian's own interpreter is where python3-scipy installs to.
-        let start = ProcessStartInfo("/usr/bin/python3", [ "-c"; server ])
-        start.RedirectStandardInput <- true
-        start.RedirectStandardOutput <- true
-        start.RedirectStandardError <- true
-        Process.Start start
+    for name, transposed in [ "fc1.weight", false; "fc1.bias", false; "fc2.weight", true ] do
+        let byUnit (w: torch.Tensor) = if transposed then w.t () else w.reshape (int64 n, -1L)
+        cost.sub_ ((byUnit a[name]).mm((byUnit b[name]).t())) |> ignore
 
-    let number (text: string) = Double.Parse(text, Globalization.CultureInfo.InvariantCulture)
+    cost.data<float32>().ToArray()
 
-    /// The cost of an optimal assignment, and the seconds that finding it took.
-    member _.Solve(cost: float32[], n: int) : float * float =
-        let path = Path.GetTempFileName()
+let private comparison (scipy: Scipy) name n rounds (costs: unit -> float32[]) () =
+    let cost = costs ()
+    let struct (expected, _, _) = scipy.Solve(ReadOnlySpan cost, n)
 
-        try
-            File.WriteAllBytes(path, Runtime.InteropServices.MemoryMarshal.AsBytes(ReadOnlySpan cost).ToArray())
-            python.StandardInput.WriteLine $"{path} {n}"
+    let ours () =
+        let found = LinearAssignment.Minimize(ReadOnlySpan cost, n)
 
-            match python.StandardOutput.ReadLine() with
-            | null ->
-                raise (LmcException "assignment bench: expected /usr/bin/python3 with SciPy (Debian's python3-scipy)")
-            | line ->
-                let parts = line.Split ' '
-                number parts[0], number parts[1]
-        finally
-            File.Delete path
+        if abs (found.Cost - expected) > 1e-6 * (1.0 + abs expected) then
+            raise (LmcException $"assignment, {name}, n = {n}: expected cost {expected}, found {found.Cost}")
 
-/// Every family at several sizes. Both solvers must find the same cost.
-let comparisons () : Comparison list =
+    let theirs () =
+        let struct (_, seconds, _) = scipy.Solve(ReadOnlySpan cost, n)
+        seconds
+
+    {
+        Name = $"assignment, {name}"
+        N = n
+        Ours = fun () -> Timing.seconds ours
+        Reference = "SciPy"
+        Theirs = theirs
+        Rounds = rounds
+    }
+
+/// Costs met in matching and every family, at several sizes. Both solvers must find the same cost.
+let comparisons () : (unit -> Comparison) list =
     let scipy = Scipy()
 
     [
+        for n in [ 256; 512; 1024; 2048; 4096 ] do
+            comparison scipy "costs of weight matching" n (if n > 2048 then 1 else 5) (fun () -> matchingCosts n)
+        for n in [ 4096; 8192 ] do
+            comparison scipy "uniform" n 1 (fun () -> snd families.Head (Random n) n)
         for name, draw in families do
             for n in [ 512; 1024; 2048 ] do
-                let cost = draw (Random n) n
-                let expected, _ = scipy.Solve(cost, n)
-
-                let ours () =
-                    let found = LinearAssignment.Minimize(ReadOnlySpan cost, n)
-
-                    if abs (found.Cost - expected) > 1e-6 * (1.0 + abs expected) then
-                        raise (
-                            LmcException $"assignment, {name}, n = {n}: expected cost {expected}, found {found.Cost}"
-                        )
-
-                {
-                    Name = $"assignment, {name}"
-                    N = n
-                    Ours = fun () -> Timing.seconds ours
-                    Reference = "SciPy"
-                    Theirs = fun () -> snd (scipy.Solve(cost, n))
-                    Rounds = 3
-                }
+                comparison scipy name n 3 (fun () -> draw (Random n) n)
     ]

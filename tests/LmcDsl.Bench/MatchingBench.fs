@@ -1,38 +1,66 @@
-/// Weight matching, beside its own matrix products alone: the floor that it cannot go under.
+/// Weight matching on trained weights, beside its own matrix products alone (the floor that it cannot go under) or, with
+/// `--peers`, beside a straightforward implementation with SciPy's solver.
 module LmcDsl.Bench.MatchingBench
 
+open System
 open LmcDsl
 open LmcDsl.Core.Architectures
 open LmcDsl.Core.Matching
+open LmcDsl.Core.Measures
 open TorchSharp
 
-/// The products of one pass over all groups, as often as the search needs passes.
-let private products (a: ParameterSet) (b: ParameterSet) passes () =
+/// The products of one pass over all groups.
+let private products (a: ParameterSet) (b: ParameterSet) () =
     use _ = torch.no_grad ()
 
-    for _ in 1..passes do
-        for k in 1..3 do
-            use _ = torch.NewDisposeScope()
-            let weight (p: ParameterSet) layer = p[$"fc{layer}.weight"]
-            let incoming = (weight a k).mm((weight b k).t())
-            incoming.addmm_ ((weight a (k + 1)).t(), weight b (k + 1)) |> ignore
+    for group in a.Network.Groups do
+        use _ = torch.NewDisposeScope()
+        let cost = torch.zeros (int64 group.Units, int64 group.Units)
 
-    null
+        for axis in group.Axes do
+            if a.Network.Parameters[axis.Parameter].Learned then
+                let byUnit (tensor: torch.Tensor) =
+                    tensor.transpose(0L, int64 axis.Dimension).reshape(int64 group.Units, -1L)
 
-/// Independent models of the given width at their initialisation: harder to match than trained ones.
-let comparisons () : Comparison list =
+                cost.addmm_ (byUnit a.Views[axis.Parameter], (byUnit b.Views[axis.Parameter]).t()) |> ignore
+
+let private comparison peers name n rounds (weights: unit -> ParameterSet * ParameterSet) () =
+    let a, b = weights ()
+    let ours () = WeightMatching.Match(a, b)
+    let found = ours ()
+
+    let reference, theirs =
+        if peers then
+            let scipy = Scipy()
+            let value = Straightforward.weightMatching scipy a b
+            let own: float = Seq.last found.Objective
+
+            Console.Error.WriteLine
+                $"  objective: ours {own:F3}, straightforward {value:F3}; L2 before {Distance.L2(a, b):F3}"
+
+            "straightforward, with SciPy", fun () -> Timing.seconds (fun () -> Straightforward.weightMatching scipy a b)
+        else
+            $"products of {found.Sweeps} passes",
+            fun () ->
+                Timing.seconds (fun () ->
+                    for _ in 1 .. found.Sweeps do
+                        products a b ())
+
+    {
+        Name = $"weight matching, {name}"
+        N = n
+        Ours = fun () -> Timing.seconds ours
+        Reference = reference
+        Theirs = theirs
+        Rounds = rounds
+    }
+
+/// MLPs of several widths, VGG11, and ResNet20 of two widths.
+let comparisons peers : (unit -> Comparison) list =
     [
-        for width in [ 256; 512; 1024 ] do
-            let network = Network(mlp [ width; width; width ] FashionMnist)
-            let a, b = ParameterSet.Initialize(network, 0L), ParameterSet.Initialize(network, 1L)
-            let passes = WeightMatching.Match(a, b).Sweeps
-
-            {
-                Name = "weight matching, MLP, untrained"
-                N = width
-                Ours = fun () -> Timing.seconds (fun () -> WeightMatching.Match(a, b))
-                Reference = $"its matrix products ({passes} passes)"
-                Theirs = fun () -> Timing.seconds (products a b passes)
-                Rounds = 3
-            }
+        for width, rounds in (if peers then [ 512, 5; 1024, 1 ] else [ 256, 5; 512, 5; 1024, 3; 2048, 2 ]) do
+            comparison peers "MLP" width rounds (fun () -> Weights.mlps width)
+        comparison peers "ResNet20 x1" 64 3 (fun () -> Weights.resnets 1 2_000)
+        comparison peers "ResNet20 x4" 256 3 (fun () -> Weights.resnets 4 500)
+        comparison peers "VGG11" 512 3 Weights.vggs
     ]

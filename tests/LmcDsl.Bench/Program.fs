@@ -8,21 +8,24 @@ open LmcDsl.Core.Runtime
 
 type private Argument =
     | [<Unique>] Only of string
+    | [<Unique>] Peers
     | [<Unique>] Threads of int
     | [<Unique>] Results of string
 
     interface IArgParserTemplate with
         member this.Usage =
             match this with
-            | Only _ -> "only training, curve, matching or assignment."
+            | Only _ -> "only training, curve, search, matching or assignment."
+            | Peers -> "time weight matching beside a straightforward implementation with SciPy (slow)."
             | Threads _ -> "threads of one operation (default: 2)."
             | Results _ -> "folder for bench.json (default: results/bench)."
 
-let private suites =
+let private suites peers : (string * (unit -> (unit -> Comparison) list)) list =
     [
-        "training", TrainingBench.comparisons
-        "curve", CurveBench.comparisons
-        "matching", MatchingBench.comparisons
+        "training", (fun () -> TrainingBench.comparisons)
+        "curve", (fun () -> CurveBench.comparisons)
+        "search", (fun () -> SearchBench.comparisons)
+        "matching", (fun () -> MatchingBench.comparisons peers)
         "assignment", AssignmentBench.comparisons
     ]
 
@@ -40,6 +43,7 @@ let private row timing =
 let private run (results: ParseResults<Argument>) =
     TorchRuntime.UseThreads(results.GetResult(Threads, defaultValue = 2))
     let only = results.GetResult(Only, defaultValue = "")
+    let suites = suites (results.Contains Peers)
     let chosen = suites |> List.filter (fun (name, _) -> name.Contains only)
 
     if chosen.IsEmpty then
@@ -49,7 +53,8 @@ let private run (results: ParseResults<Argument>) =
     let timings =
         [
             for _, comparisons in chosen do
-                for comparison in comparisons () do
+                for make in comparisons () do
+                    let comparison = make ()
                     Console.Error.WriteLine $"{comparison.Name}, n = {comparison.N} ..."
                     Timing.run comparison
         ]

@@ -20,7 +20,11 @@ let private tests =
             Core.StatisticsResetTests.tests
             Core.RenormalisationTests.tests
             Core.SingularAlignmentTests.tests
+            Core.RandomisedSvdTests.tests
             Core.BarrierTests.tests
+            Core.DifferentiateTests.tests
+            Core.TaylorEstimateTests.tests
+            Core.LandscapeTests.tests
             Core.AverageTests.tests
             Core.IdxTests.tests
             Core.CifarBinaryTests.tests

@@ -105,7 +105,9 @@ public static class SinkhornMatching
         values.AddRange(polished.Objective.Skip(1));
         return polished with
         {
-            Sweeps = options.Steps + polished.Sweeps, Objective = values.ToImmutable(), Seconds = clock.Elapsed.TotalSeconds,
+            Sweeps = options.Steps + polished.Sweeps,
+            Objective = values.ToImmutable(),
+            Seconds = clock.Elapsed.TotalSeconds,
         };
     }
 }

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace LmcDsl.Core.Solvers;
@@ -31,6 +32,7 @@ internal sealed class AugmentingForest<T>(int n)
     private readonly List<int> freeColumns = [];
     private readonly List<int> orphans = [];
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Complete(ref CostMatrix cost, PartialAssignment<T> m)
     {
         if (Array.IndexOf(m.ColumnOf, -1) < 0) return;
@@ -39,7 +41,11 @@ internal sealed class AugmentingForest<T>(int n)
         Array.Fill(head, T.NegativeInfinity);
         freeColumns.AddRange(Enumerable.Range(0, n).Where(j => m.RowOf[j] < 0));
         if (freeColumns.Count >= WorthTransposing) cost.WithColumns();
-        foreach (var i in m.FreeRows()) Join(cost, m, i, i, RowScan<T>.Least(cost.Row(i), m.Potential));
+        foreach (var i in m.FreeRows())
+        {
+            var least = RowScan<T>.Least(cost.Row(i), m.Potential);
+            if (!TakeFree(cost, m, i, least)) Join(cost, m, i, i, least);
+        }
 
         var nearest = RowScan<T>.Nearest(distance, closed);
         var last = T.NegativeInfinity;
@@ -55,6 +61,7 @@ internal sealed class AugmentingForest<T>(int n)
 
     private int From(int column) => int.CreateTruncating(predecessor[column]);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private (T Length, int Column) Grow(in CostMatrix cost, PartialAssignment<T> m, int column, T length)
     {
         columns.Add(column);
@@ -67,6 +74,7 @@ internal sealed class AugmentingForest<T>(int n)
         return RowScan<T>.Nearest(distance, closed);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Join(in CostMatrix cost, PartialAssignment<T> m, int row, int tree, T start)
     {
         rows.Add(row);
@@ -74,6 +82,7 @@ internal sealed class AugmentingForest<T>(int n)
         RowScan<T>.Shorten(cost.Row(row), m.Potential, start, distance, predecessor, row);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private (T Length, int Column) Augment(in CostMatrix cost, PartialAssignment<T> m, int column, T length)
     {
         var tree = root[From(column)];
@@ -85,6 +94,7 @@ internal sealed class AugmentingForest<T>(int n)
     }
 
     // Orphans: the columns that were in the tree, and the open ones that were nearest to it.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Dissolve(PartialAssignment<T> m, int tree, T length)
     {
         foreach (var j in CollectionsMarshal.AsSpan(columns))
@@ -94,7 +104,7 @@ internal sealed class AugmentingForest<T>(int n)
             closed[j] = T.NegativeInfinity;
         }
 
-        columns.RemoveAll(j => T.IsNegative(closed[j]));
+        Keep(columns, closed);
         orphans.Clear();
         for (var j = 0; j < n; j++)
         {
@@ -105,10 +115,22 @@ internal sealed class AugmentingForest<T>(int n)
 
         foreach (var i in CollectionsMarshal.AsSpan(rows))
             if (root[i] == tree) head[i] = T.NegativeInfinity;
-        rows.RemoveAll(i => T.IsNegativeInfinity(head[i]));
+        Keep(rows, head);
+    }
+
+    // Keeps the entries that are in a tree: what the trees say of them is not -infinity.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Keep(List<int> entries, T[] inTree)
+    {
+        var all = CollectionsMarshal.AsSpan(entries);
+        var kept = 0;
+        foreach (var entry in all)
+            if (!T.IsNegativeInfinity(inTree[entry])) all[kept++] = entry;
+        entries.RemoveRange(kept, all.Length - kept);
     }
 
     // Orphans find the nearest way by the rows that stay.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Adopt(in CostMatrix cost, PartialAssignment<T> m)
     {
         if (!cost.HasColumns)
@@ -125,6 +147,22 @@ internal sealed class AugmentingForest<T>(int n)
         }
     }
 
+    // A row one of whose cheapest columns is free needs no search. With many ties this is the rule.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private bool TakeFree(in CostMatrix cost, PartialAssignment<T> m, int row, T least)
+    {
+        for (var k = 0; k < freeColumns.Count; k++)
+        {
+            var j = freeColumns[k];
+            if (RowScan<T>.Cost(cost[row, j]) - m.Potential[j] > least) continue;
+            m.Assign(row, j);
+            freeColumns.RemoveAt(k);
+            return true;
+        }
+
+        return false;
+    }
+
     private int? FreeAt(T length)
     {
         foreach (var j in CollectionsMarshal.AsSpan(freeColumns))
@@ -132,6 +170,7 @@ internal sealed class AugmentingForest<T>(int n)
         return null;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Flip(PartialAssignment<T> m, int start, int column)
     {
         while (true)

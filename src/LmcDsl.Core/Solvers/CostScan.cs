@@ -22,6 +22,7 @@ internal static class CostScan
     }
 
     /// <summary>Takes a row into the columns' minima, and notes the row where it is the new least.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void ColumnMinima(ReadOnlySpan<float> row, Span<float> least, Span<int> where, int i)
     {
         var k = 0;

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace LmcDsl.Core.Solvers;
 
@@ -16,6 +17,7 @@ internal static class Reduction<T>
     /// <summary>v = the least cost of each column; where that lies in a row not yet taken, the row gets the column.</summary>
     /// <param name="cost">The costs.</param>
     /// <param name="m">An empty assignment.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Columns(in CostMatrix cost, PartialAssignment<T> m)
     {
         var n = m.Count;
@@ -38,6 +40,7 @@ internal static class Reduction<T>
     /// <param name="cost">The costs.</param>
     /// <param name="m">An assignment with potentials, empty but for these.</param>
     /// <param name="columns">The column of each row there.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Resume(in CostMatrix cost, PartialAssignment<T> m, int[] columns)
     {
         var n = m.Count;
@@ -56,6 +59,7 @@ internal static class Reduction<T>
     /// </summary>
     /// <param name="cost">The costs.</param>
     /// <param name="m">The assignment so far.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Rows(in CostMatrix cost, PartialAssignment<T> m)
     {
         var n = m.Count;
@@ -81,6 +85,7 @@ internal static class Reduction<T>
     }
 
     // A row may only hold its column where the column is the cheapest for it at the present potentials.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void TightenAssigned(in CostMatrix cost, PartialAssignment<T> m)
     {
         var n = m.Count;

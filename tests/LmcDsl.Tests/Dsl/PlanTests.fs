@@ -71,7 +71,10 @@ let tests =
             let other = Search.WeightMatching(WeightMatchingOptions(Seed = 1L))
             Expect.notEqual (withSearch other) (withSearch WM) "seed of the search"
             let withMetric metric = (train >> align WM >> mergeN 2 >> measure metric) setup |> keyOf
-            let keys = [ R; SingularVectors [ 0.0 ]; Barrier; BarrierOnTest 11; L2; Accuracy ] |> List.map withMetric
+
+            let keys =
+                [ R; SingularVectors [ 0.0 ]; Barrier; BarrierOnTest 11; Taylor; L2; Accuracy ] |> List.map withMetric
+
             Expect.equal (List.distinct keys) keys "each its own"
         }
 

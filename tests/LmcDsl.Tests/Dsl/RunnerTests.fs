@@ -190,7 +190,7 @@ let tests =
                     Threads = 2
                 }
 
-            let plan = (train >> align WM >> mergeN 2 >> measureAll [ R; L2; Accuracy; BarrierOnTest 5 ]) setup
+            let plan = (train >> align WM >> mergeN 2 >> measureAll [ R; L2; Accuracy; BarrierOnTest 5; Taylor ]) setup
 
             let value () = runLibrary [ plan ] |> List.map (Report.toJson >> Json.text)
             Expect.equal (value ()) (value ()) "same bytes"

@@ -1,0 +1,79 @@
+using System.Collections.Immutable;
+using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Data;
+using LmcDsl.Core.Runtime;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Measures;
+
+/// <summary>A place of a plane in parameter space, in units of L2 distance.</summary>
+/// <param name="X">Along the way from the first model to the second.</param>
+/// <param name="Y">At a right angle to it.</param>
+public readonly record struct PlanePoint(double X, double Y);
+
+/// <summary>Scores over a plane through three models.</summary>
+/// <param name="Models">Where the three models lie; the first at the origin, the second on the x axis.</param>
+/// <param name="X">The grid's abscissae, ascending.</param>
+/// <param name="Y">The grid's ordinates, ascending.</param>
+/// <param name="Scores">By ordinate, then abscissa: <c>Scores[j * X.Length + i]</c>.</param>
+public sealed record LandscapeScores(
+    ImmutableArray<PlanePoint> Models, ImmutableArray<double> X, ImmutableArray<double> Y, ImmutableArray<Score> Scores);
+
+/// <summary>
+/// Loss and accuracy over the plane through three models (Garipov et al., 1802.10026, section 3): the plane's axes are at a
+/// right angle, so that distances in the picture are L2 distances.
+/// </summary>
+public static class Landscape
+{
+    /// <summary>Scores the models at the points of a grid that holds the three models and a margin round them.</summary>
+    /// <param name="a">At the origin.</param>
+    /// <param name="b">On the x axis.</param>
+    /// <param name="c">Above or below it.</param>
+    /// <param name="split">Examples, on the models' device.</param>
+    /// <param name="points">Points of the grid on each side, 2 or more.</param>
+    /// <param name="margin">Room round the models, as a share of their extent, 0 or more.</param>
+    /// <param name="progress">Called after each point with the share done.</param>
+    /// <returns>The scores. Running statistics are mixed like parameters.</returns>
+    /// <exception cref="LmcException">Two architectures, three models on one line, or an option out of range.</exception>
+    public static LandscapeScores Over(
+        ParameterSet a, ParameterSet b, ParameterSet c, DataSplit split, int points = 21, double margin = 0.25,
+        Action<double>? progress = null)
+    {
+        ParameterSet.RequireSameArchitecture(a, b);
+        ParameterSet.RequireSameArchitecture(a, c);
+        Guard.Require(
+            points >= 2 && margin >= 0, $"landscape: expected 2 or more points and a margin of 0 or more, found {points} and {margin}");
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        // Weights of the three models at a place: of b and c by solving for the two axes, the rest is a's.
+        var (toB, toC) = (b.Learned() - a.Learned(), c.Learned() - a.Learned());
+        var length = Math.Sqrt(InnerProduct.Of(toB, toB));
+        var along = length > 0 ? InnerProduct.Of(toC, toB) / length : 0;
+        var height = Math.Sqrt(Math.Max(0, InnerProduct.Of(toC, toC) - along * along));
+        Guard.Require(
+            length > 0 && height > 1e-6 * length, $"landscape: expected three models that are not on one line, found a triangle of height {height} over a side of {length}");
+        var (x, y) = (Grid(0, length, along), Grid(0, 0, height));
+        using var mixed = a.Clone();
+        var scores = ImmutableArray.CreateBuilder<Score>(points * points);
+        foreach (var v in y)
+        {
+            foreach (var u in x)
+            {
+                var ofC = v / height;
+                var ofB = (u - ofC * along) / length;
+                mixed.Flat.copy_(a.Flat).mul_(1 - ofB - ofC).add_(b.Flat, alpha: ofB).add_(c.Flat, alpha: ofC);
+                scores.Add(Evaluator.Evaluate(mixed, split));
+                progress?.Invoke((double)scores.Count / (points * points));
+            }
+        }
+
+        return new LandscapeScores([new(0, 0), new(length, 0), new(along, height)], x, y, scores.MoveToImmutable());
+
+        ImmutableArray<double> Grid(params double[] hold)
+        {
+            var (low, high) = (hold.Min(), hold.Max());
+            var room = margin * (high - low);
+            return [.. Enumerable.Range(0, points).Select(k => low - room + (high - low + 2 * room) * k / (points - 1))];
+        }
+    }
+}

@@ -1,0 +1,47 @@
+/// Pairs of models trained on real data for a bench, kept in files so that they are trained once.
+module LmcDsl.Bench.Weights
+
+open System
+open System.IO
+open LmcDsl
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Checkpoints
+open LmcDsl.Core.Data
+open LmcDsl.Core.Training
+open TorchSharp
+
+let private folder = Path.Combine("results", "bench", "weights")
+
+let private trainOne (network: Network) (data: DataSplit) options seed name =
+    let path = Path.Combine(folder, $"{name}-{seed}.safetensors")
+
+    if not (File.Exists path) then
+        Console.Error.WriteLine $"training {name}, seed {seed} ..."
+        use state = Trainer.Run(TrainingState.Start(network, seed, torch.CPU), data, options, seed)
+        AtomicFile.write path (fun stream -> ModelFile.Write(stream, state.Parameters))
+
+    ModelFile.Read(ReadOnlySpan(File.ReadAllBytes path), path)
+
+let private pair dataset examples name (architecture: Architecture) options =
+    let network = Network architecture
+    use data = DataSource.load dataset
+    let count = min (int64 examples) data.Train.Count
+
+    use few = new DataSplit(data.Train.Images.narrow (0L, 0L, count), data.Train.Labels.narrow (0L, 0L, count))
+    trainOne network few options 0L name, trainOne network few options 1L name
+
+/// MLPs 784-n-n-n-10 on Fashion-MNIST: ten epochs at width 512, one for wider ones.
+let mlps width =
+    let epochs = if width <= 512 then 10 else 1
+    let examples = if width <= 2048 then 60_000 else 10_000
+    let options = TrainingOptions(Epochs = epochs, BatchSize = 128)
+    pair FashionMnist examples $"mlp-{width}" (mlp [ width; width; width ] FashionMnist) options
+
+let private briefly = TrainingOptions(Epochs = 2, BatchSize = 100, LearningRate = 0.05, Optimizer = Sgd 0.9)
+
+/// VGG11 on 2,000 images of CIFAR-10, two epochs.
+let vggs () = pair Cifar10 2_000 "vgg11" (vgg11 1.0 Norm.Batch Cifar10) briefly
+
+/// ResNet20 on so many images of CIFAR-10, two epochs.
+let resnets width examples =
+    pair Cifar10 examples $"resnet20-{width}" (resnet20 (float width) Norm.Batch Cifar10) briefly

@@ -1,0 +1,55 @@
+module LmcDsl.Tests.Core.LandscapeTests
+
+open Expecto
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Measures
+open LmcDsl.Tests.Fixtures
+open TorchSharp
+
+let tests =
+    testList "Landscape" [
+        testPropertyWithConfig (config 10) "distances in the plane are L2 distances"
+        <| fun (seed: int64) ->
+            use a = randomParameters smallMlp seed
+            use b = randomParameters smallMlp (seed + 1L)
+            use c = randomParameters smallMlp (seed + 2L)
+            use task = toyTask smallMlp 20 3L
+            let found = Landscape.Over(a, b, c, task, 3)
+            let models = List.ofSeq found.Models
+            let apart (p: PlanePoint) (q: PlanePoint) = sqrt ((p.X - q.X) ** 2.0 + (p.Y - q.Y) ** 2.0)
+            Expect.floatClose Accuracy.medium (apart models[0] models[1]) (Distance.L2(a, b)) "a, b"
+            Expect.floatClose Accuracy.medium (apart models[0] models[2]) (Distance.L2(a, c)) "a, c"
+            Expect.floatClose Accuracy.medium (apart models[1] models[2]) (Distance.L2(b, c)) "b, c"
+
+        test "without a margin the corners that are models have the models' scores, and the grid holds all three" {
+            use a = randomParameters smallMlp 1L
+            use b = randomParameters smallMlp 2L
+            use c = randomParameters smallMlp 3L
+            use task = toyTask smallMlp 50 3L
+            let found = Landscape.Over(a, b, c, task, 9, 0.0)
+            Expect.equal found.Scores.Length 81 "points"
+            let wide = Landscape.Over(a, b, c, task, 2, 0.5)
+
+            for p in found.Models do
+                Expect.isTrue (p.X > wide.X[0] && p.X < wide.X[1] && p.Y > wide.Y[0] && p.Y < wide.Y[1]) "inside"
+
+            // Model a is where the grid begins, if c's foot is not left of it: then also b is in the lowest row.
+            let at x y = found.Scores[y * 9 + x].Loss
+            let foot = found.Models[2].X
+
+            if foot >= 0.0 && foot <= found.Models[1].X then
+                Expect.floatClose Accuracy.medium (at 0 0) (Evaluator.Evaluate(a, task).Loss) "a"
+                Expect.floatClose Accuracy.medium (at 8 0) (Evaluator.Evaluate(b, task).Loss) "b"
+            else
+                failtest "expected a triangle with its foot inside, choose other seeds"
+        }
+
+        test "three models on a line, and options out of range, are refused" {
+            use a = randomParameters smallMlp 1L
+            use b = randomParameters smallMlp 2L
+            use middle = new ParameterSet(smallMlp, (a.Flat + b.Flat) / 2f.ToScalar())
+            use task = toyTask smallMlp 10 3L
+            failsWith [ "landscape"; "one line" ] (fun () -> Landscape.Over(a, b, middle, task) |> ignore)
+            failsWith [ "landscape"; "found 1" ] (fun () -> Landscape.Over(a, b, a, task, 1) |> ignore)
+        }
+    ]
