@@ -14,11 +14,14 @@ open Fake.Core.TargetOperators
 
 let words = fsi.CommandLineArgs |> Array.toList |> List.tail
 
-/// The words before `--` are for this script, those after it for the experiment.
+/// The first two words are for this script, those after them for the experiment. `--` between them need not be there:
+/// F# Interactive may have taken it for its own.
 let ours, theirs =
-    match List.tryFindIndex ((=) "--") words with
-    | Some at -> List.take at words, List.skip (at + 1) words
-    | None -> words, []
+    match words with
+    | [] -> [], []
+    | flag :: name :: "--" :: rest
+    | flag :: name :: rest -> [ flag; name ], rest
+    | few -> few, []
 
 Context.setExecutionContext (Context.RuntimeContext.Fake(Context.FakeExecutionContext.Create false "build.fsx" []))
 CoreTracing.setTraceListeners [] // the targets' own output is enough
@@ -70,6 +73,8 @@ target "Build" "Build everything" (fun () -> build "LmcDsl.sln")
 target "Library" "Build what experiments need" (fun () -> build "src/LmcDsl/LmcDsl.fsproj")
 target "Test" "Run all tests" (fun () -> program "tests/LmcDsl.Tests")
 target "Quickstart" "The main job: train three MLPs, align, merge, measure" (fun () -> experiment "quickstart")
+target "Searches" "Every search on every network: barriers, L2, R" (fun () -> experiment "searches")
+target "Planted" "How often weight matching finds a planted permutation" (fun () -> experiment "planted")
 target "Bench" "Measure speed against bare Torch and other references" (fun () -> program "tests/LmcDsl.Bench")
 
 target "Format" "Format F# with Fantomas and C# with dotnet format" (fun () ->
@@ -93,6 +98,8 @@ target "Clean" "Remove what building made; results stay" (fun () ->
 target "Help" "Show the targets" help
 
 "Restore" ==> "Library" ==> "Quickstart"
+"Library" ==> "Searches"
+"Library" ==> "Planted"
 "Restore" ==> "Build" ==> "Test"
 "Build" ==> "Bench"
 "Restore" ==> "Format"

@@ -1,5 +1,6 @@
 // How often weight matching finds a planted permutation again: random networks, their units shuffled. With one hidden layer
 // the problem is one assignment and the answer exact; with more, coordinate descent may end elsewhere.
+// dotnet fsi build.fsx -t Planted
 #load "prelude.fsx"
 
 open LmcDsl
