@@ -18,7 +18,6 @@ let words = fsi.CommandLineArgs |> Array.toList |> List.tail
 /// F# Interactive may have taken it for its own.
 let ours, theirs =
     match words with
-    | [] -> [], []
     | flag :: name :: "--" :: rest
     | flag :: name :: rest -> [ flag; name ], rest
     | few -> few, []
