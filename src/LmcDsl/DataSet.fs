@@ -1,6 +1,6 @@
 namespace LmcDsl
 
-open LmcDsl.Core.Data
+open System.Text.RegularExpressions
 
 /// A data set by name. Where its files are is found out when a plan runs.
 type DataSet =
@@ -12,6 +12,8 @@ type DataSet =
     | Cifar10
     /// Shapes drawn by code, 20,000 + 4,000 grey images of 28x28 in 10 classes; needs no files.
     | Glyphs
+    /// The first so many training and test images of another data set, for trials.
+    | Part of DataSet * train: int * test: int
 
 /// One file of a data set.
 type DataFile =
@@ -26,27 +28,40 @@ type DataFile =
 [<RequireQualifiedAccess>]
 module DataSet =
 
-    /// All data sets.
+    /// All data sets, each whole.
     let all = [ Mnist; FashionMnist; Cifar10; Glyphs ]
 
-    /// The name on the command line and of the folder.
-    let name dataset =
+    /// The name on the command line and of the folder; of a part, for example `mnist:2000+500`.
+    let rec name dataset =
         match dataset with
         | Mnist -> "mnist"
         | FashionMnist -> "fashion-mnist"
         | Cifar10 -> "cifar-10"
         | Glyphs -> "glyphs"
+        | Part(whole, train, test) -> $"{name whole}:{train}+{test}"
+
+    /// The data set that a part is of; any other is its own.
+    let rec whole dataset =
+        match dataset with
+        | Part(other, _, _) -> whole other
+        | other -> other
 
     /// The data set of that name.
-    let tryParse (text: string) = all |> List.tryFind (fun dataset -> name dataset = text)
+    let tryParse (text: string) =
+        let known text = all |> List.tryFind (fun dataset -> name dataset = text)
+        let part = Regex.Match(text, @"^([^:]+):([1-9]\d{0,8})\+([1-9]\d{0,8})$")
+        let count (group: int) = int part.Groups[group].Value
+
+        if part.Success then
+            known part.Groups[1].Value |> Option.map (fun whole -> Part(whole, count 2, count 3))
+        else
+            known text
 
     /// Shape of one image: channels, height, width.
     let shape dataset =
-        match dataset with
+        match whole dataset with
         | Cifar10 -> [ 3; 32; 32 ]
-        | Mnist
-        | FashionMnist
-        | Glyphs -> [ 1; 28; 28 ]
+        | _ -> [ 1; 28; 28 ]
 
     /// Number of classes.
     let classes (_: DataSet) = 10
@@ -60,7 +75,7 @@ module DataSet =
         ]
 
     /// The files of a data set, in the order in which they are read. None for one that is drawn.
-    let files dataset =
+    let rec files dataset =
         match dataset with
         | Mnist ->
             idx
@@ -78,15 +93,15 @@ module DataSet =
             [ for k in 1..5 -> $"data_batch_{k}.bin" ] @ [ "test_batch.bin" ]
             |> List.map (fun name -> { Name = name; Sha256 = None })
         | Glyphs -> []
+        | Part(whole, _, _) -> files whole
 
     /// Where the data set's makers, or their hosts, serve the files; each with a slash at its end.
     let mirrors dataset =
-        match dataset with
+        match whole dataset with
         | Mnist -> [ "https://ossci-datasets.s3.amazonaws.com/mnist/" ]
         | FashionMnist ->
             [
                 "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
                 "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/"
             ]
-        | Cifar10 // is served as one archive only
-        | Glyphs -> []
+        | _ -> [] // CIFAR-10 is served as one archive only, and glyphs are drawn

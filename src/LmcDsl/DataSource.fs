@@ -150,7 +150,7 @@ module DataSource =
                 Error $"{DataSet.name dataset} is not in {looked} and {why}"
 
     /// `locateFrom` with the data set's own mirrors.
-    let locate dataset = locateFrom (DataSet.mirrors dataset) dataset
+    let locate dataset = locateFrom (DataSet.mirrors dataset) (DataSet.whole dataset)
 
     let private located dataset =
         match locate dataset with
@@ -161,28 +161,30 @@ module DataSource =
 
     /// What identifies the content, for keys and provenance: the checksums of its files. Where copies differ from each
     /// other the files at hand are read; raises `LmcException` where there are none.
-    let identity dataset : Json =
+    let identity (dataset: DataSet) : Json =
         let hashOf (path: string) =
             let read _ = Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes path))
             hashes.GetOrAdd((path, File.GetLastWriteTimeUtc path), read)
 
         let content =
-            match dataset with
+            match DataSet.whole dataset with
             | Glyphs -> Json.Text LmcDsl.Core.Data.Glyphs.Version
-            | Cifar10 -> Json.texts (located dataset |> List.map hashOf)
-            | Mnist
-            | FashionMnist -> Json.texts (DataSet.files dataset |> List.choose _.Sha256)
+            | Cifar10 -> Json.texts (located Cifar10 |> List.map hashOf)
+            | _ -> Json.texts (DataSet.files dataset |> List.choose _.Sha256)
 
         Json.Object [ "name", Json.Text(DataSet.name dataset); "content", content ]
 
     /// Reads a data set into memory, checked and normalised. The caller disposes it.
     /// Raises `LmcException` where a file is missing, damaged, cut, or another than its name says.
-    let load dataset : ImageData =
+    let rec load (dataset: DataSet) : ImageData =
         let contents () =
             let paths = located dataset
             List.zip paths (List.map2 (verified dataset) (DataSet.files dataset) paths)
 
         match dataset with
+        | Part(whole, train, test) ->
+            use all = load whole
+            all.First(train, test)
         | Glyphs ->
             let struct (train, test) = LmcDsl.Core.Data.Glyphs.Draw()
             ImageData.Normalise(train, test, LmcDsl.Core.Data.Glyphs.Classes)

@@ -264,7 +264,7 @@ module LibraryOps =
     /// The library's operations. A script's own are added to this list.
     let all: Op list =
         [
-            { Name = "train"; Version = 1; Run = train }
+            { Name = "train"; Version = 2; Run = train }
             { Name = "weightMatching"; Version = 1; Run = weightMatching }
             { Name = "sinkhornMatching"; Version = 1; Run = sinkhornMatching }
             { Name = "mergeMany"; Version = 1; Run = mergeMany }

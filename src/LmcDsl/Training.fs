@@ -34,7 +34,7 @@ module Training =
                 "threads", Json.int (int64 setup.Threads)
             ]
 
-        Plan.make ("train", 1) $"train {architecture.Name} on {DataSet.name setup.Data}, seed {seed}" args []
+        Plan.make ("train", 2) $"train {architecture.Name} on {DataSet.name setup.Data}, seed {seed}" args []
 
     /// Models that differ in seed only. Described one by one when asked for.
     /// Raises `LmcException` where an option is out of range or the network does not fit together.

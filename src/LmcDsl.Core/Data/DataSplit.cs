@@ -33,6 +33,15 @@ public sealed class DataSplit : IDisposable
     /// <returns>The copy.</returns>
     public DataSplit To(Device device) => new(Images.to(device, copy: true), Labels.to(device, copy: true));
 
+    /// <summary>A copy of the first so many examples.</summary>
+    /// <param name="count">How many, 0 to <see cref="Count"/>.</param>
+    /// <returns>The copy.</returns>
+    public DataSplit First(long count)
+    {
+        using var scope = NewDisposeScope();
+        return new DataSplit(Images.narrow(0, 0, count).clone(), Labels.narrow(0, 0, count).clone());
+    }
+
     /// <summary>Frees the tensors.</summary>
     public void Dispose()
     {

@@ -37,6 +37,19 @@ public sealed record ImageData(DataSplit Train, DataSplit Test, int Classes) : I
         return new ImageData(Tensors(train, scales, classes), Tensors(test, scales, classes), classes);
     }
 
+    /// <summary>A copy of the first so many examples of each split.</summary>
+    /// <param name="train">Training examples, 1 or more.</param>
+    /// <param name="test">Test examples, 1 or more.</param>
+    /// <returns>The copy; normalised by the statistics of the whole.</returns>
+    /// <exception cref="LmcException">Fewer than 1 is asked for, or more than there are.</exception>
+    public ImageData First(int train, int test)
+    {
+        Guard.Require(
+            train >= 1 && train <= Train.Count && test >= 1 && test <= Test.Count,
+            $"data: expected a part of 1 to {Train.Count} training and 1 to {Test.Count} test images, found {train} and {test}");
+        return new ImageData(Train.First(train), Test.First(test), Classes);
+    }
+
     /// <summary>A copy on another device.</summary>
     /// <param name="device">The device.</param>
     /// <returns>The copy.</returns>

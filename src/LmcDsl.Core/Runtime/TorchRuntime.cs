@@ -57,6 +57,7 @@ public static class TorchRuntime
     private static string LoadOnce()
     {
         if (!OperatingSystem.IsLinux()) return "";
+        MemoryReuse.Enable();
         var original = FindLibrary();
         if (SystemHasNeededVersion())
         {
