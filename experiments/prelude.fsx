@@ -5,3 +5,4 @@
 #r "../src/LmcDsl/bin/Release/net10.0/Argu.dll"
 #r "../src/LmcDsl/bin/Release/net10.0/Spectre.Console.dll"
 #r "../src/LmcDsl/bin/Release/net10.0/XPlot.Plotly.dll"
+#r "../src/LmcDsl/bin/Release/net10.0/MathNet.Numerics.dll"

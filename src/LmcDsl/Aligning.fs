@@ -6,7 +6,7 @@ open LmcDsl.Core.Runtime
 [<AutoOpen>]
 module Aligning =
 
-    let rec private searchPlan
+    let rec internal searchPlan
         (population: Population)
         search
         (reference: Plan<Model>)
@@ -25,6 +25,9 @@ module Aligning =
             | Search.StraightThrough options ->
                 let args = onTraining (Json.ofValue options)
                 Plan.make ("straightThrough", 2) $"straight-through search of {title}" args inputs
+            | Search.SinkhornStraightThrough options ->
+                let args = onTraining (Json.ofValue options)
+                Plan.make ("sinkhornStraightThrough", 1) $"straight-through Sinkhorn search of {title}" args inputs
             | Search.Sinkhorn options ->
                 let args = plain (Json.ofValue options)
                 Plan.make ("sinkhornMatching", 1) $"match weights of {title} by Sinkhorn" args inputs
@@ -52,10 +55,11 @@ module Aligning =
     /// Gives every row that is measured on a population a label, for example `labelled "network" "VGG11"`.
     let labelled (name: string) (value: string) (population: Population) : Population = withLabel name value population
 
-    let private alignedBy name members (population: Population) =
+    let private alignedBy name members alignment (population: Population) =
         { population with
             Member = members
             Aligned = true
+            Alignment = alignment
             Merged = None
             MergedAsTrained = None
         }
@@ -64,16 +68,16 @@ module Aligning =
     /// Permutes every member so that it lies nearest to member 0, which stays as it is; tables call the search by this name.
     let alignAs (name: string) (search: Search) (population: Population) : Population =
         let reference = population.Member 0
+        let found index = searchPlan population search reference (population.Member index) $"{index} to 0"
 
         let aligned index : Plan<Model> =
             if index = 0 then
                 reference
             else
-                let other = population.Member index
-                let found = searchPlan population search reference other $"{index} to 0"
-                Plan.make ("permute", 1) $"permute {index}" (Json.Object []) [ Plan.node other; Plan.node found ]
+                let inputs = [ Plan.node (population.Member index); Plan.node (found index) ]
+                Plan.make ("permute", 1) $"permute {index}" (Json.Object []) inputs
 
-        population |> alignedBy name aligned
+        population |> alignedBy name aligned (Some found)
 
     /// Permutes every member so that it lies nearest to member 0, which stays as it is.
     let align (search: Search) (population: Population) : Population = alignAs search.Name search population
@@ -109,4 +113,4 @@ module Aligning =
                 let args = Json.Object [ "model", Json.int (int64 index) ]
                 Plan.make ("permute", 1) $"permute {index}" args [ models[index]; Plan.node found ]
 
-        population |> alignedBy search.Name aligned
+        population |> alignedBy search.Name aligned None

@@ -7,6 +7,7 @@ open LmcDsl.Core.Runtime
 
 /// What the command line of an experiment may say.
 type Argument =
+    | [<Unique>] Scale of string
     | [<Unique>] Seeds of int64 list
     | [<Unique>] Epochs of int
     | [<Unique>] Dataset of string
@@ -14,18 +15,21 @@ type Argument =
     | [<Unique>] Threads of int
     | [<Unique>] Results of string
     | [<Unique>] Store of string
+    | [<Unique>] No_Images
     | [<Unique>] Plan
 
     interface IArgParserTemplate with
         member this.Usage =
             match this with
+            | Scale _ -> "smoke, laptop (the default) or paper: how much work the paper's experiments are."
             | Seeds _ -> "the seed of each model, in order (default: 0 1 2 ...)."
             | Epochs _ -> "passes over the training data."
-            | Dataset _ -> "mnist, fashion-mnist, cifar-10 or glyphs (drawn by code)."
+            | Dataset _ -> "mnist, fashion-mnist, cifar-10 or glyphs (drawn by code); a part of it as mnist:2000+500."
             | Device _ -> "cpu, cuda or cuda:N."
             | Threads _ -> "threads of one operation (default: all cores)."
-            | Results _ -> "folder for tables and figures (default: results/NAME)."
+            | Results _ -> "folder for tables and figures (default: results/NAME, for other scales results/SCALE/NAME)."
             | Store _ -> "folder of the artifact store (default: results/store)."
+            | No_Images -> "write no SVG, PNG and PDF files of the figures."
             | Plan -> "show what would be done, and stop."
 
 /// The command line of an experiment, read.
@@ -35,10 +39,14 @@ type Arguments =
         Change: Setup -> Setup
         /// Whether it names a data set.
         NamesData: bool
-        /// Folder for tables and figures.
-        Results: string
+        /// How much work, where it says so.
+        Size: Size option
+        /// Folder for tables and figures, where it names one.
+        Results: string option
         /// Folder of the store.
         Store: string
+        /// Whether to write figures as files.
+        Images: bool
         /// Whether to show the plan and stop.
         ShowPlan: bool
     }
@@ -62,6 +70,13 @@ module Arguments =
         | None ->
             let known = String.Join(", ", DataSet.all |> List.map DataSet.name)
             raise (LmcException $"--dataset: expected one of {known}, found '{name}'")
+
+    let private size name =
+        match name with
+        | "smoke" -> Smoke
+        | "laptop" -> Laptop
+        | "paper" -> Size.Paper
+        | _ -> raise (LmcException $"--scale: expected smoke, laptop or paper, found '{name}'")
 
     let private change (results: ParseResults<Argument>) (setup: Setup) =
         let seeds = results.TryGetResult Argument.Seeds |> Option.map Listed
@@ -100,7 +115,9 @@ module Arguments =
         {
             Change = change results
             NamesData = results.Contains Argument.Dataset
-            Results = results.GetResult(Argument.Results, defaultValue = Path.Combine("results", name))
+            Size = results.TryGetResult Argument.Scale |> Option.map size
+            Results = results.TryGetResult Argument.Results
             Store = results.GetResult(Argument.Store, defaultValue = Path.Combine("results", "store"))
+            Images = not (results.Contains Argument.No_Images)
             ShowPlan = results.Contains Argument.Plan
         }

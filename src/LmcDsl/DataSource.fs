@@ -160,7 +160,7 @@ module DataSource =
     let private hashes = Collections.Concurrent.ConcurrentDictionary<string * DateTime, string>()
 
     /// What identifies the content, for keys and provenance: the checksums of its files. Where copies differ from each
-    /// other the files at hand are read; raises `LmcException` where there are none.
+    /// other the files at hand are read.
     let identity (dataset: DataSet) : Json =
         let hashOf (path: string) =
             let read _ = Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes path))
@@ -169,7 +169,10 @@ module DataSource =
         let content =
             match DataSet.whole dataset with
             | Glyphs -> Json.Text LmcDsl.Core.Data.Glyphs.Version
-            | Cifar10 -> Json.texts (located Cifar10 |> List.map hashOf)
+            | Cifar10 ->
+                match locate Cifar10 with
+                | Ok paths -> Json.texts (List.map hashOf paths)
+                | Error _ -> Json.Text "not found" // whoever reads it says so
             | _ -> Json.texts (DataSet.files dataset |> List.choose _.Sha256)
 
         Json.Object [ "name", Json.Text(DataSet.name dataset); "content", content ]

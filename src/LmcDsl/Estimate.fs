@@ -13,6 +13,9 @@ type Estimate() =
     let mutable current: (Node * float) option = None
     let mutable spent = 0.0
 
+    // Trainings of one recipe take alike, those of two do not.
+    let kind (node: Node) = if node.Op = "train" then node.Title.Split(", seed").[0] else node.Op
+
     // Before any step of an operation has ended: seconds of the quickstart on two cores.
     let prior op =
         match op with
@@ -20,16 +23,16 @@ type Estimate() =
         | "barrier" -> 3.5
         | _ -> 0.5
 
-    let perStep op =
-        match finished.TryGetValue op, current with
+    let perStep (step: Node) =
+        match finished.TryGetValue(kind step), current with
         | (true, (total, count)), _ -> total / float count
-        | _, Some(node, share) when node.Op = op && share > 0.02 -> running.Elapsed.TotalSeconds / share
-        | _ -> prior op
+        | _, Some(node, share) when kind node = kind step && share > 0.02 -> running.Elapsed.TotalSeconds / share
+        | _ -> prior step.Op
 
     let currentLeft () =
         match current with
         | Some(_, share) when share > 0.02 -> running.Elapsed.TotalSeconds * (1.0 - share) / share
-        | Some(node, _) -> max 0.0 (perStep node.Op - running.Elapsed.TotalSeconds)
+        | Some(node, _) -> max 0.0 (perStep node - running.Elapsed.TotalSeconds)
         | None -> 0.0
 
     /// Takes an event of the runner into account.
@@ -48,17 +51,16 @@ type Estimate() =
 
             if seconds > 0.0 then
                 let total, count =
-                    match finished.TryGetValue node.Op with
+                    match finished.TryGetValue(kind node) with
                     | true, known -> known
                     | _ -> 0.0, 0
 
-                finished[node.Op] <- (total + seconds, count + 1)
+                finished[kind node] <- (total + seconds, count + 1)
         | Waiting _
         | Warned _ -> ()
 
     /// Time left, roughly.
-    member _.Left: TimeSpan =
-        TimeSpan.FromSeconds(currentLeft () + (waiting |> List.sumBy (fun node -> perStep node.Op)))
+    member _.Left: TimeSpan = TimeSpan.FromSeconds(currentLeft () + (waiting |> List.sumBy (fun node -> perStep node)))
 
     /// Share of the run that is done, 0 to 1.
     member this.Share: float =

@@ -2,23 +2,24 @@ namespace LmcDsl
 
 open System
 open System.IO
-open System.Runtime.InteropServices
 open System.Threading
 open LmcDsl.Core.Runtime
 
-/// An experiment: a set-up, and what to make of it.
+/// An experiment: what is to be measured, and how it is shown.
 type Experiment =
     {
-        /// Its name, and that of its folder under `results`.
+        /// Its name, and that of its script and of its folder under `results`.
         Name: string
         /// Heading of its page.
         Title: string
-        /// How models are trained, but for what the command line changes.
-        Setup: Setup
+        /// The plans, for a scale. Steps that they share are done once.
+        Plans: Scale -> Plan<Report> list
+        /// The one set-up that all its models have, whose data set the command line may change.
+        Setup: Setup option
         /// The data set to take where the set-up's cannot be had and the command line names none.
         Fallback: DataSet option
-        /// The pipelines. Steps that they share are done once.
-        Reports: (Setup -> Plan<Report>) list
+        /// What the reports are shown as.
+        Show: Report -> Exhibits
         /// The library's operations and the script's own.
         Ops: Op list
     }
@@ -27,133 +28,194 @@ type Experiment =
 [<RequireQualifiedAccess>]
 module Experiment =
 
-    /// An experiment of the library's operations, without a fallback.
-    let create name title setup reports =
+    /// An experiment on one set-up, shown by the tables and figures that any report has.
+    let create name title (setup: Setup) (reports: (Setup -> Plan<Report>) list) =
         {
             Name = name
             Title = title
-            Setup = setup
+            Plans = fun scale -> reports |> List.map (fun report -> report (scale.Adapt setup))
+            Setup = Some setup
             Fallback = None
-            Reports = reports
+            Show = Results.standard
+            Ops = LibraryOps.all
+        }
+
+    /// An experiment at several scales, on recipes of its own (see `Recipe`), with tables and figures of its own.
+    let ofScale name title (plans: Scale -> Plan<Report> list) (show: Report -> Exhibits) =
+        {
+            Name = name
+            Title = title
+            Plans = plans
+            Setup = None
+            Fallback = None
+            Show = show
             Ops = LibraryOps.all
         }
 
     /// The same experiment, on another data set where its own cannot be had and the command line names none.
     let withFallback (dataset: DataSet) (experiment: Experiment) = { experiment with Fallback = Some dataset }
 
-    let private available (experiment: Experiment) (arguments: Arguments) (setup: Setup) =
-        match experiment.Fallback with
-        | Some fallback when not arguments.NamesData && not arguments.ShowPlan ->
+    // The scale that a command line asks of an experiment.
+    let private scaleFor (experiment: Experiment) (arguments: Arguments) : Scale =
+        let wrong argument why = raise (Usage($"--{argument}: {experiment.Name} {why}", 2))
+
+        match experiment.Setup, experiment.Fallback with
+        | None, _ when arguments.NamesData -> wrong "dataset" "has data sets of its own"
+        | Some _, _ when arguments.Size.IsSome -> wrong "scale" "has one scale"
+        | Some setup, Some fallback when not arguments.NamesData && not arguments.ShowPlan ->
             match DataSource.locate setup.Data with
-            | Ok _ -> setup
+            | Ok _ -> { Size = Laptop; Adapt = arguments.Change }
             | Error reason ->
                 Console.WriteLine $"Using the built-in data set {DataSet.name fallback}, since {reason}"
-                { setup with Data = fallback }
-        | _ -> setup
 
-    let private save (experiment: Experiment) (arguments: Arguments) (setup: Setup) command report =
-        let tables = Table.ofReport report
+                {
+                    Size = Laptop
+                    Adapt = fun setup -> arguments.Change { setup with Data = fallback }
+                }
+        | _ -> { Size = defaultArg arguments.Size Laptop; Adapt = arguments.Change }
 
-        let provenance =
-            Json.Object [
-                "command", Json.Text command
-                "data", DataSource.identity setup.Data
-                "training", Json.ofValue (Setup.training setup)
-                "seeds",
-                (match setup.Seeds with
-                 | Counting -> Json.Text "0, 1, 2, ..."
-                 | Listed seeds -> Json.Array(List.map Json.int seeds))
-                "device", Json.Text setup.Device
-                "threads", Json.int (int64 setup.Threads)
-                "made by", Provenance.current.Value
-            ]
+    // Small and full trials do not overwrite the results.
+    let private folderOf (arguments: Arguments) =
+        match arguments.Size with
+        | None
+        | Some Laptop -> "results"
+        | Some Smoke -> Path.Combine("results", "smoke")
+        | Some Size.Paper -> Path.Combine("results", "paper")
 
-        let text = { Title = experiment.Title; Command = command; Provenance = provenance }
-
-        let data =
-            Json.Object [
-                "experiment", Json.Text experiment.Name
-                "provenance", provenance
-                "report", Report.toJson report
-            ]
-
-        let markdown = tables |> List.map Table.markdown |> String.concat "\n\n"
-        let target name = Path.Combine(arguments.Results, name)
-        AtomicFile.writeText (target "report.json") (Json.indented data)
-        AtomicFile.writeText (target "table.md") $"## {experiment.Title}\n\n{markdown}\n\nMade by `{command}`\n"
-        AtomicFile.writeText (target "index.html") (Page.html text tables (Figure.ofReport report))
-        tables
-
-    let private runWith (experiment: Experiment) (words: string list) (cancel: CancellationToken) =
-        let notice = TorchRuntime.Load()
-        let arguments = Arguments.parse experiment.Name words
-        let setup = experiment.Setup |> arguments.Change |> available experiment arguments
-        TorchRuntime.UseThreads setup.Threads
-        let plans = experiment.Reports |> List.map (fun report -> report setup)
+    let private plansOf experiment scale =
+        let plans = experiment.Plans scale
 
         match conflicts plans with
-        | [] -> ()
+        | [] -> plans
         | rows ->
             let shown = String.Join("; ", rows)
 
             raise (
                 LmcException
-                    $"expected reports that agree, found two ways to '{shown}': make an experiment of each search or merge"
+                    $"{experiment.Name}: expected reports that agree, found two ways to '{shown}': make an experiment of each search or merge"
             )
 
+    let private commandOf name (words: string list) = String.Join(" ", $"dotnet fsi experiments/{name}.fsx" :: words)
+
+    // Runs experiments one after another on one store, which they share; `write` saves the results of each.
+    let private runTogether name (experiments: Experiment list) (words: string list) (cancel: CancellationToken) write =
+        let notice = TorchRuntime.Load()
+        let arguments = Arguments.parse name words
+        let scales = experiments |> List.map (fun experiment -> scaleFor experiment arguments)
+        // A cheap look at a set-up, to use its threads where no training does.
+        TorchRuntime.UseThreads (scales.Head.Adapt Setup.standard).Threads
+        let groups = List.map2 plansOf experiments scales
         let store = Store.Open arguments.Store
 
         if arguments.ShowPlan then
-            plans |> List.map Plan.node |> Terminal.plan store
+            groups |> List.concat |> List.map Plan.node |> Terminal.plan store
+            false
         else
             if notice <> "" then
                 Console.WriteLine notice
 
-            let reports =
-                Terminal.during (fun tell ->
-                    let options = { Store = store; Ops = Ops.ofList experiment.Ops; Tell = tell; Cancel = cancel }
-                    use runner = new Runner(options)
-                    runner.Run plans)
+            let ops = experiments |> List.collect _.Ops |> List.distinctBy _.Name |> Ops.ofList
+            let mutable failed = false
+            let waiting = Collections.Generic.Queue(List.zip3 experiments scales groups)
 
-            let command = String.Join(" ", $"dotnet fsi experiments/{experiment.Name}.fsx" :: words)
-            save experiment arguments setup command (Report.concat reports) |> List.iter Terminal.table
-            let folder = Path.GetFullPath arguments.Results
-            Console.WriteLine $"Written: {folder}/index.html, table.md, report.json"
+            Terminal.during (fun tell ->
+                use runner = new Runner({ Store = store; Ops = ops; Tell = tell; Cancel = cancel })
 
-    let private fail (line: string) code =
-        Console.Error.WriteLine line
-        code
+                runner.RunGroups(
+                    groups,
+                    fun reports ->
+                        let experiment, scale, plans = waiting.Dequeue()
+                        let report = Report.concat reports
+                        failed <- failed || report.Rows |> List.exists _.Failure.IsSome
+                        write arguments experiment scale plans report
+                ))
 
-    /// Runs an experiment with the words of a command line. Returns the exit code: 0 done, 1 a mistake in what was given,
-    /// 2 a wrong argument, 130 interrupted. A mistake is told in one line.
+            failed
+
+    let private failures = "some measurements failed; the table of failed measurements says why"
+
+    let private runOne (experiment: Experiment) words cancel =
+        let mutable after: unit -> unit = ignore
+
+        let write (arguments: Arguments) _ _ plans report =
+            let folder = defaultArg arguments.Results (Path.Combine(folderOf arguments, experiment.Name))
+            let provenance = Results.provenance (commandOf experiment.Name words) plans
+
+            let tables, notice =
+                Results.write
+                    folder
+                    arguments.Images
+                    experiment.Name
+                    experiment.Title
+                    provenance
+                    (experiment.Show report)
+                    report
+
+            after <-
+                fun () ->
+                    List.iter Terminal.table tables
+                    notice |> Option.iter Console.WriteLine
+                    Console.WriteLine $"Written: {Path.GetFullPath folder}/index.html, table.md, table.tex, report.json"
+
+        let failed = runTogether experiment.Name [ experiment ] words cancel write
+        after ()
+
+        if failed then
+            raise (LmcException failures)
+
+    /// Runs an experiment with the words of a command line. Returns the exit code: 0 done, 1 a mistake in what was given or a
+    /// measurement that failed, 2 a wrong argument, 130 interrupted. A mistake is told in one line.
     let runWithArguments (words: string list) (experiment: Experiment) : int =
-        use cancel = new CancellationTokenSource()
+        CommandLine.guarded experiment.Name (runOne experiment words)
 
-        let interrupt (context: PosixSignalContext) =
-            // The first signal ends the run in order; a second one ends the process.
-            context.Cancel <- not cancel.IsCancellationRequested
-            cancel.Cancel()
+    // A script that another one loads does not run.
+    let private isScript name (commandLine: string[]) =
+        commandLine.Length > 0 && Path.GetFileNameWithoutExtension commandLine[0] = name
 
-        use _ = PosixSignalRegistration.Create(PosixSignal.SIGINT, interrupt)
-        use _ = PosixSignalRegistration.Create(PosixSignal.SIGTERM, interrupt)
-
-        try
-            runWith experiment words cancel.Token
-            0
-        with
-        | Usage(text, 0) ->
-            Console.WriteLine text
-            0
-        | Usage(text, code) -> fail text code
-        | :? LmcException
-        | :? IOException
-        | :? UnauthorizedAccessException as error -> fail $"{experiment.Name}: {error.Message}" 1
-        | :? OperationCanceledException ->
-            fail $"{experiment.Name}: interrupted; run it again to go on from the last finished epoch" 130
-        | error when isNull (Environment.GetEnvironmentVariable "LMC_TRACE") ->
-            let line = error.Message.ReplaceLineEndings " "
-            fail $"{experiment.Name}: unexpected {error.GetType().Name}: {line} (LMC_TRACE=1 shows where)" 70
-
-    /// Runs an experiment with the script's command line, and ends the process with its exit code.
+    /// Runs an experiment with the script's command line, and ends the process with its exit code. Does nothing where the script is
+    /// loaded by another one.
     let run (commandLine: string[]) (experiment: Experiment) : unit =
-        exit (runWithArguments (commandLine |> Array.skip 1 |> Array.toList) experiment)
+        if isScript experiment.Name commandLine then
+            exit (runWithArguments (commandLine |> Array.skip 1 |> Array.toList) experiment)
+
+    /// Runs several experiments in one process with one command line, each into a folder of its own under `--results`, and gives all
+    /// their reports together, by name, to `summarise` with the folder and the provenance. Returns the exit code.
+    let runAllWithArguments
+        name
+        words
+        (summarise: string -> Json -> (string * Report) list -> unit)
+        (experiments: Experiment list)
+        =
+        CommandLine.guarded name (fun cancel ->
+            let reports = Collections.Generic.List<string * Report>()
+            let allPlans = Collections.Generic.List<Plan<Report>>()
+            let mutable root = ""
+            let mutable images = None
+
+            let write (arguments: Arguments) (experiment: Experiment) _ plans report =
+                root <- defaultArg arguments.Results (folderOf arguments)
+                let command = commandOf experiment.Name (words |> List.filter ((<>) "--no-images"))
+                let provenance = Results.provenance command plans
+                let folder = Path.Combine(root, experiment.Name)
+                let exhibits = experiment.Show report
+
+                let _, notice =
+                    Results.write folder arguments.Images experiment.Name experiment.Title provenance exhibits report
+
+                images <- Option.orElse images notice
+                reports.Add(experiment.Name, report)
+                allPlans.AddRange plans
+
+            let failed = runTogether name experiments words cancel write
+
+            if reports.Count > 0 then
+                summarise root (Results.provenance (commandOf name words) (List.ofSeq allPlans)) (List.ofSeq reports)
+                images |> Option.iter Console.WriteLine
+
+            if failed then
+                raise (LmcException failures))
+
+    /// `runAllWithArguments` with the script's command line, ending the process. Does nothing where the script is loaded by another.
+    let runAll (commandLine: string[]) name summarise experiments : unit =
+        if isScript name commandLine then
+            exit (runAllWithArguments name (commandLine |> Array.skip 1 |> Array.toList) summarise experiments)

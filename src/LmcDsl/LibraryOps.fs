@@ -5,20 +5,14 @@ open System.IO
 open LmcDsl.Core.Architectures
 open LmcDsl.Core.Checkpoints
 open LmcDsl.Core.Matching
-open LmcDsl.Core.Measures
 open LmcDsl.Core.Merging
 open LmcDsl.Core.Permutations
 open LmcDsl.Core.Runtime
-open LmcDsl.Core.Spectra
 open LmcDsl.Core.Training
 
 /// What the library's steps do: each reads its arguments and inputs, calls the core, and gives a value.
 [<RequireQualifiedAccess>]
 module LibraryOps =
-
-    let private dataOf context = context.Data context.Args["data"].["name"].String context.Args["device"].String
-
-    let private onDevice context (model: ParameterSet) = model.To(TorchRuntime.Device context.Args["device"].String)
 
     let private train context =
         let args = context.Args
@@ -26,7 +20,7 @@ module LibraryOps =
         let options = Json.toValue<TrainingOptions> args["training"]
         let device = TorchRuntime.Device args["device"].String
         TorchRuntime.UseThreads args["threads"].Int
-        let data = dataOf context
+        let data = Take.data context
 
         let start =
             match context.LoadPartial() with
@@ -50,11 +44,6 @@ module LibraryOps =
 
         use state = Trainer.Run(start, data.Train, options, seed, save, tell, context.Cancel)
         Parameters(state.Parameters.To TorchSharp.torch.CPU)
-
-    let private pair context =
-        match context.Inputs with
-        | Parameters a :: Parameters b :: _ -> a, b
-        | _ -> raise (LmcException "expected 2 models first")
 
     let private groups (permutations: PermutationSet) =
         Json.Object [
@@ -88,7 +77,7 @@ module LibraryOps =
         )
 
     let private weightMatching context =
-        let a, b = pair context
+        let a, b = Take.pair context
         let options = Json.toValue<WeightMatchingOptions> context.Args["options"]
 
         let tell sweeps (objective: float) =
@@ -97,7 +86,7 @@ module LibraryOps =
         alignment context (WeightMatching.Match(a, b, options, start context b, tell))
 
     let private sinkhornMatching context =
-        let a, b = pair context
+        let a, b = Take.pair context
         let options = Json.toValue<SinkhornMatchingOptions> context.Args["options"]
 
         let tell share (objective: float) =
@@ -130,36 +119,42 @@ module LibraryOps =
         joint context (fun models tell -> UniverseMatching.Match(models, options, tell))
 
     let private activationMatching context =
-        let a, b = pair context
-        use a = onDevice context a
-        use b = onDevice context b
         let options = Json.toValue<ActivationMatchingOptions> context.Args["options"]
         let tell share = context.Progress { Share = share; Text = "reading activations" }
-        alignment context (ActivationMatching.Match(a, b, (dataOf context).Train, options, tell))
+
+        Take.pairOnDevice context (fun a b ->
+            alignment context (ActivationMatching.Match(a, b, Take.split context, options, tell)))
+
+    let private leastLoss context =
+        fun share (least: float) -> context.Progress { Share = share; Text = $"least training loss {least:F4}" }
 
     let private straightThrough context =
-        let a, b = pair context
-        use a = onDevice context a
-        use b = onDevice context b
         let options = Json.toValue<StraightThroughOptions> context.Args["options"]
 
-        let tell share (least: float) = context.Progress { Share = share; Text = $"least training loss {least:F4}" }
+        Take.pairOnDevice context (fun a b ->
+            StraightThrough.Match(a, b, Take.split context, options, start context b, leastLoss context)
+            |> alignment context)
 
-        alignment context (StraightThrough.Match(a, b, (dataOf context).Train, options, start context b, tell))
+    let private sinkhornStraightThrough context =
+        let options = Json.toValue<SinkhornStraightThroughOptions> context.Args["options"]
+
+        Take.pairOnDevice context (fun a b ->
+            SinkhornStraightThrough.Match(a, b, Take.split context, options, start context b, leastLoss context)
+            |> alignment context)
 
     let private resetStatistics context =
-        use model = Value.models context |> List.exactlyOne |> onDevice context
-        StatisticsReset.Apply(model, (dataOf context).Train, context.Args["examples"].Int)
+        use model = Value.models context |> List.exactlyOne |> Take.onDevice context
+        StatisticsReset.Apply(model, (Take.data context).Train, context.Args["examples"].Int)
         Parameters(model.To TorchSharp.torch.CPU)
 
     let private renormalise context =
         match Value.models context with
         | merged :: parents ->
-            use merged = onDevice context merged
-            let parents = parents |> List.map (onDevice context)
+            use merged = Take.onDevice context merged
+            let parents = parents |> List.map (Take.onDevice context)
 
             try
-                Renormalisation.Apply(merged, parents, (dataOf context).Train, context.Args["examples"].Int)
+                Renormalisation.Apply(merged, parents, (Take.data context).Train, context.Args["examples"].Int)
                 Parameters(merged.To TorchSharp.torch.CPU)
             finally
                 for parent in parents do
@@ -179,87 +174,13 @@ module LibraryOps =
 
     let private merge context = Parameters(Average.Of(List.toArray (Value.models context), null))
 
-    let private score (s: Score) = [ "loss", Json.float s.Loss; "accuracy", Json.float s.Accuracy ]
-
-    let private scoreOf context =
-        use model = Value.models context |> List.exactlyOne |> onDevice context
-        Document(Json.Object(score (Evaluator.Evaluate(model, (dataOf context).Test))))
-
-    let private barrier context =
-        let a, b = pair context
-        use a = onDevice context a
-        use b = onDevice context b
-        let points = context.Args["points"].Int
-
-        let tell k = context.Progress { Share = float k / float points; Text = $"point {k}/{points}" }
-
-        let data = dataOf context
-
-        let curve =
-            match context.Args.TryItem "resetOn" with
-            | Some examples -> Barrier.Along(a, b, data.Test, points, tell, data.Train, examples.Int)
-            | None -> Barrier.Along(a, b, data.Test, points, tell)
-
-        let point (p: CurvePoint) = Json.Object([ "lambda", Json.float p.Lambda ] @ score p.Score)
-
-        Document(
-            Json.Object [
-                "loss", Json.float curve.Loss
-                "accuracy", Json.float curve.Accuracy
-                "midpointLoss", Json.float curve.MidpointLoss
-                "midpointAccuracy", Json.float curve.MidpointAccuracy
-                "curve", Json.Array [ for p in curve.Points -> point p ]
-            ]
-        )
-
-    let private taylor context =
-        let a, b = pair context
-        use a = onDevice context a
-        use b = onDevice context b
-        let tell share = context.Progress { Share = share; Text = "second derivatives" }
-        let found = TaylorEstimate.AtMidpoint(a, b, (dataOf context).Test, progress = tell)
-
-        Document(
-            Json.Object [
-                "estimate", Json.float found.Estimate
-                "firstOrder", Json.float found.FirstOrder
-                "secondOrder", Json.float found.SecondOrder
-            ]
-        )
-
-    let private distance context = Document(Json.Object [ "l2", Json.float (pair context |> Distance.L2) ])
-
-    let private singularVectors context =
-        let a, b = pair context
-        let gammas = [| for gamma in context.Args["gammas"].Items -> gamma.Float |]
-
-        let layer (l: LayerAlignment) =
-            Json.Object [ "name", Json.Text l.Name; "r", Json.float l.R; "kept", Json.int (int64 l.Kept) ]
-
-
-        let threshold (t: AlignmentAtThreshold) =
-            Json.Object [
-                "gamma", Json.float t.Gamma
-                "r", Json.float t.R
-                "layers", Json.Array [ for l in t.Layers -> layer l ]
-            ]
-
-
-        Document(
-            Json.Object [ "thresholds", Json.Array [ for t in SingularAlignment.Between(a, b, gammas) -> threshold t ] ]
-        )
-
     let private report context =
-        let row (label: Json) (value: Json) =
-            {
-                Measure = label["measure"].String
-                Models = [ for model in label["models"].Items -> model.String ]
-                Aligned = label["aligned"].Boolean
-                Labels = Report.labelsOfJson label["labels"]
-                Value = value
-            }
-
-        Document(Report.toJson { Rows = List.map2 row context.Args["rows"].Items (Value.documents context) })
+        Document(
+            Report.toJson
+                {
+                    Rows = List.map2 Report.row context.Args["rows"].Items (Value.documents context)
+                }
+        )
 
     /// The library's operations. A script's own are added to this list.
     let all: Op list =
@@ -271,14 +192,11 @@ module LibraryOps =
             { Name = "universeMatching"; Version = 1; Run = universeMatching }
             { Name = "activationMatching"; Version = 1; Run = activationMatching }
             { Name = "straightThrough"; Version = 2; Run = straightThrough }
+            { Name = "sinkhornStraightThrough"; Version = 1; Run = sinkhornStraightThrough }
             { Name = "resetStatistics"; Version = 1; Run = resetStatistics }
             { Name = "renormalise"; Version = 1; Run = renormalise }
             { Name = "permute"; Version = 1; Run = permute }
             { Name = "merge"; Version = 1; Run = merge }
-            { Name = "score"; Version = 1; Run = scoreOf }
-            { Name = "barrier"; Version = 1; Run = barrier }
-            { Name = "taylor"; Version = 1; Run = taylor }
-            { Name = "distance"; Version = 1; Run = distance }
-            { Name = "singularVectors"; Version = 1; Run = singularVectors }
             { Name = "report"; Version = 2; Run = report }
         ]
+        @ MeasureOps.all

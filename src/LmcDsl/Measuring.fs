@@ -1,34 +1,49 @@
 namespace LmcDsl
 
+open LmcDsl.Core.Runtime
+
 /// Stages that end a pipeline: what is measured on a population.
 [<AutoOpen>]
 module Measuring =
 
-    let private between (population: Population) metric (title: string) (a: Plan<Model>) (b: Plan<Model>) : Node =
-        let inputs = [ Plan.node a; Plan.node b ]
+    let private make op title args inputs = Plan.node (Plan.make op title args inputs: Plan<Report>)
 
-        Plan.node (
-            match metric with
-            | SingularVectors gammas ->
-                let args = Json.Object [ "gammas", Json.floats gammas ]
-                Plan.make ("singularVectors", 1) $"R of {title}" args inputs
-            | BarrierOnTest points ->
-                let reset =
-                    match population.ResetOn with
-                    | Some examples -> [ "resetOn", Json.int (int64 examples) ]
-                    | None -> []
+    let private resetOn (population: Population) =
+        match population.ResetOn with
+        | Some examples -> [ "resetOn", Json.int (int64 examples) ]
+        | None -> []
 
-                let args = onData population "test" ([ "points", Json.int (int64 points) ] @ reset)
-                Plan.make ("barrier", 1) $"barrier of {title}" args inputs
-            | TaylorOnTest -> Plan.make ("taylor", 1) $"Taylor estimate of {title}" (onData population "test" []) inputs
-            | WeightDistance -> Plan.make ("distance", 1) $"L2 of {title}" (Json.Object []) inputs
-            | TestScore -> invalidOp "a score is of one model"
-        )
+    let private points (population: Population) count = ("points", Json.int (int64 count)) :: resetOn population
 
-    let private score (population: Population) (title: string) (model: Plan<Model>) : Node =
-        Plan.node (Plan.make ("score", 1) $"score of {title}" (onData population "test" []) [ Plan.node model ])
+    // A metric of two models, or none where it is not one.
+    let private ofPair (p: Population) metric (title: string) : (Node list -> Node) option =
+        match metric with
+        | SingularVectors gammas ->
+            let args = Json.Object [ "gammas", Json.floats gammas ]
+            Some(make ("singularVectors", 1) $"R of {title}" args)
+        | BarrierOnTest count -> Some(make ("barrier", 1) $"barrier of {title}" (onData p "test" (points p count)))
+        | BarrierOnTraining count ->
+            let args = onData p "train" (points p count)
+            Some(make ("trainingBarrier", 1) $"training barrier of {title}" args)
+        | TaylorOnTest -> Some(make ("taylor", 1) $"Taylor estimate of {title}" (onData p "test" []))
+        | WeightDistance -> Some(make ("distance", 1) $"L2 of {title}" (Json.Object []))
+        | DistanceForms -> Some(make ("distanceForms", 1) $"L2 of {title} in two forms" (Json.Object []))
+        | OutputBound(gamma, examples) ->
+            let fields = [ "gamma", Json.float gamma; "examples", Json.int (int64 examples) ]
+            Some(make ("outputBound", 1) $"output bound of {title}" (onData p "test" fields))
+        | _ -> None
 
-    let private pairs members =
+    // A metric of one model, or none.
+    let private ofModel (p: Population) metric (title: string) : (Node list -> Node) option =
+        match metric with
+        | TestScore -> Some(make ("score", 1) $"score of {title}" (onData p "test" []))
+        | SingularValues -> Some(make ("singularValues", 1) $"singular values of {title}" (Json.Object []))
+        | InputProjections examples ->
+            let args = onData p "test" [ "examples", Json.int (int64 examples) ]
+            Some(make ("inputProjections", 1) $"input projections of {title}" args)
+        | _ -> None
+
+    let private allPairs members =
         [
             for i in members do
                 for j in members do
@@ -36,41 +51,94 @@ module Measuring =
                         i, j
         ]
 
-    // What a metric looks at: (models, aligned, step).
+    /// Measures these pairs of members, in place of all pairs of the merged ones.
+    let pairs (chosen: (int * int) list) (population: Population) : Population = { population with Pairs = Some chosen }
+
+    // What a metric looks at: (models, aligned, step). The Taylor estimate, far dearer than the others, at aligned models only where
+    // there are any.
     let private rowsOf (p: Population) metric =
-        let taken = if p.Taken.IsEmpty then [ 0; 1 ] else p.Taken
+        let chosen =
+            match p.Pairs, p.Taken with
+            | Some chosen, _ -> chosen
+            | None, [] -> [ 0, 1 ]
+            | None, taken -> allPairs taken
+
+        let taken =
+            if p.Taken.IsEmpty then
+                chosen |> List.collect (fun (i, j) -> [ i; j ]) |> List.distinct |> List.sort
+            else
+                p.Taken
+
         let states = if p.Aligned then [ false; true ] else [ false ]
         let memberOf aligned = if aligned then p.Member else p.Trained
         let mergedOf aligned = if aligned then p.Merged else p.MergedAsTrained
         let word aligned = if aligned then "aligned" else "as trained"
+        let node (plan: Plan<Model>) = Plan.node plan
 
-        match metric with
-        | TestScore ->
+        let single metric =
             [
                 for i in taken do
-                    [ string i ], false, score p $"{i}" (p.Trained i)
-                for aligned in states do
-                    match mergedOf aligned with
-                    | Some merged -> [ "mean" ], aligned, score p $"mean, {word aligned}" merged
+                    match ofModel p metric $"{i}" with
+                    | Some make -> [ string i ], false, make [ node (p.Trained i) ]
                     | None -> ()
-            ]
-        | _ ->
-            [
                 for aligned in states do
-                    for i, j in pairs taken do
-                        let title = $"{i} and {j}, {word aligned}"
+                    match metric, mergedOf aligned, ofModel p metric $"mean, {word aligned}" with
+                    | TestScore, Some merged, Some make -> [ "mean" ], aligned, make [ node merged ]
+                    | _ -> ()
+            ]
 
-                        [ string i; string j ],
-                        aligned,
-                        between p metric title (memberOf aligned i) (memberOf aligned j)
+        let double metric =
+            [
+                for aligned in (if metric = TaylorOnTest then [ p.Aligned ] else states) do
+                    for i, j in chosen do
+                        match ofPair p metric $"{i} and {j}, {word aligned}" with
+                        | Some make ->
+                            let models = [ node (memberOf aligned i); node (memberOf aligned j) ]
+                            [ string i; string j ], aligned, make models
+                        | None -> ()
 
                     match metric, mergedOf aligned with
                     | SingularVectors _, Some merged when taken.Length > 1 ->
                         for i in taken do
-                            let title = $"mean and {i}, {word aligned}"
-                            [ "mean"; string i ], aligned, between p metric title merged (memberOf aligned i)
+                            match ofPair p metric $"mean and {i}, {word aligned}" with
+                            | Some make ->
+                                [ "mean"; string i ], aligned, make [ node merged; node (memberOf aligned i) ]
+                            | None -> ()
                     | _ -> ()
             ]
+
+        match metric with
+        | LandscapeOnTest count ->
+            match taken with
+            | first :: second :: third :: _ ->
+                let three = [ first; second; third ]
+                let args = onData p "test" (points p count)
+
+                [
+                    for aligned in states ->
+                        List.map string three,
+                        aligned,
+                        make
+                            ("landscape", 1)
+                            $"landscape, {word aligned}"
+                            args
+                            (three |> List.map (memberOf aligned >> node))
+                ]
+            | _ -> raise (LmcException $"landscape: expected 3 models (`mergeN 3` before it), found {taken.Length}")
+        | AgreementWith search ->
+            match p.Alignment with
+            | Some found ->
+                [
+                    for i in taken do
+                        if i > 0 then
+                            let other = searchPlan p search (p.Trained 0) (p.Trained i) $"{i} to 0"
+                            let inputs = [ node (p.Trained 0); Plan.node (found i); Plan.node other ]
+                            let title = $"agreement on {i} with {search.Name}"
+                            let args = Json.Object [ "with", Json.Text search.Name ]
+                            [ "0"; string i ], true, make ("agreement", 1) title args inputs
+                ]
+            | None -> raise (LmcException "AgreementWith: expected models aligned one by one (`align` before it)")
+        | _ -> single metric @ double metric
 
     let private reportOf title labels rows : Plan<Report> =
         let label (models: string list, aligned: bool, node: Node) =
@@ -81,8 +149,7 @@ module Measuring =
                 "labels", Report.labelsToJson (if aligned then labels else Report.setting labels)
             ]
 
-        let args = Json.Object [ "rows", Json.Array(rows |> List.map label) ]
-        Plan.make ("report", 2) title args (rows |> List.map (fun (_, _, node) -> node))
+        Report.plan title (rows |> List.map (fun row -> let (_, _, node) = row in label row, node))
 
     /// What two reports say of the same models in the same state and with the same labels by different steps, so that one
     /// table cannot hold both: for example a pair aligned by one search with different options. Each such row as people read it.

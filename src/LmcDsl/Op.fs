@@ -96,6 +96,35 @@ module Value =
             | Document json -> Some json
             | Parameters _ -> None)
 
+/// What most operations need of their context.
+[<RequireQualifiedAccess>]
+module internal Take =
+
+    /// The data set that the arguments name, on the device that they name.
+    let data (context: OpContext) = context.Data context.Args["data"].["name"].String context.Args["device"].String
+
+    /// The split that the arguments name, `train` or `test`.
+    let split (context: OpContext) =
+        let all = data context
+        if context.Args["split"].String = "train" then all.Train else all.Test
+
+    /// A copy on the device that the arguments name.
+    let onDevice (context: OpContext) (model: ParameterSet) =
+        model.To(TorchRuntime.Device context.Args["device"].String)
+
+    /// The first two inputs, which must be models.
+    let pair (context: OpContext) =
+        match context.Inputs with
+        | Parameters a :: Parameters b :: _ -> a, b
+        | _ -> raise (LmcException "expected 2 models first")
+
+    /// Does something with copies of the first two inputs on the device.
+    let pairOnDevice (context: OpContext) (work: ParameterSet -> ParameterSet -> 'a) =
+        let a, b = pair context
+        use a = onDevice context a
+        use b = onDevice context b
+        work a b
+
 /// A set of operations by name.
 [<RequireQualifiedAccess>]
 module Ops =

@@ -1,9 +1,6 @@
 namespace LmcDsl
 
-open System.IO
 open System.Net
-open System.Reflection
-open LmcDsl.Core.Runtime
 
 /// What a page says around its tables and figures.
 type PageText =
@@ -19,27 +16,6 @@ type PageText =
 /// A page of tables and figures in one file, which opens without a network.
 [<RequireQualifiedAccess>]
 module Page =
-
-    // Plotly.NET carries plotly.js as a resource; nothing else of it is used, so the assembly is read and not referenced.
-    let private plotly =
-        lazy
-            (let folder =
-                Path.GetDirectoryName(Assembly.GetExecutingAssembly().Location)
-                |> Option.ofObj
-                |> Option.defaultValue ""
-
-             let assembly = Assembly.LoadFrom(Path.Combine(folder, "Plotly.NET.dll"))
-             let isScript (name: string) = name.EndsWith ".min.js"
-
-             match
-                 assembly.GetManifestResourceNames()
-                 |> Array.tryFind isScript
-                 |> Option.map assembly.GetManifestResourceStream
-             with
-             | Some(NonNull stream) ->
-                 use reader = new StreamReader(stream)
-                 reader.ReadToEnd()
-             | _ -> raise (LmcException "figures: expected plotly.js within Plotly.NET.dll, found none"))
 
     let private style =
         """
@@ -78,7 +54,7 @@ figure > div { max-width: 100%; }
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
             "<link rel=\"icon\" href=\"data:,\">"
             $"<title>{encode text.Title}</title>\n<style>{style}</style>"
-            $"<script>{plotly.Value}</script>"
+            $"<script>{PlotlyScript.text.Value}</script>"
             "<script>Plotly.setPlotConfig({ displayModeBar: false, responsive: true });</script></head>\n<body>"
             $"<h1>{encode text.Title}</h1>"
             yield! List.map tableHtml tables

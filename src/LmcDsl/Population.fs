@@ -7,6 +7,8 @@ type Population =
         Trained: int -> Plan<Model>
         /// Member i after alignment; as trained where nothing was aligned.
         Member: int -> Plan<Model>
+        /// What the search found for a member, where members were aligned one by one.
+        Alignment: (int -> Plan<Alignment>) option
         /// Whether a stage has aligned the members, so that the two above differ.
         Aligned: bool
         /// The mean of the aligned members, once `mergeN` has said of how many.
@@ -15,6 +17,8 @@ type Population =
         MergedAsTrained: Plan<Model> option
         /// Which members were merged.
         Taken: int list
+        /// Which pairs are measured; all pairs of the members taken where this is not said.
+        Pairs: (int * int) list option
         /// Data that the members were trained on, for measures.
         Data: DataSet
         /// Where the measures are computed.

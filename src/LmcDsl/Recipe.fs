@@ -1,34 +1,62 @@
 namespace LmcDsl
 
 open LmcDsl.Core.Architectures
+open LmcDsl.Core.Matching
 open LmcDsl.Core.Training
 
 /// How much work an experiment of the paper is to be.
-type Scale =
+type Size =
     /// Under a minute each: small networks on parts of the data. Shows that everything works, not what holds.
     | Smoke
     /// Two cores and an afternoon: MLPs at full size, convolutional networks narrow and trained for few epochs.
     | Laptop
-    /// The recipe of the paper, for a machine with a GPU.
-    | Full
+    /// The recipes of the paper, for a machine with a GPU.
+    | Paper
 
-/// A network on a data set, as a table calls it, with the recipe that trains it.
+/// A size, and what the command line changes of every set-up.
+type Scale =
+    {
+        /// How much work.
+        Size: Size
+        /// Changes of the command line: device, threads, epochs, seeds.
+        Adapt: Setup -> Setup
+    }
+
+/// A network on a data set, as tables call it, with the recipe that trains it and how thoroughly it is measured.
 type Recipe =
     {
         /// For example `VGG11 / CIFAR-10`.
         Title: string
         /// How it is trained.
         Setup: Setup
+        /// How many models of it, with seeds from 0 on, an experiment may ask for.
+        Models: int
         /// Lambdas of a barrier curve.
         Points: int
         /// Training images on which merged networks' batch-norm statistics are recomputed.
         ResetOn: int
-        /// Steps of the straight-through search and of Sinkhorn matching.
+        /// Steps of the searches by gradient.
         Steps: int
+        /// Test images whose layer inputs are looked at.
+        Inputs: int
     }
 
-/// The recipes of 2402.04051's experiments (its section 5 and appendix, after Git Re-Basin, 2209.04836, and REPAIR,
-/// 2211.08403), at three scales.
+    /// Models of the recipe, with the label `network` on every row.
+    member this.Train: Setup -> Population = train >> labelled "network" this.Title >> repairOn this.ResetOn
+
+    /// The barrier on the recipe's grid.
+    member this.Barrier = BarrierOnTest this.Points
+
+    /// Weight matching by Sinkhorn relaxation with the recipe's steps.
+    member this.SinkhornWM = Search.Sinkhorn(SinkhornMatchingOptions(Steps = this.Steps))
+
+    /// The straight-through estimator with the recipe's steps.
+    member this.STE = Search.StraightThrough(StraightThroughOptions(Steps = this.Steps))
+
+    /// The straight-through estimator over Sinkhorn logits with the recipe's steps.
+    member this.SinkhornSTE = Search.SinkhornStraightThrough(SinkhornStraightThroughOptions(Steps = this.Steps))
+
+/// The recipes of 2402.04051's experiments, after those of Git Re-Basin (2209.04836) and REPAIR (2211.08403), at three scales.
 [<RequireQualifiedAccess>]
 module Recipe =
 
@@ -39,79 +67,96 @@ module Recipe =
         | Cifar10 -> "CIFAR-10"
         | other -> DataSet.name other
 
-    /// An MLP with three hidden layers of this width: Adam at 1e-3, batches of 500.
-    let mlpOfWidth (width: int) (scale: Scale) (data: DataSet) : Recipe =
-        let hidden, data, epochs, steps =
-            match scale with
-            | Smoke -> max 8 (width / 16), Part(data, 2000, 500), 2, 20
-            | Laptop -> width, data, 20, 300
-            | Full -> width, data, 100, 500
+    /// The MLP with three hidden layers of 512 (of 32 for smoke): Adam at 1e-3, batches of 500.
+    let mlp (scale: Scale) (data: DataSet) : Recipe =
+        let hidden, part, epochs, steps, models =
+            match scale.Size with
+            | Smoke -> 32, Part(data, 2000, 500), 2, 20, 10
+            | Laptop -> 512, data, 20, 300, 10
+            | Paper -> 512, data, 100, 500, 10
 
         {
             Title = $"MLP / {dataTitle data}"
             Setup =
-                { Setup.standard with
-                    Data = data
-                    Network = mlp [ hidden; hidden; hidden ]
-                    Epochs = epochs
-                    BatchSize = 500
-                }
-            Points = (if scale = Smoke then 5 else 25)
+                scale.Adapt
+                    { Setup.standard with
+                        Data = part
+                        Network = Networks.mlp [ hidden; hidden; hidden ]
+                        Epochs = epochs
+                        BatchSize = 500
+                    }
+            Models = models
+            Points = (if scale.Size = Smoke then 5 else 25)
             ResetOn = 10_000
             Steps = steps
+            Inputs = (if scale.Size = Smoke then 500 else 10_000)
         }
 
-    /// The paper's MLP: three hidden layers of 512.
-    let mlp scale data = mlpOfWidth 512 scale data
-
     // SGD with momentum, the rate rising over the first tenth of the steps and falling linearly, flips and crops.
-    let private convolutional title network rate decay scale epochs steps =
-        let data, batch =
-            match scale with
-            | Smoke -> Part(Cifar10, 500, 200), 100
-            | Laptop
-            | Full -> Cifar10, 500
+    let private convolutional title network rate scale epochs steps =
+        let data, batch, points, resetOn, inputs =
+            match scale.Size with
+            | Smoke -> Part(Cifar10, 500, 200), 100, 3, 200, 50
+            | Laptop -> Cifar10, 500, 13, 2_000, 500
+            | Paper -> Cifar10, 500, 25, 10_000, 2_000
 
         {
             Title = $"{title} / CIFAR-10"
             Setup =
-                { Setup.standard with
-                    Data = data
-                    Network = network
-                    Epochs = epochs
-                    BatchSize = batch
-                    LearningRate = rate
-                    WeightDecay = decay
-                    Optimizer = Sgd 0.9
-                    Schedule = LinearUpDown 0.1
-                    Augmentation = Augmentation.FlipCrop
-                }
-            Points =
-                match scale with
-                | Smoke -> 3
-                | Laptop -> 13
-                | Full -> 25
-            ResetOn =
-                match scale with
-                | Smoke -> 200
-                | Laptop -> 2_000
-                | Full -> 10_000
+                scale.Adapt
+                    { Setup.standard with
+                        Data = data
+                        Network = network
+                        Epochs = epochs
+                        BatchSize = batch
+                        LearningRate = rate
+                        WeightDecay = 5e-4
+                        Optimizer = Sgd 0.9
+                        Schedule = LinearUpDown 0.1
+                        Augmentation = Augmentation.FlipCrop
+                    }
+            Models = 3
+            Points = points
+            ResetOn = resetOn
             Steps = steps
+            Inputs = inputs
         }
 
     /// VGG11 with batch norm on CIFAR-10.
-    let vgg11 scale =
-        match scale with
-        | Smoke -> convolutional "VGG11" (Networks.vgg11 0.0625 Norm.Batch) 0.1 5e-4 Smoke 1 5
-        | Laptop -> convolutional "VGG11" (Networks.vgg11 0.25 Norm.Batch) 0.1 5e-4 Laptop 15 200
-        | Full -> convolutional "VGG11" (Networks.vgg11 1.0 Norm.Batch) 0.08 5e-4 Full 100 500
+    let vgg11 (scale: Scale) : Recipe =
+        match scale.Size with
+        | Smoke -> convolutional "VGG11" (Networks.vgg11 0.0625 Norm.Batch) 0.1 scale 1 5
+        | Laptop -> convolutional "VGG11" (Networks.vgg11 0.25 Norm.Batch) 0.1 scale 15 200
+        | Paper -> convolutional "VGG11" (Networks.vgg11 1.0 Norm.Batch) 0.08 scale 100 500
 
     /// ResNet20 with batch norm on CIFAR-10.
-    let resnet20 scale =
-        match scale with
-        | Smoke -> convolutional "ResNet20" (Networks.resnet20 0.25 Norm.Batch) 0.1 5e-4 Smoke 1 5
-        | Laptop -> convolutional "ResNet20" (Networks.resnet20 1.0 Norm.Batch) 0.4 5e-4 Laptop 8 100
-        | Full -> convolutional "ResNet20" (Networks.resnet20 16.0 Norm.Batch) 0.4 5e-4 Full 100 500
+    let resnet20 (scale: Scale) : Recipe =
+        match scale.Size with
+        | Smoke -> convolutional "ResNet20" (Networks.resnet20 0.25 Norm.Batch) 0.1 scale 1 5
+        | Laptop -> convolutional "ResNet20" (Networks.resnet20 1.0 Norm.Batch) 0.4 scale 8 100
+        | Paper -> convolutional "ResNet20" (Networks.resnet20 16.0 Norm.Batch) 0.4 scale 100 500
+
+    /// Both MLPs.
+    let mlps scale = [ mlp scale Mnist; mlp scale FashionMnist ]
 
     /// The four networks of the paper's tables.
-    let all scale = [ mlp scale Mnist; mlp scale FashionMnist; vgg11 scale; resnet20 scale ]
+    let all scale = mlps scale @ [ vgg11 scale; resnet20 scale ]
+
+    /// Seeds of independent pairs of a recipe's models: (0, 1), (2, 3), ... where there are enough models, else every pair of them.
+    let seedPairs (recipe: Recipe) : int64 list list =
+        if recipe.Models >= 6 then
+            [ for k in 0..2 .. recipe.Models - 2 -> [ int64 k; int64 k + 1L ] ]
+        else
+            [
+                for i in 0 .. recipe.Models - 1 do
+                    for j in i + 1 .. recipe.Models - 1 do
+                        [ int64 i; int64 j ]
+            ]
+
+    /// Seeds of three triples of a recipe's models: three that share no model where there are enough, else the same three models
+    /// with each as the reference once.
+    let seedTriples (recipe: Recipe) : int64 list list =
+        if recipe.Models >= 9 then
+            [ [ 0L; 1L; 2L ]; [ 3L; 4L; 5L ]; [ 6L; 7L; 8L ] ]
+        else
+            [ [ 0L; 1L; 2L ]; [ 1L; 2L; 0L ]; [ 2L; 0L; 1L ] ]

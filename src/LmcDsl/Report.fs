@@ -5,7 +5,7 @@ open LmcDsl.Core.Runtime
 /// One measurement: what was measured, on which models, and what came out.
 type Row =
     {
-        /// `singularVectors`, `barrier`, `taylor`, `distance` or `score`.
+        /// The operation that measured, for example `barrier`.
         Measure: string
         /// The models: a member's number, or `mean`.
         Models: string list
@@ -13,9 +13,12 @@ type Row =
         Aligned: bool
         /// What tells the row from others of the same measure and models, in order: for example `search` and `WM`.
         Labels: (string * string) list
-        /// The numbers, by the measure's own names.
+        /// The numbers, by the measure's own names; where the measurement failed, one field `failed` that says why.
         Value: Json
     }
+
+    /// Why the measurement failed, where it did.
+    member this.Failure = this.Value.TryItem "failed" |> Option.map _.String
 
 /// A table in long form: one row for each measurement.
 type Report = { Rows: Row list }
@@ -51,18 +54,30 @@ module Report =
 
         Json.Object [ "rows", Json.Array(report.Rows |> List.map row) ]
 
-    /// A report from its JSON.
-    let ofJson (node: Json) : Report =
-        let row (r: Json) =
-            {
-                Measure = r["measure"].String
-                Models = [ for model in r["models"].Items -> model.String ]
-                Aligned = r["aligned"].Boolean
-                Labels = labelsOfJson r["labels"]
-                Value = r["value"]
-            }
+    /// A plan of a report: what each row is about (its fields but for the value) and the step that measures it.
+    let internal plan (title: string) (rows: (Json * Node) list) : Plan<Report> =
+        Plan.make ("report", 2) title (Json.Object [ "rows", Json.Array(List.map fst rows) ]) (List.map snd rows)
 
-        { Rows = [ for r in node["rows"].Items -> row r ] }
+    /// What a plan of a report is made of, row by row.
+    let internal planned (report: Plan<Report>) : (Json * Node) list =
+        let node = Plan.node report
+        List.zip node.Args["rows"].Items node.Inputs
+
+    /// A row of a plan, with what was measured.
+    let internal row (about: Json) (value: Json) : Row =
+        {
+            Measure = about["measure"].String
+            Models = [ for model in about["models"].Items -> model.String ]
+            Aligned = about["aligned"].Boolean
+            Labels = labelsOfJson about["labels"]
+            Value = value
+        }
+
+    /// A report from its JSON.
+    let ofJson (node: Json) : Report = { Rows = [ for about in node["rows"].Items -> row about about["value"] ] }
+
+    /// The rows whose measurement did not fail.
+    let sound (report: Report) : Report = { Rows = report.Rows |> List.filter _.Failure.IsNone }
 
     /// Several reports as one, without repeating a row that two of them hold.
     let concat (reports: Report list) : Report =

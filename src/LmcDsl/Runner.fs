@@ -3,6 +3,7 @@ namespace LmcDsl
 open System
 open System.Collections.Generic
 open System.Diagnostics
+open System.IO
 open System.Threading
 open LmcDsl.Core.Data
 open LmcDsl.Core.Runtime
@@ -40,6 +41,7 @@ type Runner(options: RunOptions) =
 
     let store = options.Store
     let data = Dictionary<string * string, ImageData>()
+    let failed = Dictionary<string, string>() // steps that ended in a mistake in this run, and the line that says which
 
     let dataFor name device =
         match data.TryGetValue((name, device)) with
@@ -110,8 +112,30 @@ type Runner(options: RunOptions) =
         store.RemovePartial node.Key
         seconds
 
+    // A step's mistake ends what needs it, not the run. A full disk or an interrupt ends the run.
+    let remembering (node: Node) (work: unit -> float) =
+        let note (line: string) (error: exn) =
+            failed[node.Key] <- $"{node.Title}: {line}"
+            raise (LmcException(failed[node.Key], error))
+
+        try
+            work ()
+        with
+        | :? LmcException as error -> note error.Message error
+        | :? OperationCanceledException
+        | :? IOException
+        | :? UnauthorizedAccessException -> reraise ()
+        | error when isNull (Environment.GetEnvironmentVariable "LMC_TRACE") ->
+            note
+                $"unexpected {error.GetType().Name}: {error.Message.Split('\n').[0].Trim()} (LMC_TRACE=1 shows where)"
+                error
+
     /// Makes a step's value if it is not stored, with whatever it needs.
     let rec ensure (node: Node) : unit =
+        match failed.TryGetValue node.Key with
+        | true, line -> raise (LmcException line)
+        | _ -> ()
+
         if not (store.Contains node.Key) then
             options.Cancel.ThrowIfCancellationRequested()
             List.iter ensure node.Inputs
@@ -125,7 +149,7 @@ type Runner(options: RunOptions) =
                 if not (store.Contains node.Key) then
                     store.Sweep node.Key
                     options.Tell(Started node)
-                    options.Tell(Finished(node, execute node inputs))
+                    options.Tell(Finished(node, remembering node (fun () -> execute node inputs)))
                 else
                     options.Tell(Finished(node, 0.0))
             finally
@@ -143,6 +167,35 @@ type Runner(options: RunOptions) =
             options.Tell(Warned reason)
             read node
 
+    // A report some of whose rows failed is not stored: run again, they may not.
+    let report (root: Node) : Report =
+        let rows =
+            if store.Contains root.Key then
+                []
+            else
+                Report.planned (Plan root)
+                |> List.map (fun (about, step) ->
+                    try
+                        ensure step
+                        about, Ok step
+                    with :? LmcException as error ->
+                        about, Error error.Message)
+
+        if rows |> List.forall (snd >> Result.isOk) then
+            match read root with
+            | Document json -> Report.ofJson json
+            | Parameters _ -> raise (LmcException "expected a plan of a report, found one of a model")
+        else
+            let value outcome =
+                match outcome with
+                | Error line -> Json.Object [ "failed", Json.Text line ]
+                | Ok step ->
+                    match read step with
+                    | Document json -> json
+                    | Parameters _ -> raise (LmcException "expected a measurement, found a model")
+
+            { Rows = [ for about, outcome in rows -> Report.row about (value outcome) ] }
+
     /// The steps that running the plan would do, in order: what is not stored, and what that needs.
     member _.ToDo(root: Node) : Node list =
         let seen = HashSet<string>()
@@ -156,21 +209,38 @@ type Runner(options: RunOptions) =
         visit root
         List.ofSeq found
 
-    /// Makes the values of several plans and reads the reports.
-    /// Raises `LmcException` for a mistake in what the user gave, `OperationCanceledException` when cancelled.
-    member this.Run(plans: Plan<Report> list) : Report list =
-        let roots = plans |> List.map Plan.node
+    /// Makes the values of groups of plans, one group after another, and gives the reports of each to `finished` when they are there.
+    /// Where a measurement, or something it needs, fails, its row says why and the others are made all the same.
+    /// Raises `LmcException` where nothing could be measured, `OperationCanceledException` when cancelled.
+    member this.RunGroups(groups: Plan<Report> list list, finished: Report list -> unit) : unit =
         // Every operation must be known before the first of them begins.
+        let roots = groups |> List.concat |> List.map Plan.node
         let all = Plan.steps roots
         all |> List.iter (opOf >> ignore)
         let toDo = roots |> List.collect this.ToDo |> List.distinctBy _.Key
         options.Tell(Planned(toDo, all.Length - toDo.Length))
 
-        roots
-        |> List.map (fun root ->
-            match read root with
-            | Document json -> Report.ofJson json
-            | Parameters _ -> raise (LmcException "expected a plan of a report, found one of a model"))
+        let outcomes =
+            [
+                for plans in groups do
+                    let reports = plans |> List.map (Plan.node >> report)
+                    let failures = reports |> List.collect _.Rows |> List.map _.Failure
+
+                    if failures.IsEmpty || List.exists Option.isNone failures then
+                        finished reports
+
+                    yield! failures
+            ]
+
+        match List.tryPick id outcomes with
+        | Some line when List.forall Option.isSome outcomes -> raise (LmcException line)
+        | _ -> ()
+
+    /// Makes the values of several plans and reads the reports; one group of `RunGroups`.
+    member this.Run(plans: Plan<Report> list) : Report list =
+        let reports = List<Report>()
+        this.RunGroups([ plans ], reports.AddRange)
+        List.ofSeq reports
 
     interface IDisposable with
         /// Frees the data sets.

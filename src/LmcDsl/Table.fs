@@ -13,6 +13,55 @@ type Table =
         Rows: string list list
     }
 
+/// A column of a table whose rows stand for several measurements each.
+type Column =
+    {
+        /// What it shows.
+        Heading: string
+        /// The cell, from the subjects of a row.
+        Cell: Subject list -> string
+    }
+
+/// Columns of summaries.
+[<RequireQualifiedAccess>]
+module Column =
+
+    /// Mean and standard deviation of a quantity.
+    let mean (quantity: Quantity) : Column =
+        {
+            Heading = quantity.Heading
+            Cell =
+                fun subjects ->
+                    match subjects |> List.choose quantity.Of with
+                    | [] -> "–"
+                    | values ->
+                        let summary = Statistics.summarise values
+                        let mean = Quantity.show quantity summary.Mean
+
+                        if summary.Count = 1 then
+                            mean
+                        else
+                            $"{mean} ± {Quantity.show quantity summary.Deviation}"
+        }
+
+    /// The p-value of the paired t-test that two quantities of the same subjects have one mean; starred below 0.05.
+    let paired (heading: string) (one: Quantity) (other: Quantity) : Column =
+        {
+            Heading = heading
+            Cell =
+                fun subjects ->
+                    subjects
+                    |> List.choose (fun subject -> Option.map2 (fun x y -> x, y) (one.Of subject) (other.Of subject))
+                    |> Statistics.pairedT
+                    |> Option.map (fun p ->
+                        let digits = p.ToString("0.000", Globalization.CultureInfo.InvariantCulture)
+                        if p < 0.05 then digits + "*" else digits)
+                    |> Option.defaultValue "–"
+        }
+
+    /// How many measurements a row stands for.
+    let count = { Heading = "n"; Cell = fun subjects -> string subjects.Length }
+
 /// Tables of a report.
 [<RequireQualifiedAccess>]
 module Table =
@@ -20,132 +69,131 @@ module Table =
     /// Whether a column holds numbers only, to be aligned at their right.
     let isNumeric (table: Table) (column: int) =
         let isNumber (cell: string) =
-            cell = "–" || fst (Double.TryParse(cell, Globalization.CultureInfo.InvariantCulture))
+            let number = cell.Split(' ').[0].TrimEnd '*'
+            cell = "–" || fst (Double.TryParse(number, Globalization.CultureInfo.InvariantCulture))
 
         table.Rows |> List.forall (fun row -> isNumber row[column])
 
-    let private cell format value = value |> Option.map format |> Option.defaultValue "–"
+    /// A table with one row for each combination of some keys (labels, `state`, `pair`) among the subjects that are kept; each of
+    /// its cells sums up the subjects of its row. Columns without a number are left out.
+    let summary
+        (title: string)
+        (keys: string list)
+        (columns: Column list)
+        (keep: Subject -> bool)
+        (report: Report)
+        : Table =
+        let groups = Subject.ofReport report |> List.filter keep |> List.groupBy (fun s -> keys |> List.map s.Key)
 
-    let private state aligned = if aligned then "aligned" else "naive"
-
-    let private thresholds (row: Row option) =
-        match row with
-        | Some row -> [ for t in row.Value["thresholds"].Items -> t["gamma"].Float, t["r"].Float ]
-        | None -> []
-
-    // What one line of a table is about.
-    let private keyOf (row: Row) = row.Models, row.Aligned, row.Labels
-
-    // Keys of every row about two models, with the merged model among them or not.
-    let private pairsOf withMean (report: Report) =
-        report.Rows
-        |> List.filter (fun row -> row.Models.Length = 2 && List.contains "mean" row.Models = withMean)
-        |> List.map keyOf
-        |> List.distinct
-        |> List.sortBy (fun (models, aligned, labels) -> Report.setting labels, models, aligned, labels)
-
-    // Columns of labels that do not say the same on every row.
-    let private labelColumns (keys: (string * string) list list) =
-        [
-            for name in keys |> List.collect (List.map fst) |> List.distinct do
-                if keys |> List.choose (List.tryFind (fst >> (=) name)) |> List.distinct |> List.length > 1 then
-                    name, List.tryFind (fst >> (=) name) >> Option.map snd >> cell id
-        ]
-
-    let private pairTable title keys (report: Report) : Table =
-        let byKey =
-            report.Rows |> List.map (fun row -> (row.Measure, keyOf row), row) |> List.distinctBy fst |> Map.ofList
-
-        let tryFind measure key = byKey.TryFind(measure, key)
-        let gammas = keys |> List.collect (tryFind "singularVectors" >> thresholds >> List.map fst) |> List.distinct
-
-        let find measure path key = tryFind measure key |> Option.map (fun row -> Report.number path row.Value)
-
-        let reduction (models, aligned, labels as key) =
-            let naive = models, false, Report.setting labels
-
-            match aligned, find "distance" [ "l2" ] naive, find "distance" [ "l2" ] key with
-            | true, Some before, Some after -> Some(1.0 - after / before)
-            | _ -> None
-
-        let rAt gamma key =
-            tryFind "singularVectors" key |> thresholds |> List.tryFind (fun (g, _) -> g = gamma) |> Option.map snd
-
-        let number (digits: int) (value: float) = value.ToString $"F{digits}"
-
-        let columns =
-            [
-                "loss barrier", find "barrier" [ "loss" ] >> cell (number 3)
-                "at 1/2", find "barrier" [ "midpointLoss" ] >> cell (number 3)
-                "Taylor", find "taylor" [ "estimate" ] >> cell (number 3)
-                "acc. barrier (pp)", find "barrier" [ "accuracy" ] >> cell (number 2)
-                "acc. at 1/2 (%)",
-                (fun key ->
-                    tryFind "barrier" key
-                    |> Option.map (fun row ->
-                        row.Value["curve"].Items |> List.minBy (fun p -> abs (p["lambda"].Float - 0.5)))
-                    |> cell (fun point -> number 2 (100.0 * point["accuracy"].Float)))
-                "L2", find "distance" [ "l2" ] >> cell (number 2)
-                "L2 drop (%)", reduction >> cell (fun share -> number 2 (100.0 * share))
-                for gamma in gammas do
-                    $"R (γ={gamma})", rAt gamma >> cell (number 3)
-            ]
-
-        let filled (_, text) = keys |> List.exists (fun key -> text key <> "–")
+        let filled column = groups |> List.exists (fun (_, own) -> column.Cell own <> "–")
         let columns = columns |> List.filter filled
-
-        let labels = labelColumns (keys |> List.map (fun (_, _, labels) -> labels))
+        let measured own = columns |> List.exists (fun c -> c.Heading <> Column.count.Heading && c.Cell own <> "–")
+        let rows = groups |> List.filter (snd >> measured)
 
         {
             Title = title
-            Columns = List.map fst labels @ [ "pair"; "state" ] @ List.map fst columns
+            Columns = keys @ (columns |> List.map _.Heading)
+            Rows = [ for key, own in rows -> key @ (columns |> List.map (fun c -> c.Cell own)) ]
+        }
+
+    // One line for each subject, with the labels that differ as columns.
+    let private list
+        title
+        heading
+        (lead: (Subject -> string) list)
+        (quantities: Quantity list)
+        (subjects: Subject list)
+        =
+        let labels =
+            [
+                for name in subjects |> List.collect (fun s -> List.map fst s.Labels) |> List.distinct do
+                    let values = subjects |> List.map _.Key(name) |> List.filter ((<>) "–") |> List.distinct
+
+                    if values.Length > 1 then
+                        name
+            ]
+
+        let quantities = quantities |> List.filter (fun q -> subjects |> List.exists (fun s -> (q.Of s).IsSome))
+
+        {
+            Title = title
+            Columns = labels @ heading @ (quantities |> List.map _.Heading)
             Rows =
                 [
-                    for models, aligned, own as key in keys ->
-                        [ for _, text in labels -> text own ]
-                        @ [ String.Join(", ", models); state aligned ]
-                        @ [ for _, text in columns -> text key ]
+                    for s in subjects ->
+                        (labels |> List.map s.Key)
+                        @ (lead |> List.map (fun cell -> cell s))
+                        @ [ for q in quantities -> q.Of s |> Option.map (Quantity.show q) |> Option.defaultValue "–" ]
                 ]
         }
 
+    let private pairTable title withMean (report: Report) : Table =
+        let gammas =
+            [
+                for row in (Report.sound report).Rows do
+                    if row.Measure = "singularVectors" then
+                        for t in row.Value["thresholds"].Items do
+                            t["gamma"].Float
+            ]
+            |> List.distinct
+
+        let quantities =
+            [
+                Quantity.lossBarrier
+                Quantity.midpointLoss
+                Quantity.taylor
+                Quantity.accuracyBarrier
+                Quantity.midpointAccuracy
+                Quantity.l2
+                Quantity.reduction
+                Quantity.agreement
+            ]
+            @ (gammas |> List.map Quantity.r)
+
+        Subject.ofReport report
+        |> List.filter (fun s -> s.Models.Length = 2 && List.contains "mean" s.Models = withMean)
+        |> List.sortBy (fun s -> Report.setting s.Labels, s.Models, s.Aligned, s.Labels)
+        |> list title [ "pair"; "state" ] [ _.Key("pair"); _.Key("state") ] quantities
+
     /// Barriers, distances and R of each pair of members, naive and aligned. Only columns that the report has.
-    let pairs (report: Report) : Table = pairTable "Pairs of models" (pairsOf false report) report
+    let pairs (report: Report) : Table = pairTable "Pairs of models" false report
 
     /// R of the merged model with each of its parents.
-    let parents (report: Report) : Table = pairTable "The mean and its parents" (pairsOf true report) report
+    let parents (report: Report) : Table = pairTable "The mean and its parents" true report
 
     /// Loss and accuracy of single models: the parents and their means.
     let scores (report: Report) : Table =
-        let name row =
-            match row.Models with
-            | [ "mean" ] -> $"mean, {state row.Aligned}"
+        let name (s: Subject) =
+            match s.Models with
+            | [ "mean" ] -> $"""mean, {s.Key "state"}"""
             | models -> String.Join(", ", models)
 
-        let rows = report.Rows |> List.filter (fun row -> row.Measure = "score")
-        let labels = labelColumns (rows |> List.map _.Labels)
+        Subject.ofReport report
+        |> List.filter (fun s -> (s.Find "score").IsSome)
+        |> list "Models on the test set" [ "model" ] [ name ] [ Quantity.loss; Quantity.accuracy ]
 
+    /// What could not be measured, and why.
+    let failures (report: Report) : Table =
         {
-            Title = "Models on the test set"
-            Columns = List.map fst labels @ [ "model"; "loss"; "accuracy (%)" ]
+            Title = "Failed measurements"
+            Columns = [ "measure"; "models"; "labels"; "why" ]
             Rows =
                 [
-                    for row in rows ->
-                        [ for _, text in labels -> text row.Labels ]
-                        @ [
-                            name row
-                            row.Value["loss"].Float.ToString "F4"
-                            (100.0 * row.Value["accuracy"].Float).ToString "F2"
-                        ]
+                    for row in report.Rows do
+                        match row.Failure with
+                        | Some why ->
+                            [
+                                row.Measure
+                                String.Join(", ", row.Models) + (if row.Aligned then ", aligned" else ", naive")
+                                row.Labels |> List.map snd |> String.concat ", "
+                                why
+                            ]
+                        | None -> ()
                 ]
         }
 
+    /// The tables that have rows.
+    let filled (tables: Table list) : Table list = tables |> List.filter (fun table -> not table.Rows.IsEmpty)
+
     /// Every table that the report has rows for.
-    let ofReport (report: Report) : Table list =
-        [ pairs report; parents report; scores report ] |> List.filter (fun table -> not table.Rows.IsEmpty)
-
-    /// A table as Markdown.
-    let markdown (table: Table) : string =
-        let line (cells: string list) = "| " + String.Join(" | ", cells) + " |"
-        let rule = "|" + String.replicate table.Columns.Length " --- |"
-
-        [ $"### {table.Title}"; ""; line table.Columns; rule ] @ List.map line table.Rows |> String.concat "\n"
+    let ofReport (report: Report) : Table list = filled [ pairs report; parents report; scores report ]

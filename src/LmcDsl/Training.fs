@@ -47,10 +47,12 @@ module Training =
         {
             Trained = one
             Member = one
+            Alignment = None
             Aligned = false
             Merged = None
             MergedAsTrained = None
             Taken = []
+            Pairs = None
             Data = setup.Data
             Device = setup.Device
             Labels = []

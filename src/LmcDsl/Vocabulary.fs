@@ -13,6 +13,8 @@ type Search =
     | ActivationMatching of ActivationMatchingOptions
     /// The straight-through estimator on training data.
     | StraightThrough of StraightThroughOptions
+    /// The straight-through estimator over Sinkhorn logits, on training data.
+    | SinkhornStraightThrough of SinkhornStraightThroughOptions
     /// A search that begins at what another one found.
     | From of start: Search * search: Search
 
@@ -23,6 +25,7 @@ type Search =
         | Sinkhorn _ -> "Sinkhorn"
         | ActivationMatching _ -> "AM"
         | StraightThrough _ -> "STE"
+        | SinkhornStraightThrough _ -> "Sinkhorn STE"
         | From(start, search) -> $"{search.Name} from {start.Name}"
 
 /// A search for permutations of several models at once, whose maps between any two models compose without error.
@@ -45,12 +48,26 @@ type Metric =
     | SingularVectors of gammas: float list
     /// Loss and accuracy barrier on the test set along the line between two models, on this many points.
     | BarrierOnTest of points: int
+    /// The same on the training set.
+    | BarrierOnTraining of points: int
     /// Taylor estimate of the loss barrier at the midpoint, on the test set, beside the barrier itself.
     | TaylorOnTest
     /// L2 distance over all learned parameters.
     | WeightDistance
+    /// The distance of each weight from its entries, and from singular values and vectors (theorem 4.1 of 2402.04051).
+    | DistanceForms
+    /// How far each layer's outputs differ on so many test images, and the bound on it for a threshold gamma (theorem 4.2).
+    | OutputBound of gamma: float * examples: int
     /// Loss and accuracy of the models themselves on the test set.
     | TestScore
+    /// Singular values of each weight of the models as trained.
+    | SingularValues
+    /// How the inputs of each layer lie to the right singular vectors of its weight, on so many test images.
+    | InputProjections of examples: int
+    /// Scores over the plane through three models, on a grid of this many points on each side.
+    | LandscapeOnTest of points: int
+    /// The share of units that another search maps alike, in each group and in total.
+    | AgreementWith of Search
 
 /// The words of a script that are values.
 [<AutoOpen>]
@@ -68,6 +85,10 @@ module Vocabulary =
 
     /// The straight-through estimator (Git Re-Basin, 2209.04836, algorithm 3) with its default options.
     let STE = Search.StraightThrough(StraightThroughOptions())
+
+    /// The straight-through estimator over Sinkhorn logits (the loss objective of 2212.12042), which begins at the identity and
+    /// never looks at the distance of weights.
+    let SinkhornSTE = Search.SinkhornStraightThrough(SinkhornStraightThroughOptions())
 
     /// Matching of several models, each in turn to the mean of the others (Git Re-Basin, 2209.04836, algorithm 2).
     let MergeMany = JointSearch.MergeMany(MergeManyOptions())

@@ -7,10 +7,10 @@ namespace LmcDsl.Core.Architectures;
 [JsonConverter(typeof(JsonStringEnumConverter<ActivationFunction>))]
 public enum ActivationFunction
 {
-    /// <summary>max(0, x); Lipschitz constant 1.</summary>
+    /// <summary>max(0, x).</summary>
     Relu,
 
-    /// <summary>The hyperbolic tangent; Lipschitz constant 1.</summary>
+    /// <summary>The hyperbolic tangent.</summary>
     Tanh,
 
     /// <summary>x Φ(x), Φ the normal distribution function.</summary>
@@ -21,6 +21,10 @@ public enum ActivationFunction
 /// <param name="Function">The function.</param>
 public sealed record Activation(ActivationFunction Function) : Layer
 {
+    /// <summary>A Lipschitz constant: |f(x) - f(y)| is at most this times |x - y|. Of GELU, the slope at the root of 2, rounded up.</summary>
+    [JsonIgnore]
+    public double Lipschitz => Function == ActivationFunction.Gelu ? 1.12891 : 1;
+
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs) => inputs[0];
 

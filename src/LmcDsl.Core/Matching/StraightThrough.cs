@@ -2,8 +2,6 @@ using System.Collections.Immutable;
 using System.Diagnostics;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Data;
-using LmcDsl.Core.Measures;
-using LmcDsl.Core.Merging;
 using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
 using LmcDsl.Core.Training;
@@ -86,10 +84,8 @@ public static class StraightThrough
         var clock = Stopwatch.StartNew();
         using var scope = NewDisposeScope();
         using var state = new TrainingState(a.Clone(), zeros_like(a.Learned()), zeros_like(a.Learned()), 0);
-        using var mixed = a.Clone();
+        using var mixture = new MixtureLoss(a, data, options.CheckOn);
         using var descent = new CoordinateDescent(state.Parameters, b, start);
-        var examples = Math.Min(options.CheckOn, data.Count);
-        using var check = new DataSplit(data.Images.narrow(0, 0, examples), data.Labels.narrow(0, 0, examples));
         var order = Seeds.Random(options.Seed, "order of groups");
         var (best, least) = (start, double.PositiveInfinity);
         var losses = ImmutableArray.CreateBuilder<double>();
@@ -98,15 +94,13 @@ public static class StraightThrough
             using (no_grad()) descent.Run(order, MaxSweeps);
             if (step % options.CheckEvery == 0 || step == options.Steps)
             {
-                Mix(mixed, a, descent.Moved, 0.5);
-                StatisticsReset.Apply(mixed, check, options.CheckOn); // of networks with batch norm; else nothing
-                losses.Add(Evaluator.Evaluate(mixed, check).Loss);
+                losses.Add(mixture.AtMidpoint(descent.Moved));
                 if (losses[^1] < least) (best, least) = (descent.Found, losses[^1]);
                 progress?.Invoke((double)step / options.Steps, least);
             }
 
             if (step == options.Steps) break;
-            Move(state, mixed, a, descent.Moved, data, options, step);
+            Move(state, mixture, descent.Moved, options, step);
             descent.ReferenceChanged();
         }
 
@@ -115,26 +109,11 @@ public static class StraightThrough
 
     // One step of the free copy down the gradient of the mixture's loss on a batch.
     private static void Move(
-        TrainingState free, ParameterSet mixed, ParameterSet a, ParameterSet moved, DataSplit data,
-        StraightThroughOptions options, int step)
+        TrainingState free, MixtureLoss mixture, ParameterSet moved, StraightThroughOptions options, int step)
     {
         using var scope = NewDisposeScope();
-        using var generator = Seeds.Generator(options.Seed, "examples and lambda", step);
-        var lambda = options.DrawLambda ? rand(1, generator: generator).ToDouble() : 0.5;
-        Mix(mixed, a, moved, lambda);
-        var chosen = randint(data.Count, [Math.Min(options.BatchSize, data.Count)], generator: generator).to(data.Labels.device);
-        var (loss, gradients) = Gradients.Of(mixed, data.Images.index_select(0, chosen), data.Labels.index_select(0, chosen));
-        Guard.Require(
-            double.IsFinite(loss), $"straight-through: expected a finite loss, found {loss} at step {step + 1}");
-        // The mixture holds 1 - lambda of the free copy.
+        var gradients = mixture.Gradient(moved, options.BatchSize, options.DrawLambda, options.Seed, step);
         using var quiet = no_grad();
-        foreach (var gradient in gradients) gradient.mul_(1 - lambda);
         FusedStep.Apply(free, gradients, new TrainingOptions { LearningRate = options.LearningRate }, options.LearningRate, step + 1);
-    }
-
-    private static void Mix(ParameterSet mixed, ParameterSet a, ParameterSet moved, double lambda)
-    {
-        using var quiet = no_grad();
-        mixed.Flat.copy_(moved.Flat).lerp_(a.Flat, lambda);
     }
 }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Data;
+using LmcDsl.Core.Merging;
 using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
@@ -33,11 +34,15 @@ public static class Landscape
     /// <param name="points">Points of the grid on each side, 2 or more.</param>
     /// <param name="margin">Room round the models, as a share of their extent, 0 or more.</param>
     /// <param name="progress">Called after each point with the share done.</param>
-    /// <returns>The scores. Running statistics are mixed like parameters.</returns>
+    /// <param name="resetOn">
+    /// Training examples on which each point's batch-norm statistics are recomputed; none to mix them like parameters.
+    /// </param>
+    /// <param name="resetExamples">How many of them are read at each point.</param>
+    /// <returns>The scores.</returns>
     /// <exception cref="LmcException">Two architectures, three models on one line, or an option out of range.</exception>
     public static LandscapeScores Over(
         ParameterSet a, ParameterSet b, ParameterSet c, DataSplit split, int points = 21, double margin = 0.25,
-        Action<double>? progress = null)
+        Action<double>? progress = null, DataSplit? resetOn = null, int resetExamples = 10_000)
     {
         ParameterSet.RequireSameArchitecture(a, b);
         ParameterSet.RequireSameArchitecture(a, c);
@@ -62,6 +67,7 @@ public static class Landscape
                 var ofC = v / height;
                 var ofB = (u - ofC * along) / length;
                 mixed.Flat.copy_(a.Flat).mul_(1 - ofB - ofC).add_(b.Flat, alpha: ofB).add_(c.Flat, alpha: ofC);
+                if (resetOn is not null) StatisticsReset.Apply(mixed, resetOn, resetExamples);
                 scores.Add(Evaluator.Evaluate(mixed, split));
                 progress?.Invoke((double)scores.Count / (points * points));
             }

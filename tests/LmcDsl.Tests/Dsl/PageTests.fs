@@ -118,7 +118,7 @@ let tests =
         }
 
         test "a table is Markdown" {
-            let lines = (Table.markdown (Table.scores report)).Split '\n'
+            let lines = (TableText.markdown (Table.scores report)).Split '\n'
             Expect.equal lines[2] "| model | loss | accuracy (%) |" "heading"
             Expect.equal lines[4] "| 0 | 0.5000 | 90.00 |" "row"
         }
@@ -129,7 +129,7 @@ let tests =
         }
 
         test "the page asks nothing of the network, and holds the script, the figures and the provenance" {
-            let html = Page.html text (Table.ofReport report) (Figure.ofReport report)
+            let html = Page.html text (Table.ofReport report) (Figures.ofReport report)
             let outside = Regex.Matches(html, """(?:src|href)\s*=\s*["'](?!data:)([^"']*)""")
             // plotly.js writes links of its own at run time, as text within the script.
             let inPage = Regex.Replace(html, "(?s)<script>.*?</script>", "")
@@ -143,12 +143,12 @@ let tests =
         }
 
         test "the same report gives the same page" {
-            let page () = Page.html text (Table.ofReport report) (Figure.ofReport report)
+            let page () = Page.html text (Table.ofReport report) (Figures.ofReport report)
             Expect.equal (page ()) (page ()) "same bytes"
         }
 
         test "a report without curves has no figure of them" {
-            let ids rows = Figure.ofReport { Rows = rows } |> List.map _.Id
+            let ids rows = Figures.ofReport { Rows = rows } |> List.map _.Id
             Expect.equal (ids []) [] "none"
             Expect.equal (ids [ row "singularVectors" [ "0"; "1" ] true (r "0.25") ]) [ "r-per-layer" ] "only R"
         }

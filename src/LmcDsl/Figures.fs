@@ -2,58 +2,9 @@ namespace LmcDsl
 
 open XPlot.Plotly
 
-/// A figure of a report.
-type Figure =
-    {
-        /// Its name within a page: letters and dashes.
-        Id: string
-        /// What it shows, in a sentence.
-        Caption: string
-        /// The drawing.
-        Chart: PlotlyChart
-    }
-
-/// Figures of a report, in one style: the colour-blind-safe palette of Okabe and Ito, naive dashed, aligned solid.
+/// The figures that every report with rows for them has.
 [<RequireQualifiedAccess>]
-module Figure =
-
-    // Strong and pale, of naive rows and then of aligned ones, in the order in which they come.
-    let private naive = ("#D55E00", "#F2BF99")
-
-    let private aligned =
-        [
-            "#0072B2", "#9CC9E3"
-            "#009E73", "#99D8C7"
-            "#CC79A7", "#EBC9DC"
-            "#E69F00", "#F5D999"
-            "#56B4E9", "#BBE1F6"
-        ]
-
-    let private font = Font(family = "Georgia, 'Times New Roman', serif", size = 14.0)
-
-    let private axis title =
-        Xaxis(title = title, zeroline = false, gridcolor = "#e6e6e6", linecolor = "#444444", ticks = "outside")
-
-    let private yaxis title =
-        Yaxis(title = title, zeroline = false, gridcolor = "#e6e6e6", linecolor = "#444444", ticks = "outside")
-
-    let private layout xTitle yTitle =
-        Layout(
-            font = font,
-            xaxis = axis xTitle,
-            yaxis = yaxis yTitle,
-            paper_bgcolor = "white",
-            plot_bgcolor = "white",
-            margin = Margin(t = 16.0, l = 70.0, r = 20.0, b = 60.0),
-            legend = Legend(orientation = "h", y = 1.14, x = 0.0)
-        )
-
-    let private make id caption (traces: Trace seq) layout =
-        let chart = Chart.Plot(traces, layout)
-        chart.Id <- id
-        chart.Width <- 760
-        chart.Height <- 420
-        { Id = id; Caption = caption; Chart = chart }
+module Figures =
 
     // Strong and pale colour of each variant among some rows.
     let private colours (rows: Row list) =
@@ -61,12 +12,9 @@ module Figure =
 
         fun (row: Row) ->
             if row.Aligned then
-                let k = variants |> List.findIndex ((=) (Report.variant rows row))
-                aligned[k % aligned.Length]
+                Draw.colour (variants |> List.findIndex ((=) (Report.variant rows row)))
             else
-                naive
-
-    let private dashes = [ "solid"; "dash"; "dot"; "dashdot" ]
+                Draw.naive
 
     let private pairName (models: string list) = String.concat "–" models
 
@@ -87,14 +35,14 @@ module Figure =
                         y = [ for p in points -> value p ],
                         mode = "lines",
                         name = $"{pairName row.Models} {Report.variant rows row}",
-                        line = Line(color = colour row, width = 2.0, dash = dashes[pair % dashes.Length])
+                        line = Line(color = colour row, width = 2.0, dash = Draw.dash pair)
                     )
             ]
 
         if traces.IsEmpty then
             None
         else
-            Some(make id caption traces (layout "λ, share of the first model" yTitle))
+            Some(Draw.figure id caption (Draw.layout "λ, share of the first model" yTitle) traces)
 
     let private loss =
         along
@@ -149,7 +97,9 @@ module Figure =
                 "Agreement R of the singular vectors of each layer, mean over the pairs of models: "
                 + "all vectors (γ = 0) and those with a large singular value."
 
-            Some(make "r-per-layer" caption traces (layout "layer" "R"))
+            Some(Draw.figure "r-per-layer" caption (Draw.layout "layer" "R") traces)
 
     /// Every figure that the report has rows for.
-    let ofReport (report: Report) : Figure list = [ loss; accuracy; byLayer ] |> List.choose (fun draw -> draw report)
+    let ofReport (report: Report) : Figure list =
+        let sound = Report.sound report
+        [ loss; accuracy; byLayer ] |> List.choose (fun draw -> draw sound)

@@ -1,0 +1,35 @@
+// Figure 4: layer inputs lie along right singular vectors of large singular values.   dotnet fsi build.fsx -t Figure4
+#load "prelude.fsx"
+
+open LmcDsl
+
+let plans scale =
+    [
+        for recipe in Recipe.all scale do
+            recipe.Setup |> (recipe.Train >> measure (InputProjections recipe.Inputs))
+    ]
+
+let show report =
+    let field name heading factor digits = Column.mean (Quantity.field "inputEnergy" [ name ] factor heading digits)
+
+    let columns =
+        [
+            field "vectors" "share of vectors (%)" 100.0 1
+            field "energy" "share of inputs' energy (%)" 100.0 1
+            field "times" "energy per vector, times the mean" 1.0 1
+            Column.count
+        ]
+
+    let table title keys = Table.summary title keys columns (fun _ -> true) (Spectra.inputEnergy 0.3 report)
+
+    {
+        Tables =
+            [
+                table "Dominant right singular vectors (γ = 0.3)" [ "network" ]
+                table "The same by layer" [ "network"; "layer" ]
+            ]
+        Figures = Spectra.projectionFigures report
+    }
+
+let item = Experiment.ofScale "figure4" "Figure 4. Layer inputs and right singular vectors" plans show
+item |> Experiment.run fsi.CommandLineArgs

@@ -1,0 +1,31 @@
+// Figure 6: the accuracy over the plane through three models, naive and aligned.   dotnet fsi build.fsx -t Figure6
+#load "prelude.fsx"
+
+open LmcDsl
+
+let plans scale =
+    let points = if scale.Size = Smoke then 5 else 21
+
+    [
+        for recipe in Recipe.mlps scale do
+            recipe.Setup |> (recipe.Train >> align WM >> mergeN 3 >> measure (LandscapeOnTest points))
+    ]
+
+let show report =
+    let field name heading = Column.mean (Quantity.field "landscapeCentre" [ name ] 1.0 heading 2)
+
+    {
+        Tables =
+            [
+                Table.summary
+                    "Test accuracy on the plane"
+                    [ "network"; "state" ]
+                    [ field "models" "at the models (%)"; field "mean" "at their mean (%)" ]
+                    (fun _ -> true)
+                    (Landscapes.centres report)
+            ]
+        Figures = Landscapes.figures report
+    }
+
+let item = Experiment.ofScale "figure6" "Figure 6. Accuracy over the plane through three models" plans show
+item |> Experiment.run fsi.CommandLineArgs

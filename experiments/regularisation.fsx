@@ -1,0 +1,58 @@
+// Regularisation: weight decay and learning rate against dominant singular values and barrier.   dotnet fsi build.fsx -t Regularisation
+#load "prelude.fsx"
+
+open LmcDsl
+
+let plans scale =
+    let mlp = Recipe.mlp scale DataSet.FashionMnist
+
+    let measures =
+        mlp.Train >> align WM >> pairs [ 0, 1; 0, 2 ] >> measureAll [ mlp.Barrier; R; SingularValues; Accuracy ]
+
+    [
+        mlp.Setup |> (measures |> sweep WeightDecay [ 0.0; 1e-5; 1e-4; 1e-3 ])
+        mlp.Setup |> (measures |> sweep LearningRate [ 1e-4; 3e-4; 1e-3; 3e-3 ])
+    ]
+
+let show report =
+    let has name (subject: Subject) = subject.Key name <> "–"
+
+    let table name =
+        Table.summary
+            $"By {name}"
+            [ name; "state" ]
+            [
+                Column.mean Quantity.lossBarrier
+                Column.mean Quantity.accuracyBarrier
+                Column.mean (Quantity.r 0.3)
+                Column.mean (Quantity.dominantShare 0.3)
+                Column.mean Quantity.accuracy
+            ]
+            (has name)
+            report
+
+    let line id caption name series quantity = Draw.lines id caption name "category" series quantity (has name) report
+
+    {
+        Tables = [ table "weight decay"; table "learning rate" ]
+        Figures =
+            List.choose id [
+                for name, id in [ "weight decay", "decay"; "learning rate", "rate" ] do
+                    line
+                        $"barrier-{id}"
+                        $"Loss barrier against {name}, before and after weight matching."
+                        name
+                        [ "state" ]
+                        Quantity.lossBarrier
+
+                    line
+                        $"dominant-{id}"
+                        $"Share of singular values of at least 0.3 times their layer's largest, against {name}."
+                        name
+                        []
+                        (Quantity.dominantShare 0.3)
+            ]
+    }
+
+let item = Experiment.ofScale "regularisation" "Regularisation: weight decay and learning rate" plans show
+item |> Experiment.run fsi.CommandLineArgs

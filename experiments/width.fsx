@@ -1,0 +1,73 @@
+// Width: wider networks have a smaller share of dominant singular values and a lower barrier.   dotnet fsi build.fsx -t Width
+#load "prelude.fsx"
+
+open LmcDsl
+
+open LmcDsl.Core.Architectures
+
+let measures (recipe: Recipe) =
+    recipe.Train >> align WM >> pairs [ 0, 1; 0, 2 ] >> measureAll [ recipe.Barrier; R; SingularValues ]
+
+let plans scale =
+    let mlp = Recipe.mlp scale DataSet.FashionMnist
+
+    let widths =
+        match scale.Size with
+        | Smoke -> [ 8; 16; 32 ]
+        | Laptop -> [ 64; 128; 256; 512; 1024 ]
+        | Size.Paper -> [ 64; 128; 256; 512; 1024; 2048; 4096 ]
+
+    [
+        mlp.Setup |> (measures mlp |> sweep (Width(fun w -> Networks.mlp [ w; w; w ])) widths)
+        if scale.Size = Size.Paper then
+            let resnet = Recipe.resnet20 scale
+            let network multiplier = Networks.resnet20 (float multiplier) Norm.Batch
+            resnet.Setup |> (measures resnet |> sweep (Width network) [ 1; 2; 4; 8; 16 ])
+    ]
+
+let everything (_: Subject) = true
+
+let show report =
+    let line id caption series quantity keep = Draw.lines id caption "width" "log" series quantity keep report
+
+    {
+        Tables =
+            [
+                Table.summary
+                    "By width"
+                    [ "network"; "width"; "state" ]
+                    [
+                        Column.mean Quantity.lossBarrier
+                        Column.mean Quantity.accuracyBarrier
+                        Column.mean (Quantity.r 0.0)
+                        Column.mean (Quantity.r 0.3)
+                        Column.mean (Quantity.dominantShare 0.3)
+                    ]
+                    everything
+                    report
+            ]
+        Figures =
+            List.choose id [
+                line
+                    "barrier"
+                    "Loss barrier against width, before and after weight matching."
+                    [ "state"; "network" ]
+                    Quantity.lossBarrier
+                    everything
+                line
+                    "r"
+                    "R of the dominant singular vectors against width."
+                    [ "state"; "network" ]
+                    (Quantity.r 0.3)
+                    everything
+                line
+                    "dominant"
+                    "Share of singular values of at least 0.3 times their layer's largest, against width."
+                    [ "network" ]
+                    (Quantity.dominantShare 0.3)
+                    everything
+            ]
+    }
+
+let item = Experiment.ofScale "width" "Width: barrier, R and dominant singular values" plans show
+item |> Experiment.run fsi.CommandLineArgs

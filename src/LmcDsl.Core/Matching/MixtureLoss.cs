@@ -1,0 +1,74 @@
+using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Data;
+using LmcDsl.Core.Measures;
+using LmcDsl.Core.Merging;
+using LmcDsl.Core.Runtime;
+using LmcDsl.Core.Training;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Matching;
+
+/// <summary>The training loss of mixtures of a reference and a permuted model, which the straight-through searches lower.</summary>
+internal sealed class MixtureLoss : IDisposable
+{
+    private readonly ParameterSet a;
+    private readonly ParameterSet mixed;
+    private readonly DataSplit data;
+    private readonly DataSplit check;
+
+    /// <summary>Takes the reference and the data; neither is copied or owned.</summary>
+    /// <param name="a">The reference.</param>
+    /// <param name="data">Training examples, on its device.</param>
+    /// <param name="checkOn">How many of them <see cref="AtMidpoint"/> reads, from the first on.</param>
+    public MixtureLoss(ParameterSet a, DataSplit data, int checkOn)
+    {
+        (this.a, this.data) = (a, data);
+        mixed = a.Clone();
+        var examples = Math.Min(checkOn, data.Count);
+        check = new DataSplit(data.Images.narrow(0, 0, examples), data.Labels.narrow(0, 0, examples));
+    }
+
+    /// <summary>The loss halfway between the reference and a permuted model; batch-norm statistics recomputed.</summary>
+    /// <param name="moved">The permuted model.</param>
+    /// <returns>The loss, in nats.</returns>
+    public double AtMidpoint(ParameterSet moved)
+    {
+        Mix(moved, 0.5);
+        StatisticsReset.Apply(mixed, check, (int)check.Count); // of networks with batch norm; else nothing
+        return Evaluator.Evaluate(mixed, check).Loss;
+    }
+
+    /// <summary>The gradient of a batch's loss with respect to the permuted model's part of the mixture.</summary>
+    /// <param name="moved">The permuted model.</param>
+    /// <param name="batch">Examples in the batch.</param>
+    /// <param name="drawLambda">Whether the share of the reference is drawn, uniformly from 0 to 1; else it is 1/2.</param>
+    /// <param name="seed">Seed of the batch and the share.</param>
+    /// <param name="step">Which step it is, from 0.</param>
+    /// <returns>One gradient for each learned parameter, in the caller's dispose scope.</returns>
+    /// <exception cref="LmcException">The loss is not finite.</exception>
+    public IReadOnlyList<Tensor> Gradient(ParameterSet moved, int batch, bool drawLambda, long seed, int step)
+    {
+        using var generator = Seeds.Generator(seed, "examples and lambda", step);
+        var lambda = drawLambda ? rand(1, generator: generator).ToDouble() : 0.5;
+        Mix(moved, lambda);
+        var chosen = randint(data.Count, [Math.Min(batch, data.Count)], generator: generator).to(data.Labels.device);
+        var (loss, gradients) = Gradients.Of(mixed, data.Images.index_select(0, chosen), data.Labels.index_select(0, chosen));
+        Guard.Require(double.IsFinite(loss), $"straight-through: expected a finite loss, found {loss} at step {step + 1}");
+        using var quiet = no_grad();
+        foreach (var gradient in gradients) gradient.mul_(1 - lambda);
+        return gradients;
+    }
+
+    /// <summary>Frees the mixture.</summary>
+    public void Dispose()
+    {
+        mixed.Dispose();
+        check.Dispose();
+    }
+
+    private void Mix(ParameterSet moved, double lambda)
+    {
+        using var quiet = no_grad();
+        mixed.Flat.copy_(moved.Flat).lerp_(a.Flat, lambda);
+    }
+}

@@ -1,0 +1,88 @@
+namespace LmcDsl
+
+open System
+open System.IO
+open System.Text.RegularExpressions
+open LmcDsl.Core.Architectures
+
+/// What a report is shown as.
+type Exhibits =
+    {
+        /// Tables, in order.
+        Tables: Table list
+        /// Figures, in order.
+        Figures: Figure list
+    }
+
+/// Writing the results of an experiment: a page, tables as Markdown, LaTeX and CSV, figures as files, and the numbers.
+[<RequireQualifiedAccess>]
+module Results =
+
+    /// The tables and figures that any report has.
+    let standard (report: Report) : Exhibits = { Tables = Table.ofReport report; Figures = Figures.ofReport report }
+
+    // How the models were trained: each recipe once, with its seeds.
+    let private trainings (plans: Plan<Report> list) =
+        let steps = plans |> List.map Plan.node |> Plan.steps |> List.filter (fun node -> node.Op = "train")
+
+        let recipe (node: Node) =
+            match node.Args with
+            | Json.Object fields ->
+                Json.Object [
+                    for name, value in fields do
+                        if name = "architecture" then
+                            name, value["name"]
+                        elif name <> "seed" then
+                            name, value
+                ]
+            | other -> other
+
+        Json.Array [
+            for recipe, nodes in steps |> List.groupBy recipe ->
+                match recipe with
+                | Json.Object fields ->
+                    let seeds = nodes |> List.map (fun node -> node.Args["seed"])
+                    Json.Object(fields @ [ "seeds", Json.Array(List.distinct seeds) ])
+                | other -> other
+        ]
+
+    /// Where results come from: the command, the recipes of the models, code, packages and machine.
+    let provenance (command: string) (plans: Plan<Report> list) : Json =
+        Json.Object [ "command", Json.Text command; "models", trainings plans; "made by", Provenance.current.Value ]
+
+    let private slug (title: string) = Regex.Replace(title.ToLowerInvariant(), "[^a-z0-9]+", "-").Trim '-'
+
+    /// Writes everything of a report into a folder, and gives the tables and a line to tell, where there is one. Each file is there
+    /// whole or not at all.
+    let write
+        (folder: string)
+        (images: bool)
+        (name: string)
+        (title: string)
+        (provenance: Json)
+        exhibits
+        (report: Report)
+        =
+        let tables = Table.filled (exhibits.Tables @ [ Table.failures report ])
+        let command = provenance["command"].String
+        let target (file: string) = Path.Combine(folder, file)
+        let text = { Title = title; Command = command; Provenance = provenance }
+
+        let data =
+            Json.Object [ "experiment", Json.Text name; "provenance", provenance; "report", Report.toJson report ]
+
+        let madeBy = $"Made by `{command}`"
+        let markdown = tables |> List.map TableText.markdown |> String.concat "\n\n"
+
+        let latex =
+            tables |> List.map (fun table -> TableText.latex $"{name}-{slug table.Title}" table) |> String.concat "\n\n"
+
+        AtomicFile.writeText (target "report.json") (Json.indented data)
+        AtomicFile.writeText (target "table.md") $"## {title}\n\n{markdown}\n\n{madeBy}\n"
+        AtomicFile.writeText (target "table.tex") $"%% {title}. {madeBy}\n{latex}\n"
+
+        for table in tables do
+            AtomicFile.writeText (target $"{slug table.Title}.csv") (TableText.csv table)
+
+        AtomicFile.writeText (target "index.html") (Page.html text tables exhibits.Figures)
+        tables, (if images then FigureFiles.write folder exhibits.Figures else None)
