@@ -31,4 +31,4 @@
     Theorem41.item
     Theorem42.item
 ]
-|> LmcDsl.Experiment.runAll fsi.CommandLineArgs "paper" (fun _ _ _ -> ())
+|> LmcDsl.Experiment.runAll fsi.CommandLineArgs "paper" "The claims of arXiv 2402.04051" LmcDsl.PaperClaims.all

@@ -11,7 +11,7 @@ let plans scale =
 
     [
         mlp.Setup |> (measures |> sweep WeightDecay [ 0.0; 1e-5; 1e-4; 1e-3 ])
-        mlp.Setup |> (measures |> sweep LearningRate [ 1e-4; 3e-4; 1e-3; 3e-3 ])
+        mlp.Setup |> (measures |> sweep LearningRate [ 3e-4; 1e-3; 3e-3 ])
     ]
 
 let show report =

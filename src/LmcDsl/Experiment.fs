@@ -178,24 +178,35 @@ module Experiment =
         if isScript experiment.Name commandLine then
             exit (runWithArguments (commandLine |> Array.skip 1 |> Array.toList) experiment)
 
-    /// Runs several experiments in one process with one command line, each into a folder of its own under `--results`, and gives all
-    /// their reports together, by name, to `summarise` with the folder and the provenance. Returns the exit code.
-    let runAllWithArguments
-        name
-        words
-        (summarise: string -> Json -> (string * Report) list -> unit)
-        (experiments: Experiment list)
-        =
+    // The page of claims and its text, beside the experiments' folders.
+    let private writeClaims root title claims (scale: Scale) (provenance: Json) (finished: (Experiment * Report) list) =
+        let judged = ClaimsPage.judge claims [ for experiment, report in finished -> experiment.Name, report ]
+        let figures = [ for experiment, report in finished -> experiment.Name, (experiment.Show report).Figures ]
+        let command = provenance["command"].String
+        let size = (string scale.Size).ToLowerInvariant()
+        let text = { Title = title; Command = command; Provenance = provenance }
+        AtomicFile.writeText (Path.Combine(root, "report.html")) (ClaimsPage.html text size judged figures)
+        AtomicFile.writeText (Path.Combine(root, "report.md")) (ClaimsPage.markdown title size command judged)
+
+        for claim, _, verdict in judged do
+            Console.WriteLine $"{Claim.word verdict, -20}{claim.Sentence}"
+
+        Console.WriteLine $"Written: {Path.GetFullPath root}/report.html, report.md, and a folder for each experiment"
+
+    /// Runs several experiments in one process with one command line, each into a folder of its own under `--results`, and judges
+    /// claims by their reports. Returns the exit code.
+    let runAllWithArguments name title (claims: Claim list) (words: string list) (experiments: Experiment list) : int =
         CommandLine.guarded name (fun cancel ->
-            let reports = Collections.Generic.List<string * Report>()
+            let reports = Collections.Generic.List<Experiment * Report>()
             let allPlans = Collections.Generic.List<Plan<Report>>()
+            let mutable scales: Scale option = None
             let mutable root = ""
             let mutable images = None
 
-            let write (arguments: Arguments) (experiment: Experiment) _ plans report =
+            let write (arguments: Arguments) (experiment: Experiment) scale plans report =
+                scales <- Some scale
                 root <- defaultArg arguments.Results (folderOf arguments)
-                let command = commandOf experiment.Name (words |> List.filter ((<>) "--no-images"))
-                let provenance = Results.provenance command plans
+                let provenance = Results.provenance (commandOf experiment.Name words) plans
                 let folder = Path.Combine(root, experiment.Name)
                 let exhibits = experiment.Show report
 
@@ -203,19 +214,22 @@ module Experiment =
                     Results.write folder arguments.Images experiment.Name experiment.Title provenance exhibits report
 
                 images <- Option.orElse images notice
-                reports.Add(experiment.Name, report)
+                reports.Add(experiment, report)
                 allPlans.AddRange plans
 
             let failed = runTogether name experiments words cancel write
 
-            if reports.Count > 0 then
-                summarise root (Results.provenance (commandOf name words) (List.ofSeq allPlans)) (List.ofSeq reports)
+            match scales with
+            | Some scale ->
+                let provenance = Results.provenance (commandOf name words) (List.ofSeq allPlans)
+                writeClaims root title claims scale provenance (List.ofSeq reports)
                 images |> Option.iter Console.WriteLine
+            | None -> ()
 
             if failed then
                 raise (LmcException failures))
 
     /// `runAllWithArguments` with the script's command line, ending the process. Does nothing where the script is loaded by another.
-    let runAll (commandLine: string[]) name summarise experiments : unit =
+    let runAll (commandLine: string[]) name title claims experiments : unit =
         if isScript name commandLine then
-            exit (runAllWithArguments name (commandLine |> Array.skip 1 |> Array.toList) summarise experiments)
+            exit (runAllWithArguments name title claims (commandLine |> Array.skip 1 |> Array.toList) experiments)

@@ -45,25 +45,35 @@ figure > div { max-width: 100%; }
         let head = line "th" table.Columns
         $"<h2>{encode table.Title}</h2>\n<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
 
-    let private figureHtml (figure: Figure) =
+    /// A figure with its caption.
+    let internal figure (figure: Figure) =
         $"<figure>\n{figure.Chart.GetInlineHtml()}\n<figcaption>{encode figure.Caption}</figcaption>\n</figure>"
 
-    /// The page as HTML.
-    let html (text: PageText) (tables: Table list) (figures: Figure list) : string =
+    /// A page with a heading, what is given, and how it came about.
+    let internal around (text: PageText) (moreStyle: string) (body: string) : string =
         [
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+            "<meta name=\"viewport\" content=\"width=device-width\">"
             "<link rel=\"icon\" href=\"data:,\">"
-            $"<title>{encode text.Title}</title>\n<style>{style}</style>"
+            $"<title>{encode text.Title}</title>\n<style>{style}{moreStyle}</style>"
             $"<script>{PlotlyScript.text.Value}</script>"
             "<script>Plotly.setPlotConfig({ displayModeBar: false, responsive: true });</script></head>\n<body>"
             $"<h1>{encode text.Title}</h1>"
-            yield! List.map tableHtml tables
-            if not figures.IsEmpty then
-                "<h2>Figures</h2>"
-            yield! List.map figureHtml figures
+            body
             "<h2>How this came about</h2>"
             $"<p>Made again by <code>{encode text.Command}</code></p>"
             $"<pre>{encode (Json.indented text.Provenance)}</pre>"
             "</body></html>\n"
         ]
         |> String.concat "\n"
+
+    /// The page as HTML.
+    let html (text: PageText) (tables: Table list) (figures: Figure list) : string =
+        [
+            yield! List.map tableHtml tables
+            if not figures.IsEmpty then
+                "<h2>Figures</h2>"
+            yield! List.map figure figures
+        ]
+        |> String.concat "\n"
+        |> around text ""

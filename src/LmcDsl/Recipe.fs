@@ -72,7 +72,7 @@ module Recipe =
         let hidden, part, epochs, steps, models =
             match scale.Size with
             | Smoke -> 32, Part(data, 2000, 500), 2, 20, 10
-            | Laptop -> 512, data, 20, 300, 10
+            | Laptop -> 512, data, 20, 200, 10
             | Paper -> 512, data, 100, 500, 10
 
         {
@@ -97,7 +97,7 @@ module Recipe =
         let data, batch, points, resetOn, inputs =
             match scale.Size with
             | Smoke -> Part(Cifar10, 500, 200), 100, 3, 200, 50
-            | Laptop -> Cifar10, 500, 13, 2_000, 500
+            | Laptop -> Cifar10, 500, 9, 2_000, 500
             | Paper -> Cifar10, 500, 25, 10_000, 2_000
 
         {
@@ -133,7 +133,7 @@ module Recipe =
     let resnet20 (scale: Scale) : Recipe =
         match scale.Size with
         | Smoke -> convolutional "ResNet20" (Networks.resnet20 0.25 Norm.Batch) 0.1 scale 1 5
-        | Laptop -> convolutional "ResNet20" (Networks.resnet20 1.0 Norm.Batch) 0.4 scale 8 100
+        | Laptop -> convolutional "ResNet20" (Networks.resnet20 1.0 Norm.Batch) 0.4 scale 8 80
         | Paper -> convolutional "ResNet20" (Networks.resnet20 16.0 Norm.Batch) 0.4 scale 100 500
 
     /// Both MLPs.

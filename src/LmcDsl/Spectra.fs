@@ -92,7 +92,7 @@ module Spectra =
                     ]
 
                 let caption =
-                    $"{network}: singular values of {rows.Length} models that differ in seed only, over the layer's largest, by relative rank. Each line is a model; lines of one layer lie on each other."
+                    $"{network}: singular values of {rows.Length} models that differ in seed only, over the layer's largest, by relative rank. Each line is a model; the lines of a layer have one colour."
 
                 Draw.figure
                     $"singular-values-{slug network}"
@@ -118,7 +118,7 @@ module Spectra =
                 layout.yaxis.``type`` <- "log"
 
                 let caption =
-                    $"{network}: how the inputs of each layer lie to the right singular vectors of its weight. Inputs lie along the vectors of large singular values."
+                    $"{network}: how the inputs of each layer lie to the right singular vectors of its weight."
 
                 Draw.figure $"input-projections-{slug network}" caption layout traces
         ]

@@ -6,8 +6,8 @@ open System
 [<RequireQualifiedAccess>]
 module TableText =
 
-    /// A table as Markdown, under a heading of its own.
-    let markdown (table: Table) : string =
+    /// A table as Markdown, without its title.
+    let body (table: Table) : string =
         let line (cells: string list) = "| " + String.Join(" | ", cells |> List.map _.Replace("|", "\\|")) + " |"
 
         let rule =
@@ -18,7 +18,10 @@ module TableText =
             )
             + "|"
 
-        [ $"### {table.Title}"; ""; line table.Columns; rule ] @ List.map line table.Rows |> String.concat "\n"
+        [ line table.Columns; rule ] @ List.map line table.Rows |> String.concat "\n"
+
+    /// A table as Markdown, under a heading of its own.
+    let markdown (table: Table) : string = $"### {table.Title}\n\n{body table}"
 
     let private latexSymbols =
         [
