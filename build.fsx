@@ -65,7 +65,7 @@ let help () =
     printfn "dotnet fsi build.fsx -t TARGET [-- ARGUMENTS]\n"
 
     for name, description in targets do
-        printfn $"  {name, -12}{description}"
+        printfn $"  {name, -20}{description}"
 
 target "Restore" "Fetch tools and packages (done before every target)" ignore
 target "Build" "Build everything" (fun () -> build "LmcDsl.sln")
@@ -73,6 +73,30 @@ target "Library" "Build what experiments need" (fun () -> build "src/LmcDsl/LmcD
 target "Test" "Run all tests" (fun () -> program "tests/LmcDsl.Tests")
 target "Quickstart" "The main job: train three MLPs, align, merge, measure" (fun () -> experiment "quickstart")
 target "Searches" "Every search on every network: barriers, L2, R" (fun () -> experiment "searches")
+
+let items =
+    [
+        "Table1", "table1", "Weight matching: barrier, Taylor estimate, L2"
+        "Figure1", "figure1", "Singular values of independently trained models"
+        "Figure2", "figure2", "R between two models, with and without permutation"
+        "Figure3", "figure3", "R between the merged model and its parents"
+        "Figure4", "figure4", "Layer inputs and right singular vectors"
+        "Width", "width", "Barrier, R and dominant singular values by width"
+        "Regularisation", "regularisation", "The same by weight decay and learning rate"
+        "ActivationMatching", "activationMatching", "Activation matching beside weight matching"
+        "Table2", "table2", "Straight-through searches: barrier and R"
+        "Table3", "table3", "Three models and more"
+        "Figure5", "figure5", "R of the pair (b, c)"
+        "Figure6", "figure6", "Accuracy over the plane through three models"
+        "Theorem41", "theorem41", "The objective in terms of singular vectors"
+        "Theorem42", "theorem42", "A layer's output difference and its bound"
+        "Paper", "paper", "All of these, and the page of claims"
+    ]
+
+for name, script, description in items do
+    target name description (fun () -> experiment script)
+    "Library" ==> name |> ignore
+
 target "Planted" "How often weight matching finds a planted permutation" (fun () -> experiment "planted")
 target "Bench" "Measure speed against bare Torch and other references" (fun () -> program "tests/LmcDsl.Bench")
 

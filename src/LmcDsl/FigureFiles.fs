@@ -92,7 +92,8 @@ module FigureFiles =
                     AtomicFile.write (Path.Combine(folder, $"{figure.Id}.{ending}")) (fun stream ->
                         stream.Write(ReadOnlySpan content))
 
-                save "svg" (Encoding.UTF8.GetBytes drawn[figure.Id].["svg"].String)
+                // An empty attribute that comes before or after others, by when the browser lays the page out.
+                save "svg" (Encoding.UTF8.GetBytes(drawn[figure.Id].["svg"].String.Replace(" style=\"\"", "")))
                 save "png" (Convert.FromBase64String drawn[figure.Id].["png"].String)
                 save "pdf" (pdf browser figure)
 

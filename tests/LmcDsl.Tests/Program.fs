@@ -21,6 +21,10 @@ let private tests =
             Core.RenormalisationTests.tests
             Core.SingularAlignmentTests.tests
             Core.RandomisedSvdTests.tests
+            Core.SpectrumTests.tests
+            Core.InputProjectionTests.tests
+            Core.SpectralFormTests.tests
+            Core.LayerBoundTests.tests
             Core.BarrierTests.tests
             Core.DifferentiateTests.tests
             Core.TaylorEstimateTests.tests
@@ -32,6 +36,7 @@ let private tests =
             Core.AugmentationTests.tests
             Core.TrainerTests.tests
             Core.StraightThroughTests.tests
+            Core.SinkhornStraightThroughTests.tests
             Core.SafeTensorsTests.tests
         ]
         testList "Dsl" [
@@ -41,10 +46,16 @@ let private tests =
             Dsl.RunnerTests.tests
             Dsl.DataSourceTests.tests
             Dsl.PageTests.tests
+            Dsl.StatisticsTests.tests
+            Dsl.SweepTests.tests
+            Dsl.QuantityTests.tests
+            Dsl.ClaimTests.tests
+            Dsl.FigureFilesTests.tests
             Dsl.DescribeTests.tests
             Dsl.ArgumentsTests.tests
         ]
         Process.ProcessTests.tests
+        Process.PaperTests.tests
     ]
 
 let private runAll arguments =

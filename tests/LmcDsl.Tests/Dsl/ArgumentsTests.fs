@@ -27,13 +27,19 @@ let tests =
     testList "Arguments" [
         test "each argument changes its field" {
             let words =
-                "--seeds 4 5 6 --epochs 2 --dataset glyphs --device cpu --threads 1 --results r --store s --plan"
+                "--seeds 4 5 6 --epochs 2 --dataset glyphs --device cpu --threads 1 --scale smoke --results r --store s --no-images --plan"
 
             let read = parse (List.ofArray (words.Split ' '))
             let setup = read.Change Setup.standard
             Expect.equal setup.Seeds (Listed [ 4L; 5L; 6L ]) "seeds"
             Expect.equal (setup.Epochs, setup.Data, setup.Device, setup.Threads) (2, Glyphs, "cpu", 1) "set-up"
-            Expect.equal (read.Results, read.Store, read.ShowPlan, read.NamesData) ("r", "s", true, true) "the rest"
+
+            Expect.equal
+                (read.Results, read.Store, read.ShowPlan, read.NamesData)
+                (Some "r", "s", true, true)
+                "the rest"
+
+            Expect.equal (read.Size, read.Images) (Some Smoke, false) "scale and images"
         }
 
         test "none changes nothing" {
@@ -45,7 +51,7 @@ let tests =
                 (Counting, Setup.standard.Epochs, FashionMnist)
                 "as it was"
 
-            Expect.equal (read.Results, read.ShowPlan) (Path.Combine("results", "test"), false) "defaults"
+            Expect.equal (read.Results, read.Size, read.Images, read.ShowPlan) (None, None, true, false) "defaults"
         }
 
         test "wrong arguments are told with the usage or in one line" {
@@ -54,6 +60,8 @@ let tests =
             refused [ "--epochs"; "0" ] [ "--epochs"; "expected 1 or more" ]
             refused [ "--threads"; "-1" ] [ "--threads" ]
             refused [ "--dataset"; "imagenet" ] [ "imagenet"; "mnist, fashion-mnist, cifar-10, glyphs" ]
+            refused [ "--scale"; "huge" ] [ "--scale"; "smoke, laptop or paper"; "huge" ]
+            refused [ "--dataset"; "mnist:0+5" ] [ "mnist:0+5" ]
             refused [ "--device"; "tpu" ] [ "tpu"; "cpu, cuda" ]
         }
 

@@ -1,0 +1,105 @@
+module LmcDsl.Tests.Dsl.QuantityTests
+
+open Expecto
+open LmcDsl
+
+let private row measure models aligned labels (value: string) =
+    {
+        Measure = measure
+        Models = models
+        Aligned = aligned
+        Labels = labels
+        Value = Json.parse value
+    }
+
+let private distance aligned labels value = row "distance" [ "0"; "1" ] aligned labels $$"""{"l2":{{value}}}"""
+
+/// Two seeds of one network: distances 10 and 20 as trained, 8 and 15 by WM.
+let private report =
+    {
+        Rows =
+            [
+                for seed, before, after in [ "0", "10", "8"; "1", "20", "15" ] do
+                    distance false [ "network", "A"; "seeds", seed ] before
+                    distance true [ "network", "A"; "seeds", seed; "search", "WM" ] after
+                row "barrier" [ "0"; "1" ] true [ "network", "B" ] """{"failed":"no luck"}"""
+            ]
+    }
+
+let private columns =
+    [
+        Column.mean Quantity.l2Before
+        Column.mean Quantity.l2
+        Column.mean Quantity.reduction
+        Column.count
+    ]
+
+let tests =
+    testList "Quantity" [
+        test "a summary table has mean and deviation over what is not a key, and leaves out what was not measured" {
+            let table =
+                Table.summary "T" [ "network"; "search" ] (Column.mean Quantity.lossBarrier :: columns) _.Aligned report
+
+            Expect.equal table.Columns [ "network"; "search"; "L2 before"; "L2"; "L2 drop (%)"; "n" ] "columns"
+            Expect.equal table.Rows [ [ "A"; "WM"; "15.00 ± 7.07"; "11.50 ± 4.95"; "22.50 ± 3.54"; "2" ] ] "rows"
+        }
+
+        test "the paired test is a column, starred where it finds a difference" {
+            let shifted =
+                { Quantity.l2 with
+                    Of = fun s -> Quantity.l2.Of s |> Option.map (fun x -> x + 5.0 + x / 1000.0)
+                }
+
+            let p = (Column.paired "p" Quantity.l2 shifted).Cell(Subject.ofReport report)
+            Expect.stringEnds p "*" "different"
+
+            Expect.equal
+                ((Column.paired "p" Quantity.l2 Quantity.l2).Cell(Subject.ofReport report))
+                "–"
+                "no difference at all"
+        }
+
+        test "failed measurements have a table of their own, and no part in others" {
+            Expect.equal
+                (Table.failures report).Rows
+                [ [ "barrier"; "0, 1, aligned"; "B"; "no luck" ] ]
+                "which, and why"
+
+            Expect.isFalse (Subject.ofReport report |> List.exists (fun s -> s.Key "network" = "B")) "no subject"
+        }
+
+        test "layers become rows" {
+            let report =
+                {
+                    Rows =
+                        [
+                            row
+                                "forms"
+                                [ "0" ]
+                                false
+                                [ "x", "y" ]
+                                """{"layers":[{"name":"fc1.weight","d":1},{"name":"fc2.weight","d":3}]}"""
+                        ]
+                }
+
+            let mean = Column.mean (Quantity.field "forms" [ "d" ] 1.0 "d" 1)
+            let table keys = (Table.summary "T" keys [ mean ] (fun _ -> true) (Subject.byLayer "forms" report)).Rows
+            Expect.equal (table [ "layer" ]) [ [ "fc1"; "1.0" ]; [ "fc2"; "3.0" ] ] "each"
+            Expect.equal (table [ "x" ]) [ [ "y"; "2.0 ± 1.4" ] ] "over both"
+        }
+
+        test "tables are written for papers and for programs" {
+            let table =
+                {
+                    Title = "A & B"
+                    Columns = [ "a_b"; "γ (%)" ]
+                    Rows = [ [ "x, \"y\""; "1.0 ± 0.5" ]; [ "z"; "–" ] ]
+                }
+
+            let latex = TableText.latex "t" table
+            Expect.stringContains latex "\\begin{tabular}{lr}" "text left, numbers right"
+            Expect.stringContains latex "a\\_b & $\\gamma$ (\\%) \\\\" "escaped"
+            Expect.stringContains latex "1.0 $\\pm$ 0.5" "plus or minus"
+            Expect.equal (TableText.csv table) "a_b,γ (%)\r\n\"x, \"\"y\"\"\",1.0 ± 0.5\r\nz,–\r\n" "quoted"
+        }
+    ]
