@@ -131,11 +131,13 @@ module Draw =
         | [], _
         | _, [] -> None
         | _, quantity :: _ ->
+            // Of several quantities what their names begin with alike, or their unit.
+            let first = quantity.Heading.Split(' ').[0]
+
             let axis =
-                if quantities.Length > 1 then
-                    quantity.Heading.Split(' ').[0]
-                else
-                    quantity.Heading
+                if quantities.Length = 1 then Quantity.axis quantity
+                elif quantities |> List.forall _.Heading.StartsWith(first) then first
+                else quantity.Unit.Trim(' ', '(', ')')
 
             Some(figure id caption (layout "" axis) traces)
 
@@ -179,7 +181,7 @@ module Draw =
                         )
                 ]
 
-            let layout = layout x quantity.Heading
+            let layout = layout x (Quantity.axis quantity)
             layout.xaxis.``type`` <- axis
             Some(figure id caption layout traces)
 

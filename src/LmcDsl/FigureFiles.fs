@@ -77,9 +77,17 @@ module FigureFiles =
             Browser.run browser (print @ [ Uri(path).AbsoluteUri ]) |> ignore
             undated (File.ReadAllBytes target))
 
-    /// Writes `ID.svg`, `ID.png` and `ID.pdf` for each figure into a folder. Returns the line to tell where no browser is
-    /// installed, and nothing was written.
-    let write (folder: string) (figures: Figure list) : string option =
+    // With what it shows and how it came about. plotly.js writes an empty attribute before or after others, by when the browser lays
+    // the page out.
+    let private described (figure: Figure) (command: string) (svg: string) =
+        let text (content: string) = string (WebUtility.HtmlEncode content)
+        let about = $"<title>{text figure.Caption}</title><desc>Made by {text command}</desc>"
+        let start = svg.IndexOf '>' + 1
+        svg.Insert(start, about).Replace(" style=\"\"", "")
+
+    /// Writes `ID.svg`, `ID.png` and `ID.pdf` for each figure into a folder; `command` is what makes them again. Returns the line to
+    /// tell where no browser is installed, and nothing was written.
+    let write (folder: string) (command: string) (figures: Figure list) : string option =
         match figures, Browser.tryFind () with
         | [], _ -> None
         | _, None ->
@@ -92,8 +100,7 @@ module FigureFiles =
                     AtomicFile.write (Path.Combine(folder, $"{figure.Id}.{ending}")) (fun stream ->
                         stream.Write(ReadOnlySpan content))
 
-                // An empty attribute that comes before or after others, by when the browser lays the page out.
-                save "svg" (Encoding.UTF8.GetBytes(drawn[figure.Id].["svg"].String.Replace(" style=\"\"", "")))
+                save "svg" (Encoding.UTF8.GetBytes(described figure command drawn[figure.Id].["svg"].String))
                 save "png" (Convert.FromBase64String drawn[figure.Id].["png"].String)
                 save "pdf" (pdf browser figure)
 

@@ -34,7 +34,7 @@ module PaperClaims =
             claim
                 "table1"
                 None
-                "Yet it flattens the line between them."
+                "Weight matching nevertheless flattens the line between the two models."
                 "The mean loss barrier after it is below a quarter of that before."
                 (Claim.both
                     [ "network"; "search" ]
@@ -78,7 +78,7 @@ module PaperClaims =
             claim
                 "figure2"
                 (Some "r-between-models")
-                "It aligns singular vectors of large singular values more than the others."
+                "Weight matching aligns singular vectors of large singular values more than the others."
                 "With weight matching R at γ = 0.3 is above R at γ = 0."
                 (Claim.both network aligned (Quantity.r 0.3) (Quantity.r 0.0) (fun dominant others -> dominant > others))
             claim
@@ -122,7 +122,7 @@ module PaperClaims =
                 Quantity.lossBarrier
                 aligned
                 "the loss barrier after weight matching"
-                "And a lower barrier after weight matching."
+                "Wider networks have a lower barrier after weight matching."
             falls
                 "weight decay"
                 (Some "dominant-decay")
@@ -136,7 +136,7 @@ module PaperClaims =
                 Quantity.lossBarrier
                 aligned
                 "the loss barrier after weight matching"
-                "And a lower barrier after weight matching."
+                "Larger weight decay gives a lower barrier after weight matching."
             falls
                 "learning rate"
                 (Some "dominant-rate")
@@ -150,7 +150,7 @@ module PaperClaims =
                 Quantity.lossBarrier
                 aligned
                 "the loss barrier after weight matching"
-                "And a lower barrier after weight matching."
+                "A larger learning rate gives a lower barrier after weight matching."
         ]
 
     let private otherSearches =
@@ -165,7 +165,7 @@ module PaperClaims =
             claim
                 "activationMatching"
                 None
-                "And nearly its distances."
+                "Activation matching gives nearly the distances of weight matching."
                 "The reduction of L2 by activation matching is within 5 points of weight matching's."
                 (Claim.against network aligned "WM" [ "AM" ] Quantity.reduction (fun own other ->
                     abs (own - other) <= 5.0))
@@ -183,7 +183,7 @@ module PaperClaims =
             claim
                 "table2"
                 (Some "r-straight-through")
-                "Without aligning singular vectors."
+                "The straight-through estimator does not align singular vectors."
                 "R at γ = 0.3 after it is below 0.1."
                 (Claim.mean
                     [ "network"; "search" ]
@@ -213,7 +213,7 @@ module PaperClaims =
                 (Some "r-b-c")
                 aligned
                 (Quantity.r 0.3)
-                "It leaves the singular vectors of b and c less aligned."
+                "The straight-through estimator leaves the singular vectors of b and c less aligned than weight matching."
                 "R at γ = 0.3 of (b, c) is below weight matching's."
                 (<)
             compare
@@ -221,7 +221,7 @@ module PaperClaims =
                 None
                 (fun s -> s.Aligned && ofThree s && isMean s)
                 Quantity.accuracy
-                "So the mean of three models is worse."
+                "The mean of three models is worse after the straight-through estimator than after weight matching."
                 "The accuracy of the mean of three is below weight matching's."
                 (<)
             compare
@@ -229,7 +229,7 @@ module PaperClaims =
                 (Some "mean-of-n")
                 (fun s -> s.Aligned && s.Key "models merged" = "10" && isMean s)
                 Quantity.accuracy
-                "And the mean of ten."
+                "The mean of ten models is worse after the straight-through estimator than after weight matching."
                 "The accuracy of the mean of ten is below weight matching's."
                 (<)
             claim
@@ -250,6 +250,7 @@ module PaperClaims =
         let relative: Quantity =
             {
                 Heading = "relative difference of the two forms (1e-6)"
+                Unit = ""
                 Digits = 3
                 Of =
                     fun s ->

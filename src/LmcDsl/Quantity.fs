@@ -25,8 +25,10 @@ type Subject =
 /// A number that a report holds of a subject.
 type Quantity =
     {
-        /// What tables and axes call it, with its unit.
+        /// What tables call it.
         Heading: string
+        /// What axes add to that: its unit in brackets, where the heading does not have it.
+        Unit: string
         /// Digits after the point in tables.
         Digits: int
         /// The number, where the report has it.
@@ -75,7 +77,9 @@ module Subject =
 [<RequireQualifiedAccess>]
 module Quantity =
 
-    let private make heading digits value = { Heading = heading; Digits = digits; Of = value }
+    let private make heading digits value = { Heading = heading; Unit = ""; Digits = digits; Of = value }
+
+    let private inNats (quantity: Quantity) = { quantity with Unit = " (nats)" }
 
     /// A field of what an operation measured, times a factor.
     let field (measure: string) (path: string list) (factor: float) (heading: string) (digits: int) : Quantity =
@@ -85,10 +89,10 @@ module Quantity =
     let private midpoint (value: Json) = value["curve"].Items |> List.minBy (fun p -> abs (p["lambda"].Float - 0.5))
 
     /// The loss barrier on the test set.
-    let lossBarrier = field "barrier" [ "loss" ] 1.0 "loss barrier" 3
+    let lossBarrier = field "barrier" [ "loss" ] 1.0 "loss barrier" 3 |> inNats
 
     /// The loss's excess at lambda = 1/2.
-    let midpointLoss = field "barrier" [ "midpointLoss" ] 1.0 "at 1/2" 3
+    let midpointLoss = field "barrier" [ "midpointLoss" ] 1.0 "at 1/2" 3 |> inNats
 
     /// The accuracy barrier in percentage points.
     let accuracyBarrier = field "barrier" [ "accuracy" ] 1.0 "acc. barrier (pp)" 2
@@ -99,7 +103,7 @@ module Quantity =
             subject.Find "barrier" |> Option.map (fun value -> 100.0 * (midpoint value).["accuracy"].Float))
 
     /// The Taylor estimate of the loss barrier at lambda = 1/2.
-    let taylor = field "taylor" [ "estimate" ] 1.0 "Taylor" 3
+    let taylor = field "taylor" [ "estimate" ] 1.0 "Taylor" 3 |> inNats
 
     /// The L2 distance.
     let l2 = field "distance" [ "l2" ] 1.0 "L2" 2
@@ -119,6 +123,7 @@ module Quantity =
     let naiveBarrier =
         make "naive loss barrier" 3 (fun subject ->
             subject.FindNaive "barrier" |> Option.map (fun value -> value["loss"].Float))
+        |> inNats
 
     /// R for a threshold.
     let r (gamma: float) =
@@ -141,13 +146,16 @@ module Quantity =
                 100.0 * float dominant / float (layers |> List.sumBy List.length)))
 
     /// The loss of a model on the test set.
-    let loss = field "score" [ "loss" ] 1.0 "loss" 4
+    let loss = field "score" [ "loss" ] 1.0 "loss" 4 |> inNats
 
     /// The accuracy of a model on the test set, in per cent.
     let accuracy = field "score" [ "accuracy" ] 100.0 "accuracy (%)" 2
 
     /// The share of units that another search maps alike, in per cent.
     let agreement = field "agreement" [ "agreement" ] 100.0 "same permutation (%)" 1
+
+    /// What an axis calls it.
+    let axis (quantity: Quantity) = quantity.Heading + quantity.Unit
 
     /// A number as tables show it.
     let show (quantity: Quantity) (value: float) =

@@ -85,4 +85,4 @@ module Results =
             AtomicFile.writeText (target $"{slug table.Title}.csv") (TableText.csv table)
 
         AtomicFile.writeText (target "index.html") (Page.html text tables exhibits.Figures)
-        tables, (if images then FigureFiles.write folder exhibits.Figures else None)
+        tables, (if images then FigureFiles.write folder command exhibits.Figures else None)

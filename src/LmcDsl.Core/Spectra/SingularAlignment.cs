@@ -59,6 +59,25 @@ public static class SingularAlignment
         return [.. gammas.Zip(layers, (gamma, list) => new AlignmentAtThreshold(gamma, list.ToImmutable()))];
     }
 
+    /// <summary>The agreement of each pair of a layer's singular vectors: what R sums up.</summary>
+    /// <param name="layer">The layer's name, for messages.</param>
+    /// <param name="left">One model's weight, <c>[out, in, ...]</c>.</param>
+    /// <param name="right">The other's, of the same shape.</param>
+    /// <param name="gamma">Singular vectors with s_i >= gamma s_1 are kept, of each weight by itself.</param>
+    /// <returns>(u_i . u'_j)(v_i . v'_j), float32 <c>[kept of left, kept of right]</c>, in the caller's dispose scope.</returns>
+    /// <exception cref="LmcException">Two shapes, or a weight that is zero or not finite; the line names the layer.</exception>
+    public static Tensor Pairs(string layer, Tensor left, Tensor right, double gamma = 0)
+    {
+        Guard.Shape($"weight of '{layer}'", right, left.shape);
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        ThinSvd one = ThinSvd.Of(layer, left), other = ThinSvd.Of(layer, right);
+        return Products(one, one.Kept(gamma), other, other.Kept(gamma)).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Products(ThinSvd a, int m, ThinSvd b, int n) =>
+        a.U.narrow(1, 0, m).t().mm(b.U.narrow(1, 0, n)) * a.V.narrow(1, 0, m).t().mm(b.V.narrow(1, 0, n));
+
     // sum_ij (u_i . u'_j)(v_i . v'_j): the inner product of the two matrices of inner products.
     private static double Agreement(ThinSvd a, int m, ThinSvd b, int n)
     {

@@ -54,6 +54,16 @@ let tests =
             for gamma in [ 0.0; 0.3; 1.0 ] do
                 Expect.floatClose Accuracy.medium (r gamma a a) 1.0 $"gamma {gamma}"
 
+        testPropertyWithConfig (config 20) "it is the sum of what each pair of vectors gives, over the number kept"
+        <| fun (seed: int64) ->
+            use a = randomParameters smallMlp seed
+            use b = randomParameters smallMlp (seed + 1L)
+
+            for gamma in [ 0.0; 0.3 ] do
+                let layer = SingularAlignment.Between(a, b, [| gamma |]) |> Seq.head |> _.Layers |> Seq.head
+                use pairs = SingularAlignment.Pairs(layer.Name, a[layer.Name], b[layer.Name], gamma)
+                closeTo (pairs.sum().ToDouble()) layer.Agreement $"gamma {gamma}"
+
         testPropertyWithConfig (config 20) "it is the definition's sum over pairs of vectors"
         <| fun (seed: int64) ->
             use a = randomParameters smallMlp seed

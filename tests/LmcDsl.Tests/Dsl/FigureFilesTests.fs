@@ -38,7 +38,7 @@ let tests =
                     inFolder (fun folder ->
                         let write name =
                             let target = Path.Combine(folder, name)
-                            Expect.isNone (FigureFiles.write target [ figure ]) "nothing to tell"
+                            Expect.isNone (FigureFiles.write target "dotnet fsi a.fsx" [ figure ]) "nothing to tell"
 
                             [
                                 for file in Directory.GetFiles target |> Array.sort ->
@@ -48,7 +48,12 @@ let tests =
                         let one = write "one"
                         Expect.equal (List.map fst one) [ "l2.pdf"; "l2.png"; "l2.svg" ] "files"
                         Expect.equal (snd one[1]).[1..3] "PNG"B "a PNG"
-                        Expect.stringContains (Text.Encoding.UTF8.GetString(snd one[2])) "width" "the axis is named"
+
+                        Expect.stringContains
+                            (Text.Encoding.UTF8.GetString(snd one[2]))
+                            "Made by dotnet fsi a.fsx"
+                            "the command that makes it again"
+
                         Expect.stringStarts (Text.Encoding.Latin1.GetString(snd one[0])) "%PDF" "a PDF"
                         Expect.equal (write "two") one "same bytes")
             }
@@ -56,7 +61,7 @@ let tests =
             test "where no browser is installed one line says so, and nothing is written" {
                 inFolder (fun folder ->
                     withBrowser "" (fun () ->
-                        let line = FigureFiles.write folder [ figure ] |> Option.get
+                        let line = FigureFiles.write folder "" [ figure ] |> Option.get
                         Expect.stringContains line "Chromium" "the line"
                         Expect.isEmpty (Directory.GetFiles folder) "nothing"))
             }
@@ -65,7 +70,7 @@ let tests =
                 inFolder (fun folder ->
                     withBrowser "/bin/false" (fun () ->
                         failsWith [ "/bin/false"; "exit code 1" ] (fun () ->
-                            FigureFiles.write folder [ figure ] |> ignore)))
+                            FigureFiles.write folder "" [ figure ] |> ignore)))
             }
         ]
     )

@@ -88,6 +88,53 @@ let tests =
                 Expect.equal runs.Value 3 "from the store")
         }
 
+        test "a measurement that fails is a row that says why; the others are made, and run again it is tried again" {
+            inStore (fun _ store ->
+                let about name =
+                    Json.Object [
+                        "measure", Json.Text name
+                        "models", Json.texts []
+                        "aligned", Json.Bool false
+                        "labels", Json.Object []
+                    ]
+
+                let broken: Plan<Alignment> = Plan.make ("fail", 1) "break" Json.Null [ Plan.node one ]
+                let needs: Plan<Alignment> = Plan.make ("add", 1) "add to it" (Json.float 1.0) [ Plan.node broken ]
+
+                let plan =
+                    Report.plan "some" [
+                        about "good", Plan.node (number 5.0 [ one ])
+                        about "bad", Plan.node broken
+                        about "needs the bad", Plan.node needs
+                    ]
+
+                let ops = Ops.ofList [ add; failing; LibraryOps.all |> List.find (fun op -> op.Name = "report") ]
+
+                let runAll () =
+                    use runner =
+                        new Runner({ Store = store; Ops = ops; Tell = ignore; Cancel = CancellationToken.None })
+
+                    runner.Run [ plan ] |> List.exactlyOne |> _.Rows
+
+                let rows = runAll ()
+
+                Expect.equal
+                    (rows |> List.map _.Failure)
+                    [ None; Some "break: no luck"; Some "break: no luck" ]
+                    "which failed"
+
+                Expect.equal rows.Head.Value.Float 6.0 "the other was made"
+                Expect.isFalse (store.Contains (Plan.node plan).Key) "and nothing wrong is stored"
+                Expect.equal (runAll ()) rows "again"
+                let all = Report.plan "all" [ about "bad", Plan.node broken ]
+
+                failsWith [ "break: no luck" ] (fun () ->
+                    use runner =
+                        new Runner({ Store = store; Ops = ops; Tell = ignore; Cancel = CancellationToken.None })
+
+                    runner.Run [ all ] |> ignore))
+        }
+
         test "a damaged artifact is told and made again, and what depends on it is not" {
             inStore (fun folder store ->
                 run store ignore [ sum ] |> ignore
