@@ -6,7 +6,7 @@ open LmcDsl
 let plans scale =
     [
         for recipe in Recipe.mlps scale @ [ Recipe.resnet20 scale ] do
-            for search in [ WM; AM; recipe.STE; recipe.SinkhornSTE ] do
+            for search in [ WM; AM ] @ recipe.StraightThrough do
                 recipe.Setup
                 |> (recipe.Train
                     >> align search

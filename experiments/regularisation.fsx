@@ -10,7 +10,7 @@ let plans scale =
         mlp.Train >> align WM >> pairs [ 0, 1; 0, 2 ] >> measureAll [ mlp.Barrier; R; SingularValues; Accuracy ]
 
     [
-        mlp.Setup |> (measures |> sweep WeightDecay [ 0.0; 1e-5; 1e-4; 1e-3 ])
+        mlp.Setup |> (measures |> sweep WeightDecay [ 0.0; 1e-4; 1e-3 ])
         mlp.Setup |> (measures |> sweep LearningRate [ 3e-4; 1e-3; 3e-3 ])
     ]
 

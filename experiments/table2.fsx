@@ -6,7 +6,7 @@ open LmcDsl
 let plans scale =
     [
         for recipe in Recipe.all scale do
-            for search in [ WM; recipe.STE; recipe.SinkhornSTE ] do
+            for search in WM :: recipe.StraightThrough do
                 recipe.Setup
                 |> (recipe.Train
                     >> align search

@@ -3,7 +3,7 @@
 
 open LmcDsl
 
-let searches (recipe: Recipe) = [ WM; AM; recipe.STE; recipe.SinkhornSTE ]
+let searches (recipe: Recipe) = [ WM; AM ] @ recipe.StraightThrough
 
 let plans scale =
     [
@@ -19,7 +19,7 @@ let plans scale =
 
         let mlp = Recipe.mlp scale DataSet.FashionMnist
 
-        for search in [ WM; AM; mlp.STE; mlp.SinkhornSTE ] do
+        for search in searches mlp do
             mlp.Setup
             |> sweepOver "models merged" string [ 2..10 ] (fun n ->
                 mlp.Train >> align search >> mergeN n >> measure Accuracy)

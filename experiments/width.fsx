@@ -14,7 +14,7 @@ let plans scale =
     let widths =
         match scale.Size with
         | Smoke -> [ 8; 16; 32 ]
-        | Laptop -> [ 64; 128; 256; 512; 1024 ]
+        | Laptop -> [ 32; 64; 128; 256; 512 ]
         | Size.Paper -> [ 64; 128; 256; 512; 1024; 2048; 4096 ]
 
     [

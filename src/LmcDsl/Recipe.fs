@@ -39,6 +39,8 @@ type Recipe =
         Steps: int
         /// Test images whose layer inputs are looked at.
         Inputs: int
+        /// Whether the straight-through estimator with a free copy is measured beside that over Sinkhorn logits.
+        FreeCopy: bool
     }
 
     /// Models of the recipe, with the label `network` on every row.
@@ -52,6 +54,11 @@ type Recipe =
 
     /// The straight-through estimator with the recipe's steps.
     member this.STE = Search.StraightThrough(StraightThroughOptions(Steps = this.Steps))
+
+    /// The straight-through searches that the recipe measures.
+    member this.StraightThrough: Search list =
+        let free = if this.FreeCopy then [ this.STE ] else []
+        free @ [ this.SinkhornSTE ]
 
     /// The straight-through estimator over Sinkhorn logits with the recipe's steps.
     member this.SinkhornSTE = Search.SinkhornStraightThrough(SinkhornStraightThroughOptions(Steps = this.Steps))
@@ -90,6 +97,7 @@ module Recipe =
             ResetOn = 10_000
             Steps = steps
             Inputs = (if scale.Size = Smoke then 500 else 10_000)
+            FreeCopy = true
         }
 
     // SGD with momentum, the rate rising over the first tenth of the steps and falling linearly, flips and crops.
@@ -120,6 +128,7 @@ module Recipe =
             ResetOn = resetOn
             Steps = steps
             Inputs = inputs
+            FreeCopy = (scale.Size = Size.Paper)
         }
 
     /// VGG11 with batch norm on CIFAR-10.
