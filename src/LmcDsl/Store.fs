@@ -188,6 +188,46 @@ type Store(root: string) =
             for folder in Directory.EnumerateDirectories(writingFolder, key + ".*") do
                 Directory.Delete(folder, recursive = true)
 
+    /// The keys that have a value, in order.
+    member _.Keys: string seq =
+        let objects = Path.Combine(root, "objects")
+
+        if Directory.Exists objects then
+            Directory.EnumerateDirectories objects
+            |> Seq.collect Directory.EnumerateDirectories
+            |> Seq.map (fun folder -> FileInfo(folder).Name)
+            |> Seq.filter (recordPath >> File.Exists)
+            |> Seq.sort
+        else
+            Seq.empty
+
+    /// Removes what no running process can still need: what killed writers left, and where steps stood that are finished. A day old
+    /// at least, so that it is nobody's who is at work. Returns how many things were removed.
+    member this.Clean() : int =
+        let old (path: string) = DateTime.UtcNow - Directory.GetLastWriteTimeUtc path > TimeSpan.FromDays 1.0
+        let within folder = Path.Combine(root, folder)
+
+        let drafts =
+            if Directory.Exists writingFolder then
+                Directory.GetDirectories writingFolder |> Array.filter old
+            else
+                [||]
+
+        let partials =
+            if Directory.Exists(within "partial") then
+                Directory.GetFiles(within "partial")
+                |> Array.filter (fun path -> this.Contains(FileInfo(path).Name) || (path.EndsWith ".tmp" && old path))
+            else
+                [||]
+
+        for draft in drafts do
+            Directory.Delete(draft, recursive = true)
+
+        for partial in partials do
+            File.Delete partial
+
+        drafts.Length + partials.Length
+
     /// Opens a store, making its folder where there is none.
     /// Raises `LmcException` where the folder cannot be made.
     static member Open(root: string) : Store =

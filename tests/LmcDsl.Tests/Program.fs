@@ -38,6 +38,8 @@ let private tests =
             Core.StraightThroughTests.tests
             Core.SinkhornStraightThroughTests.tests
             Core.SafeTensorsTests.tests
+            Core.CheckpointTests.tests
+            Core.MalformedInputTests.tests
         ]
         testList "Dsl" [
             Dsl.JsonTests.tests
@@ -55,6 +57,7 @@ let private tests =
             Dsl.ArgumentsTests.tests
         ]
         Process.ProcessTests.tests
+        Process.ToolTests.tests
         Process.PaperTests.tests
     ]
 

@@ -1,0 +1,73 @@
+module LmcDsl.Tool.Program
+
+open System
+open Argu
+open LmcDsl
+open LmcDsl.Core.Runtime
+
+let private usage =
+    """lmc: align, merge and measure trained networks
+
+  lmc align A B --arch ARCH -o OUT         permute B's units so that it comes into A's basin
+  lmc merge A B [C ...] --arch ARCH -o OUT the mean of the models, each aligned to the first
+  lmc measure A B --arch ARCH              distance, agreement of singular vectors, barrier
+  lmc store list|verify|gc|export KEY      what a store of results holds
+
+Examples
+  lmc align a.safetensors b.safetensors --arch resnet20 --width 4 -o b-aligned.safetensors
+  lmc merge a.pt b.pt c.pt --arch vgg11 --reset-stats cifar-10 -o merged.safetensors
+  lmc measure a.safetensors b.safetensors --arch mlp --metric barrier,l2,r --data mnist --json
+  lmc store verify --store results/store
+
+`lmc COMMAND --help` shows a command's arguments.
+Exit codes: 0 done, 1 a mistake in what was given (told in one line), 2 a wrong argument, 130 interrupted."""
+
+// JSON for machines, a line for each field for people.
+let private show json (result: Json) =
+    if json then
+        Console.WriteLine(Json.text result)
+    else
+        let rec text (value: Json) =
+            match value with
+            | Json.Text text -> text
+            | Json.Number _ -> value.Float.ToString("0.######", Globalization.CultureInfo.InvariantCulture)
+            | Json.Array items when items.IsEmpty -> "none"
+            | Json.Array items -> items |> List.map text |> String.concat "; "
+            | Json.Object fields ->
+                fields |> List.map (fun (name, value) -> $"{name} {text value}") |> String.concat ", "
+            | other -> Json.text other
+
+        match result with
+        | Json.Object fields ->
+            for name, value in fields do
+                Console.WriteLine $"{name}: {text value}"
+        | Json.Array items ->
+            for item in items do
+                Console.WriteLine(text item)
+        | other -> Console.WriteLine(text other)
+
+let private parse<'argument when 'argument :> IArgParserTemplate> (command: string) (words: string list) =
+    try
+        ArgumentParser.Create<'argument>(programName = $"lmc {command}").ParseCommandLine(List.toArray words)
+    with :? ArguParseException as error ->
+        raise (Usage(error.Message, (if error.ErrorCode = ErrorCode.HelpText then 0 else 2)))
+
+let private onModels command words (run: ParseResults<ModelArgument> -> Json) =
+    let arguments = parse<ModelArgument> command words
+    TorchRuntime.Load() |> ignore
+    show (arguments.Contains ModelArgument.Json) (run arguments)
+
+[<EntryPoint>]
+let main words =
+    CommandLine.guarded "lmc" (fun _ ->
+        match List.ofArray words with
+        | "align" :: rest -> onModels "align" rest AlignCommand.run
+        | "merge" :: rest -> onModels "merge" rest MergeCommand.run
+        | "measure" :: rest -> onModels "measure" rest MeasureCommand.run
+        | "store" :: rest ->
+            let arguments = parse<StoreArgument> "store" rest
+            show (arguments.Contains StoreArgument.Json) (StoreCommand.run arguments)
+        | []
+        | [ "--help" ]
+        | [ "help" ] -> Console.WriteLine usage
+        | other :: _ -> raise (Usage($"lmc: expected align, merge, measure or store, found '{other}'\n{usage}", 2)))

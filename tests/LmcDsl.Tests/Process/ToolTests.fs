@@ -1,0 +1,208 @@
+/// The command `lmc`, run as a user runs it; with PyTorch's own files where python3-torch is installed.
+module LmcDsl.Tests.Process.ToolTests
+
+open System
+open System.Diagnostics
+open System.IO
+open Expecto
+open LmcDsl
+open LmcDsl.Tests.Fixtures
+
+let private tool = Path.Combine(AppContext.BaseDirectory, "lmc.dll")
+let private roundTrip = Path.Combine(__SOURCE_DIRECTORY__, "pytorch_round_trip.py")
+
+let private run (folder: string) (program: string) (words: string list) =
+    let start =
+        ProcessStartInfo(
+            program,
+            words,
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        )
+
+    use child = Process.Start start |> Option.ofObj |> Option.get
+    let errors = child.StandardError.ReadToEndAsync()
+    let output = child.StandardOutput.ReadToEnd()
+    child.WaitForExit()
+    child.ExitCode, output, errors.Result
+
+let private lmc folder words = run folder "dotnet" (tool :: words)
+
+let private done' (code, output: string, errors) =
+    Expect.equal code 0 (output + errors)
+    output
+
+let private refused parts (code, output: string, errors: string) =
+    Expect.equal code 1 (output + errors)
+    Expect.equal (errors.Trim().Split('\n').Length) 1 errors
+
+    for part in parts do
+        Expect.stringContains errors part "the line"
+
+/// Two MLPs as safetensors, written by the command's own library.
+let private models folder =
+    let network =
+        LmcDsl.Core.Architectures.Network(LmcDsl.Core.Architectures.Catalogue.Mlp([| 1; 28; 28 |], [| 16; 8 |], 10))
+
+    for name, seed in [ "a", 1L; "b", 2L ] do
+        use model = randomParameters network seed
+        use file = File.Create(Path.Combine(folder, $"{name}.safetensors"))
+        LmcDsl.Core.Checkpoints.ModelFile.Write(file, model)
+
+let private small = [ "--arch"; "mlp"; "--hidden"; "16"; "8" ]
+
+let private python = "/usr/bin/python3"
+
+let private pytorchIsThere =
+    lazy (File.Exists python && (let code, _, _ = run "." python [ "-c"; "import torch" ] in code = 0))
+
+let tests =
+    testSequenced (
+        testList "Tool" [
+            test "align, merge and measure, as JSON and for people" {
+                inFolder (fun folder ->
+                    models folder
+                    let files = [ "a.safetensors"; "b.safetensors" ]
+
+                    let aligned =
+                        lmc folder ([ "align" ] @ files @ small @ [ "-o"; "out.safetensors"; "--json" ])
+                        |> done'
+                        |> Json.parse
+
+                    Expect.isGreaterThan aligned["reduction"].Float 0.0 "nearer"
+
+                    let measure files =
+                        lmc folder ([ "measure" ] @ files @ small @ [ "--json" ]) |> done' |> Json.parse
+
+                    let after = measure [ "a.safetensors"; "out.safetensors" ]
+
+                    Expect.floatClose
+                        Expecto.Accuracy.high
+                        after["l2"].Float
+                        aligned["l2 after"].Float
+                        "the file holds what was found"
+
+                    lmc folder ([ "merge" ] @ files @ small @ [ "-o"; "mean.safetensors" ]) |> done' |> ignore
+                    let halfway = measure [ "a.safetensors"; "mean.safetensors" ]
+
+                    Expect.floatClose
+                        Expecto.Accuracy.medium
+                        halfway["l2"].Float
+                        (after["l2"].Float / 2.0)
+                        "the mean is halfway"
+
+                    let text = lmc folder ([ "measure" ] @ files @ small) |> done'
+                    Expect.stringContains text "l2: " "a line for each")
+            }
+
+            test "mistakes are told in one line, with nothing written" {
+                inFolder (fun folder ->
+                    models folder
+                    let align words = lmc folder ([ "align" ] @ words)
+
+                    refused
+                        [ "nope.safetensors"; "no such file" ]
+                        (align ([ "a.safetensors"; "nope.safetensors" ] @ small @ [ "-o"; "o.safetensors" ]))
+
+                    refused [ "--output" ] (align ([ "a.safetensors"; "b.safetensors" ] @ small))
+
+                    refused
+                        [ "--arch"; "'lenet'" ]
+                        (align [ "a.safetensors"; "b.safetensors"; "--arch"; "lenet"; "-o"; "o.safetensors" ])
+
+                    refused
+                        [ "--search"; "'magic'" ]
+                        (align (
+                            [ "a.safetensors"; "b.safetensors" ]
+                            @ small
+                            @ [ "-o"; "o.safetensors"; "--search"; "magic" ]
+                        ))
+
+                    refused
+                        [ "--data" ]
+                        (align (
+                            [ "a.safetensors"; "b.safetensors" ] @ small @ [ "-o"; "o.safetensors"; "--search"; "am" ]
+                        ))
+
+                    refused
+                        [ "fc1.weight [16, 784] where fc1.weight [512, 784]" ]
+                        (align [ "a.safetensors"; "b.safetensors"; "--arch"; "mlp"; "-o"; "o.safetensors" ])
+
+                    refused
+                        [ "2 or more"; "found 1" ]
+                        (align ([ "a.safetensors" ] @ small @ [ "-o"; "o.safetensors" ]))
+
+                    Expect.equal (Directory.GetFiles folder).Length 2 "only the models")
+            }
+
+            test "help and wrong words have their exit codes" {
+                let code, output, _ = lmc "." [ "--help" ]
+                Expect.equal code 0 "help"
+                Expect.stringContains output "lmc align a.safetensors" "an example"
+                let code, output, _ = lmc "." [ "align"; "--help" ]
+                Expect.equal code 0 "help of a command"
+                Expect.stringContains output "--arch" "its arguments"
+                let code, _, errors = lmc "." [ "destroy" ]
+                Expect.equal code 2 "a wrong word"
+                Expect.stringContains errors "found 'destroy'" "is told"
+            }
+
+            test "a store is listed, verified, exported from and tidied" {
+                inFolder (fun folder ->
+                    let store = Store.Open(Path.Combine(folder, "store"))
+                    let key = String('a', 64)
+                    store.Write(key, "value.json", "[1]\n"B, [ "op", Json.Text "test"; "title", Json.Text "a test" ])
+                    let run words = lmc folder ([ "store" ] @ words @ [ "--store"; "store"; "--json" ])
+
+                    Expect.equal
+                        ((run [ "list" ] |> done' |> Json.parse).Items |> List.map (fun r -> r["title"].String))
+                        [ "a test" ]
+                        "listed"
+
+                    run [ "export"; key; "-o"; "out.json" ] |> done' |> ignore
+                    Expect.equal (File.ReadAllText(Path.Combine(folder, "out.json"))) "[1]\n" "exported"
+
+                    Expect.equal
+                        (run [ "verify" ] |> done' |> Json.parse)
+                        (Json.parse """{"damaged":[],"intact":1}""")
+                        "intact"
+
+                    File.WriteAllText(Path.Combine(folder, "store", "objects", "aa", key, "value.json"), "[2]\n")
+                    let verified = run [ "verify" ] |> done' |> Json.parse
+                    Expect.equal verified["damaged"].Items.Length 1 "damaged"
+
+                    Expect.equal
+                        (run [ "gc" ] |> done' |> Json.parse)
+                        (Json.parse """{"removed":0}""")
+                        "nothing to remove"
+
+                    refused [ "expected a value"; "bbb" ] (run [ "export"; "bbb" ])
+                    refused [ "found 'burn'" ] (run [ "burn" ])
+                    refused [ "no folder" ] (lmc folder [ "store"; "list"; "--store"; "nowhere" ]))
+            }
+
+            test "PyTorch's state dicts are read, aligned and merged, and what comes back computes the same in PyTorch" {
+                if not pytorchIsThere.Value then
+                    skiptest "python3-torch is not installed"
+
+                inFolder (fun folder ->
+                    run folder python [ roundTrip; "write"; "." ] |> done' |> ignore
+                    let resnet = [ "--arch"; "resnet20" ]
+                    let mlp = [ "--arch"; "mlp"; "--hidden"; "64"; "32" ]
+                    lmc folder ([ "align"; "a.pt"; "b.pt"; "-o"; "b-aligned.safetensors" ] @ resnet) |> done' |> ignore
+                    lmc folder ([ "merge"; "a.pt"; "b.pt"; "-o"; "merged.safetensors" ] @ resnet) |> done' |> ignore
+                    lmc folder ([ "align"; "m1.pt"; "m2.pt"; "-o"; "m-aligned.safetensors" ] @ mlp) |> done' |> ignore
+
+                    lmc folder ([ "align"; "m1.pt"; "half.pt"; "-o"; "half-aligned.safetensors" ] @ mlp)
+                    |> done'
+                    |> ignore
+
+                    Expect.stringStarts (run folder python [ roundTrip; "check"; "." ] |> done') "ok" "in PyTorch"
+                    // A pickled module is a program.
+                    refused
+                        [ "whole.pt"; "torch.nn"; "refused" ]
+                        (lmc folder ([ "align"; "m1.pt"; "whole.pt"; "-o"; "x.safetensors" ] @ mlp)))
+            }
+        ]
+    )
