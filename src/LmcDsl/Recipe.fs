@@ -123,7 +123,7 @@ module Recipe =
                         Schedule = LinearUpDown 0.1
                         Augmentation = Augmentation.FlipCrop
                     }
-            Models = 3
+            Models = (if scale.Size = Size.Paper then 10 else 3)
             Points = points
             ResetOn = resetOn
             Steps = steps
@@ -162,10 +162,10 @@ module Recipe =
                         [ int64 i; int64 j ]
             ]
 
-    /// Seeds of three triples of a recipe's models: three that share no model where there are enough, else the same three models
-    /// with each as the reference once.
+    /// Seeds of three triples of a recipe's models that share no model where there are enough, else of the one triple of its first
+    /// models.
     let seedTriples (recipe: Recipe) : int64 list list =
         if recipe.Models >= 9 then
             [ [ 0L; 1L; 2L ]; [ 3L; 4L; 5L ]; [ 6L; 7L; 8L ] ]
         else
-            [ [ 0L; 1L; 2L ]; [ 1L; 2L; 0L ]; [ 2L; 0L; 1L ] ]
+            [ [ 0L; 1L; 2L ] ]
