@@ -48,6 +48,23 @@ section { border-top: 1px solid #ccc; margin-top: 2rem; } section h2 { margin-to
                 claim, evidence, Claim.verdict evidence
         ]
 
+    // Seeds, code and machine in a line.
+    let private origin (provenance: Json) =
+        let seeds =
+            [
+                for models in provenance["models"].Items do
+                    for seed in models["seeds"].Items do
+                        seed.Int64
+            ]
+            |> List.distinct
+            |> List.sort
+
+        let made = provenance["made by"]
+        let machine = made["machine"]
+        let seeds = seeds |> List.map string |> String.concat ", "
+
+        $"""seeds {seeds}; {machine["cores"].Int64} cores of {machine["processor"].String}; LmcDsl {made["code"].String}"""
+
     /// The page as HTML. A figure that several claims name is drawn at the first of them.
     let html
         (text: PageText)
@@ -77,7 +94,8 @@ section { border-top: 1px solid #ccc; margin-top: 2rem; } section h2 { margin-to
 
         let body =
             [
-                $"<p>Scale: <b>{encode scale}</b>. Verdicts follow from the measurements by the rule given with each claim. {counts}</p>"
+                $"<p>Scale: <b>{encode scale}</b>; {encode (origin text.Provenance)}.</p>"
+                $"<p>Verdicts follow from the measurements by the rule given with each claim. {counts}</p>"
                 "<ol class=\"summary\">"
                 for claim, _, verdict in judged do
                     $"<li>{encode claim.Sentence} {badge verdict}</li>"
@@ -98,14 +116,9 @@ section { border-top: 1px solid #ccc; margin-top: 2rem; } section h2 { margin-to
         Page.around text style body
 
     /// The verdicts as Markdown.
-    let markdown
-        (title: string)
-        (scale: string)
-        (command: string)
-        (judged: (Claim * Evidence list * Verdict) list)
-        : string =
+    let markdown (text: PageText) (scale: string) (judged: (Claim * Evidence list * Verdict) list) : string =
         [
-            $"# {title}\n\nScale: {scale}. Made by `{command}`. Verdicts follow from the measurements by the rule given with each claim.\n"
+            $"# {text.Title}\n\nScale: {scale}; {origin text.Provenance}. Made by `{text.Command}`. Verdicts follow from the measurements by the rule given with each claim.\n"
             for k, (claim, evidence, verdict) in List.indexed judged do
                 $"## {k + 1}. {claim.Sentence}\n\n**{Claim.word verdict}**. Rule: {claim.Rule} (`{claim.Experiment}`)\n"
 

@@ -186,7 +186,7 @@ module Experiment =
         let size = (string scale.Size).ToLowerInvariant()
         let text = { Title = title; Command = command; Provenance = provenance }
         AtomicFile.writeText (Path.Combine(root, "report.html")) (ClaimsPage.html text size judged figures)
-        AtomicFile.writeText (Path.Combine(root, "report.md")) (ClaimsPage.markdown title size command judged)
+        AtomicFile.writeText (Path.Combine(root, "report.md")) (ClaimsPage.markdown text size judged)
 
         for claim, _, verdict in judged do
             Console.WriteLine $"{Claim.word verdict, -20}{claim.Sentence}"
