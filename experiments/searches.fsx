@@ -3,51 +3,48 @@
 #load "prelude.fsx"
 
 open LmcDsl
-open LmcDsl.Core.Architectures
-open LmcDsl.Core.Training
 
-// The recipe of 2402.04051 and REPAIR (2211.08403), at a width and length for two cores.
-let convolutional network setup =
-    { setup with
-        Data = Cifar10
-        Network = network
-        Epochs = 10
-        BatchSize = 250
-        LearningRate = 0.2
-        WeightDecay = 5e-4
-        Optimizer = Sgd 0.9
-        Schedule = LinearUpDown 0.2
-        Augmentation = Augmentation.FlipCrop
+let searches (recipe: Recipe) = [ WM; recipe.SinkhornWM; WM |> startingFrom recipe.SinkhornWM; AM ] @ recipe.StraightThrough
+
+let plans scale =
+    [
+        for recipe in [ Recipe.mlp scale FashionMnist; Recipe.vgg11 scale; Recipe.resnet20 scale ] do
+            let hasStatistics = recipe.Title.StartsWith "MLP" |> not
+
+            for search in searches recipe do
+                let report statistics =
+                    recipe.Setup
+                    |> (recipe.Train >> align search >> statistics >> measureAll [ recipe.Barrier; L2; R ])
+
+                if hasStatistics then
+                    report (keepStatistics >> labelled "statistics" "kept")
+                    report (labelled "statistics" "reset")
+                else
+                    report id
+    ]
+
+let show report =
+    {
+        Tables =
+            [
+                Table.summary
+                    "Every search on every network"
+                    [ "network"; "statistics"; "state"; "search" ]
+                    [
+                        Column.mean Quantity.lossBarrier
+                        Column.mean Quantity.midpointLoss
+                        Column.mean Quantity.accuracyBarrier
+                        Column.mean Quantity.midpointAccuracy
+                        Column.mean Quantity.l2
+                        Column.mean Quantity.reduction
+                        Column.mean (Quantity.r 0.0)
+                        Column.mean (Quantity.r 0.3)
+                    ]
+                    (fun _ -> true)
+                    report
+            ]
+        Figures = Figures.ofReport report
     }
 
-let networks =
-    [
-        "MLP x512", id
-        "VGG11 x0.25", convolutional (vgg11 0.25 Norm.Batch)
-        "ResNet20 x1", convolutional (resnet20 1.0 Norm.Batch)
-    ]
-
-let searches = [ WM; SinkhornWM; WM |> startingFrom SinkhornWM; AM; STE ]
-
-let report (name, adapt) search statistics =
-    adapt
-    >> train
-    >> labelled "network" name
-    >> align search
-    >> statistics
-    >> mergeN 2
-    >> measureAll [ Barrier; L2; R ]
-
-let kept = keepStatistics >> labelled "statistics" "kept"
-let reset = labelled "statistics" "reset"
-
-let reports =
-    [
-        for network in networks do
-            for search in searches do
-                for statistics in (if fst network = "MLP x512" then [ id ] else [ kept; reset ]) do
-                    report network search statistics
-    ]
-
-Experiment.create "searches" "Every search on every network" Setup.standard reports
-|> Experiment.run fsi.CommandLineArgs
+let item = Experiment.ofScale "searches" "Every search on every network" plans show
+item |> Experiment.run fsi.CommandLineArgs
