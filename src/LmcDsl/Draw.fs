@@ -1,6 +1,7 @@
 namespace LmcDsl
 
 open System
+open System.Text.RegularExpressions
 open XPlot.Plotly
 
 /// A figure of a report.
@@ -18,6 +19,9 @@ type Figure =
 /// marker as well as by colour, deviations as bars or bands.
 [<RequireQualifiedAccess>]
 module Draw =
+
+    /// A text as a name of figures and files: letters, digits and dashes.
+    let slug (text: string) : string = Regex.Replace(text.ToLowerInvariant(), "[^a-z0-9]+", "-").Trim '-'
 
     /// Strong and pale colours of naive rows.
     let naive = "#D55E00", "#F2BF99"

@@ -15,10 +15,12 @@ module FigureFiles =
     // plotly.js makes up names of clip paths at random.
     let private steady = "(() => { let s = 1; Math.random = () => (s = (s * 16807) % 2147483647) / 2147483647; })();"
 
-    let private page (figures: Figure list) (style: string) (script: string) =
+    let private text (content: string) = string (WebUtility.HtmlEncode content)
+
+    let private page (title: string) (figures: Figure list) (style: string) (script: string) =
         let charts = figures |> List.map _.Chart.GetInlineHtml() |> String.concat "\n"
 
-        $"""<!DOCTYPE html><html><head><meta charset="utf-8"><style>{style}</style><script>{steady}</script>
+        $"""<!DOCTYPE html><html><head><meta charset="utf-8"><title>{text title}</title><style>{style}</style><script>{steady}</script>
 <script>{PlotlyScript.text.Value}</script><script>Plotly.setPlotConfig({{ displayModeBar: false, staticPlot: true }});</script></head>
 <body>{charts}<script>{script}</script></body></html>"""
 
@@ -51,7 +53,7 @@ module FigureFiles =
     let private images browser (figures: Figure list) =
         inFolder (fun folder ->
             let path = Path.Combine(folder, "figures.html")
-            File.WriteAllText(path, page figures "" exporting)
+            File.WriteAllText(path, page "" figures "" exporting)
             let dom = Browser.run browser [ "--virtual-time-budget=60000"; "--dump-dom"; Uri(path).AbsoluteUri ]
             let found = Regex.Match(dom, "<pre id=\"exports\">(.*?)</pre>", RegexOptions.Singleline)
 
@@ -65,14 +67,14 @@ module FigureFiles =
         let text = Encoding.Latin1.GetString pdf
         Encoding.Latin1.GetBytes(Regex.Replace(text, @"/(CreationDate|ModDate) \(D:\d{14}", "/$1 (D:20000101000000"))
 
-    let private pdf browser (figure: Figure) =
+    let private pdf browser (command: string) (figure: Figure) =
         inFolder (fun folder ->
             let path, target = Path.Combine(folder, "figure.html"), Path.Combine(folder, "figure.pdf")
 
             let style =
                 $"@page {{ size: {figure.Chart.Width}px {figure.Chart.Height}px; margin: 0 }} body {{ margin: 0 }}"
 
-            File.WriteAllText(path, page [ figure ] style "")
+            File.WriteAllText(path, page $"{figure.Caption} Made by {command}" [ figure ] style "")
             let print = [ "--no-pdf-header-footer"; $"--print-to-pdf={target}"; "--virtual-time-budget=20000" ]
             Browser.run browser (print @ [ Uri(path).AbsoluteUri ]) |> ignore
             undated (File.ReadAllBytes target))
@@ -80,7 +82,6 @@ module FigureFiles =
     // With what it shows and how it came about. plotly.js writes an empty attribute before or after others, by when the browser lays
     // the page out.
     let private described (figure: Figure) (command: string) (svg: string) =
-        let text (content: string) = string (WebUtility.HtmlEncode content)
         let about = $"<title>{text figure.Caption}</title><desc>Made by {text command}</desc>"
         let start = svg.IndexOf '>' + 1
         svg.Insert(start, about).Replace(" style=\"\"", "")
@@ -102,6 +103,6 @@ module FigureFiles =
 
                 save "svg" (Encoding.UTF8.GetBytes(described figure command drawn[figure.Id].["svg"].String))
                 save "png" (Convert.FromBase64String drawn[figure.Id].["png"].String)
-                save "pdf" (pdf browser figure)
+                save "pdf" (pdf browser command figure)
 
             None

@@ -4,9 +4,6 @@ namespace LmcDsl
 [<RequireQualifiedAccess>]
 module Landscapes =
 
-    let private slug (text: string) =
-        System.Text.RegularExpressions.Regex.Replace(text.ToLowerInvariant(), "[^a-z0-9]+", "-").Trim '-'
-
     let private numbers (json: Json) = [ for item in json.Items -> item.Float ]
 
     /// One picture of the test accuracy for each row: the plane through three models, with their places and that of their mean.
@@ -23,7 +20,7 @@ module Landscapes =
                 let x, y = numbers row.Value["x"], numbers row.Value["y"]
                 let caption = $"Test accuracy over the plane through three models, {variant}."
                 let marks = places @ [ (let name, x, y = mean in name, x, y) ]
-                Draw.contour $"landscape-{slug variant}" caption "accuracy (%)" x y accuracy marks
+                Draw.contour $"landscape-{Draw.slug variant}" caption "accuracy (%)" x y accuracy marks
         ]
 
     /// The accuracy at the grid's point nearest to the mean of the three models, in per cent, beside that at the models' own nearest:

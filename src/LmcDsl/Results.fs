@@ -2,7 +2,6 @@ namespace LmcDsl
 
 open System
 open System.IO
-open System.Text.RegularExpressions
 open LmcDsl.Core.Architectures
 
 /// What a report is shown as.
@@ -50,8 +49,6 @@ module Results =
     let provenance (command: string) (plans: Plan<Report> list) : Json =
         Json.Object [ "command", Json.Text command; "models", trainings plans; "made by", Provenance.current.Value ]
 
-    let private slug (title: string) = Regex.Replace(title.ToLowerInvariant(), "[^a-z0-9]+", "-").Trim '-'
-
     /// Writes everything of a report into a folder, and gives the tables and a line to tell, where there is one. Each file is there
     /// whole or not at all.
     let write
@@ -75,14 +72,14 @@ module Results =
         let markdown = tables |> List.map TableText.markdown |> String.concat "\n\n"
 
         let latex =
-            tables |> List.map (fun table -> TableText.latex $"{name}-{slug table.Title}" table) |> String.concat "\n\n"
+            tables |> List.map (fun table -> TableText.latex $"{name}-{Draw.slug table.Title}" table) |> String.concat "\n\n"
 
         AtomicFile.writeText (target "report.json") (Json.indented data)
         AtomicFile.writeText (target "table.md") $"## {title}\n\n{markdown}\n\n{madeBy}\n"
         AtomicFile.writeText (target "table.tex") $"%% {title}. {madeBy}\n{latex}\n"
 
         for table in tables do
-            AtomicFile.writeText (target $"{slug table.Title}.csv") (TableText.csv table)
+            AtomicFile.writeText (target $"{Draw.slug table.Title}.csv") (TableText.csv table)
 
         AtomicFile.writeText (target "index.html") (Page.html text tables exhibits.Figures)
         tables, (if images then FigureFiles.write folder command exhibits.Figures else None)

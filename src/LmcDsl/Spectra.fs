@@ -73,9 +73,6 @@ module Spectra =
         |> List.groupBy (fun row ->
             row.Labels |> List.tryFind (fst >> (=) "network") |> Option.map snd |> Option.defaultValue "")
 
-    let private slug (text: string) =
-        System.Text.RegularExpressions.Regex.Replace(text.ToLowerInvariant(), "[^a-z0-9]+", "-").Trim '-'
-
     /// One figure for each network: singular values, over the layer's largest, by rank; one colour for each of at most six layers, one
     /// line for each model.
     let figures (report: Report) : Figure list =
@@ -95,7 +92,7 @@ module Spectra =
                     $"{network}: singular values of {rows.Length} models that differ in seed only, over the layer's largest, by relative rank. Each line is a model; the lines of a layer have one colour."
 
                 Draw.figure
-                    $"singular-values-{slug network}"
+                    $"singular-values-{Draw.slug network}"
                     caption
                     (Draw.layout "rank / number of singular values" "s / largest s")
                     traces
@@ -120,5 +117,5 @@ module Spectra =
                 let caption =
                     $"{network}: how the inputs of each layer lie to the right singular vectors of its weight."
 
-                Draw.figure $"input-projections-{slug network}" caption layout traces
+                Draw.figure $"input-projections-{Draw.slug network}" caption layout traces
         ]

@@ -3,6 +3,7 @@ module LmcDsl.Tests.Fixtures
 
 open System
 open System.Collections.Immutable
+open System.Diagnostics
 open System.IO
 open Expecto
 open LmcDsl.Core.Architectures
@@ -206,6 +207,23 @@ let inFolder (work: string -> 'a) =
         work folder.FullName
     finally
         folder.Delete(recursive = true)
+
+/// Runs a program in a folder to its end: exit code, output, errors. Both are read while it runs, so that a full pipe never stops it.
+let runProgram (folder: string) (program: string) (words: string list) : int * string * string =
+    let start =
+        ProcessStartInfo(
+            program,
+            words,
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        )
+
+    use child = Process.Start start |> Option.ofObj |> Option.get
+    let errors = child.StandardError.ReadToEndAsync()
+    let output = child.StandardOutput.ReadToEnd()
+    child.WaitForExit()
+    child.ExitCode, output, errors.Result
 
 /// Requires a mistake to be told in one line that holds each of these parts.
 let failsWith (parts: string list) (work: unit -> unit) =

@@ -1,7 +1,9 @@
+using System.Collections.Immutable;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Data;
 using LmcDsl.Core.Measures;
 using LmcDsl.Core.Merging;
+using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
 using LmcDsl.Core.Training;
 using static TorchSharp.torch;
@@ -11,6 +13,7 @@ namespace LmcDsl.Core.Matching;
 /// <summary>The training loss of mixtures of a reference and a permuted model, which the straight-through searches lower.</summary>
 internal sealed class MixtureLoss : IDisposable
 {
+    private readonly List<double> seen = [];
     private readonly ParameterSet a;
     private readonly ParameterSet mixed;
     private readonly DataSplit data;
@@ -19,7 +22,7 @@ internal sealed class MixtureLoss : IDisposable
     /// <summary>Takes the reference and the data; neither is copied or owned.</summary>
     /// <param name="a">The reference.</param>
     /// <param name="data">Training examples, on its device.</param>
-    /// <param name="checkOn">How many of them <see cref="AtMidpoint"/> reads, from the first on.</param>
+    /// <param name="checkOn">How many of them <see cref="Look"/> reads, from the first on.</param>
     public MixtureLoss(ParameterSet a, DataSplit data, int checkOn)
     {
         (this.a, this.data) = (a, data);
@@ -28,14 +31,27 @@ internal sealed class MixtureLoss : IDisposable
         check = new DataSplit(data.Images.narrow(0, 0, examples), data.Labels.narrow(0, 0, examples));
     }
 
-    /// <summary>The loss halfway between the reference and a permuted model; batch-norm statistics recomputed.</summary>
-    /// <param name="moved">The permuted model.</param>
-    /// <returns>The loss, in nats.</returns>
-    public double AtMidpoint(ParameterSet moved)
+    /// <summary>The losses that <see cref="Look"/> saw, in order.</summary>
+    public ImmutableArray<double> Seen => [.. seen];
+
+    /// <summary>The least of them.</summary>
+    public double Least { get; private set; } = double.PositiveInfinity;
+
+    /// <summary>The permutations with the least loss seen.</summary>
+    public PermutationSet? Best { get; private set; }
+
+    /// <summary>
+    /// Looks at the loss halfway between the reference and a permuted model, batch-norm statistics recomputed, and keeps the
+    /// permutations where it is the least so far.
+    /// </summary>
+    /// <param name="found">The permutations.</param>
+    /// <param name="moved">The model that they gave.</param>
+    public void Look(PermutationSet found, ParameterSet moved)
     {
         Mix(moved, 0.5);
         StatisticsReset.Apply(mixed, check, (int)check.Count); // of networks with batch norm; else nothing
-        return Evaluator.Evaluate(mixed, check).Loss;
+        seen.Add(Evaluator.Evaluate(mixed, check).Loss);
+        if (Best is null || seen[^1] < Least) (Best, Least) = (found, seen[^1]);
     }
 
     /// <summary>The gradient of a batch's loss with respect to the permuted model's part of the mixture.</summary>

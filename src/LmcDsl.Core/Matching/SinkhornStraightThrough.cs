@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Diagnostics;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Data;
@@ -93,8 +92,6 @@ public static class SinkhornStraightThrough
             Tau = options.Tau, Iterations = options.Iterations, LearningRate = options.LearningRate, Noise = options.Noise, Seed = options.Seed,
         };
         var logits = a.Network.Groups.Select((g, k) => new SinkhornLogits(g.Units, sinkhorn, k, a.Flat.device)).ToArray();
-        var (best, least) = (PermutationSet.Identity(b.Network), double.PositiveInfinity);
-        var losses = ImmutableArray.CreateBuilder<double>();
         try
         {
             for (var step = 0; step <= options.Steps; step++)
@@ -105,9 +102,8 @@ public static class SinkhornStraightThrough
                 using var moved = hard.Apply(from);
                 if (step % options.CheckEvery == 0 || step == options.Steps)
                 {
-                    losses.Add(mixture.AtMidpoint(moved));
-                    if (losses[^1] < least) (best, least) = (hard, losses[^1]);
-                    progress?.Invoke((double)step / options.Steps, least);
+                    mixture.Look(hard, moved);
+                    progress?.Invoke((double)step / options.Steps, mixture.Least);
                 }
 
                 if (step == options.Steps) break;
@@ -121,7 +117,7 @@ public static class SinkhornStraightThrough
         }
 
         return new SearchResult(
-            best.After(start), options.Steps, losses.ToImmutable(), StopReason.SweepLimit, clock.Elapsed.TotalSeconds);
+            mixture.Best!.After(start), options.Steps, mixture.Seen, StopReason.SweepLimit, clock.Elapsed.TotalSeconds);
     }
 
     // The parameters' direction of descent, as parameters.

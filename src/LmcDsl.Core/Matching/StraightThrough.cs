@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Diagnostics;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Data;
@@ -87,16 +86,13 @@ public static class StraightThrough
         using var mixture = new MixtureLoss(a, data, options.CheckOn);
         using var descent = new CoordinateDescent(state.Parameters, b, start);
         var order = Seeds.Random(options.Seed, "order of groups");
-        var (best, least) = (start, double.PositiveInfinity);
-        var losses = ImmutableArray.CreateBuilder<double>();
         for (var step = 0; step <= options.Steps; step++)
         {
             using (no_grad()) descent.Run(order, MaxSweeps);
             if (step % options.CheckEvery == 0 || step == options.Steps)
             {
-                losses.Add(mixture.AtMidpoint(descent.Moved));
-                if (losses[^1] < least) (best, least) = (descent.Found, losses[^1]);
-                progress?.Invoke((double)step / options.Steps, least);
+                mixture.Look(descent.Found, descent.Moved);
+                progress?.Invoke((double)step / options.Steps, mixture.Least);
             }
 
             if (step == options.Steps) break;
@@ -104,7 +100,7 @@ public static class StraightThrough
             descent.ReferenceChanged();
         }
 
-        return new SearchResult(best, options.Steps, losses.ToImmutable(), StopReason.SweepLimit, clock.Elapsed.TotalSeconds);
+        return new SearchResult(mixture.Best!, options.Steps, mixture.Seen, StopReason.SweepLimit, clock.Elapsed.TotalSeconds);
     }
 
     // One step of the free copy down the gradient of the mixture's loss on a batch.

@@ -2,7 +2,6 @@
 module LmcDsl.Tests.Process.PaperTests
 
 open System
-open System.Diagnostics
 open System.IO
 open System.Text.RegularExpressions
 open Expecto
@@ -12,20 +11,7 @@ open LmcDsl.Tests.Fixtures
 let private root = Path.GetFullPath(Path.Combine(__SOURCE_DIRECTORY__, "..", "..", ".."))
 
 let private script name (words: string list) =
-    let start =
-        ProcessStartInfo(
-            "dotnet",
-            [ "fsi"; "--quiet"; $"experiments/{name}.fsx" ] @ words,
-            WorkingDirectory = root,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true
-        )
-
-    use child = Process.Start start |> Option.ofObj |> Option.get
-    let errors = child.StandardError.ReadToEndAsync()
-    let output = child.StandardOutput.ReadToEnd()
-    child.WaitForExit()
-    child.ExitCode, output, errors.Result
+    runProgram root "dotnet" ([ "fsi"; "--quiet"; $"experiments/{name}.fsx" ] @ words)
 
 let private smoke folder name words =
     script name ([ "--scale"; "smoke"; "--store"; Path.Combine(folder, "store") ] @ words)

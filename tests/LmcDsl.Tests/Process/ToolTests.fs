@@ -2,7 +2,6 @@
 module LmcDsl.Tests.Process.ToolTests
 
 open System
-open System.Diagnostics
 open System.IO
 open Expecto
 open LmcDsl
@@ -11,23 +10,7 @@ open LmcDsl.Tests.Fixtures
 let private tool = Path.Combine(AppContext.BaseDirectory, "lmc.dll")
 let private roundTrip = Path.Combine(__SOURCE_DIRECTORY__, "pytorch_round_trip.py")
 
-let private run (folder: string) (program: string) (words: string list) =
-    let start =
-        ProcessStartInfo(
-            program,
-            words,
-            WorkingDirectory = folder,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true
-        )
-
-    use child = Process.Start start |> Option.ofObj |> Option.get
-    let errors = child.StandardError.ReadToEndAsync()
-    let output = child.StandardOutput.ReadToEnd()
-    child.WaitForExit()
-    child.ExitCode, output, errors.Result
-
-let private lmc folder words = run folder "dotnet" (tool :: words)
+let private lmc folder words = runProgram folder "dotnet" (tool :: words)
 
 let private done' (code, output: string, errors) =
     Expect.equal code 0 (output + errors)
@@ -55,7 +38,7 @@ let private small = [ "--arch"; "mlp"; "--hidden"; "16"; "8" ]
 let private python = "/usr/bin/python3"
 
 let private pytorchIsThere =
-    lazy (File.Exists python && (let code, _, _ = run "." python [ "-c"; "import torch" ] in code = 0))
+    lazy (File.Exists python && (let code, _, _ = runProgram "." python [ "-c"; "import torch" ] in code = 0))
 
 let tests =
     testSequenced (
@@ -187,7 +170,7 @@ let tests =
                     skiptest "python3-torch is not installed"
 
                 inFolder (fun folder ->
-                    run folder python [ roundTrip; "write"; "." ] |> done' |> ignore
+                    runProgram folder python [ roundTrip; "write"; "." ] |> done' |> ignore
                     let resnet = [ "--arch"; "resnet20" ]
                     let mlp = [ "--arch"; "mlp"; "--hidden"; "64"; "32" ]
                     lmc folder ([ "align"; "a.pt"; "b.pt"; "-o"; "b-aligned.safetensors" ] @ resnet) |> done' |> ignore
@@ -198,7 +181,7 @@ let tests =
                     |> done'
                     |> ignore
 
-                    Expect.stringStarts (run folder python [ roundTrip; "check"; "." ] |> done') "ok" "in PyTorch"
+                    Expect.stringStarts (runProgram folder python [ roundTrip; "check"; "." ] |> done') "ok" "in PyTorch"
                     // A pickled module is a program.
                     refused
                         [ "whole.pt"; "torch.nn"; "refused" ]
