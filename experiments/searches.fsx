@@ -4,7 +4,8 @@
 
 open LmcDsl
 
-let searches (recipe: Recipe) = [ WM; recipe.SinkhornWM; WM |> startingFrom recipe.SinkhornWM; AM ] @ recipe.StraightThrough
+let searches (recipe: Recipe) =
+    [ WM; recipe.SinkhornWM; WM |> startingFrom recipe.SinkhornWM; AM ] @ recipe.StraightThrough
 
 let plans scale =
     [
@@ -13,8 +14,7 @@ let plans scale =
 
             for search in searches recipe do
                 let report statistics =
-                    recipe.Setup
-                    |> (recipe.Train >> align search >> statistics >> measureAll [ recipe.Barrier; L2; R ])
+                    recipe.Setup |> (recipe.Train >> align search >> statistics >> measureAll [ recipe.Barrier; L2; R ])
 
                 if hasStatistics then
                     report (keepStatistics >> labelled "statistics" "kept")

@@ -15,6 +15,11 @@ type Argument =
     | [<Unique>] Threads of int
     | [<Unique>] Results of string
     | [<Unique>] Store of string
+    | [<Unique>] On of string
+    | [<Unique>] Jobs of int
+    | [<Unique>] Retries of int
+    | [<EqualsAssignmentOrSpaced>] Sbatch of string
+    | [<Unique; Hidden>] Nodes of key: string list
     | [<Unique>] No_Images
     | [<Unique>] Plan
 
@@ -29,8 +34,24 @@ type Argument =
             | Threads _ -> "threads of one operation (default: all cores)."
             | Results _ -> "folder for tables and figures (default: results/NAME, for other scales results/SCALE/NAME)."
             | Store _ -> "folder of the artifact store (default: results/store)."
+            | On _ -> "local (default) or slurm: where steps run. Slurm's nodes must share the store's folder."
+            | Jobs _ -> "tasks that run at once on Slurm (default: as many as the cluster will)."
+            | Retries _ -> "how often a task that failed on Slurm is tried again (default: 1)."
+            | Sbatch _ -> "a further option of sbatch, as --sbatch=--time=2:00:00; may be given several times."
+            | Nodes _ -> "makes only these steps; what a task on a cluster runs."
             | No_Images -> "write no SVG, PNG and PDF files of the figures."
             | Plan -> "show what would be done, and stop."
+
+/// What the command line says of Slurm.
+type SlurmRequest =
+    {
+        /// Tasks that run at once; 0 for as many as the cluster will.
+        AtOnce: int
+        /// How often what failed is tried again.
+        Retries: int
+        /// Further options of sbatch.
+        Extra: string list
+    }
 
 /// The command line of an experiment, read.
 type Arguments =
@@ -45,6 +66,10 @@ type Arguments =
         Results: string option
         /// Folder of the store.
         Store: string
+        /// Whether steps run on a Slurm cluster, and how.
+        Slurm: SlurmRequest option
+        /// The only steps to make, by their keys; all where there are none.
+        Nodes: string list
         /// Whether to write figures as files.
         Images: bool
         /// Whether to show the plan and stop.
@@ -70,6 +95,19 @@ module Arguments =
         | None ->
             let known = String.Join(", ", DataSet.all |> List.map DataSet.name)
             raise (LmcException $"--dataset: expected one of {known}, found '{name}'")
+
+    let private slurm (results: ParseResults<Argument>) =
+        match results.GetResult(Argument.On, defaultValue = "local") with
+        | "local" -> None
+        | "slurm" ->
+            Some
+                {
+                    AtOnce =
+                        results.TryGetResult Argument.Jobs |> Option.map (atLeastOne "jobs") |> Option.defaultValue 0
+                    Retries = max 0 (results.GetResult(Argument.Retries, defaultValue = 1))
+                    Extra = results.GetResults Argument.Sbatch
+                }
+        | name -> raise (LmcException $"--on: expected local or slurm, found '{name}'")
 
     let private size name =
         match name with
@@ -101,6 +139,17 @@ module Arguments =
                 |> Option.defaultValue setup.Threads
         }
 
+    // Options that say where steps run, and take a value each: no part of what is made.
+    let private ofEngine = [ "--on"; "--jobs"; "--retries"; "--sbatch" ]
+
+    /// The words but for those that say where steps run.
+    let rec withoutEngine (words: string list) : string list =
+        match words with
+        | option :: _ :: rest when List.contains option ofEngine -> withoutEngine rest
+        | option :: rest when ofEngine |> List.exists (fun name -> option.StartsWith(name + "=")) -> withoutEngine rest
+        | word :: rest -> word :: withoutEngine rest
+        | [] -> []
+
     /// Reads the command line of the experiment `name`.
     /// Raises `Usage` where it asks for help or is not understood.
     let parse (name: string) (arguments: string list) : Arguments =
@@ -118,6 +167,8 @@ module Arguments =
             Size = results.TryGetResult Argument.Scale |> Option.map size
             Results = results.TryGetResult Argument.Results
             Store = results.GetResult(Argument.Store, defaultValue = Path.Combine("results", "store"))
+            Slurm = slurm results
+            Nodes = results.GetResult(Argument.Nodes, defaultValue = [])
             Images = not (results.Contains Argument.No_Images)
             ShowPlan = results.Contains Argument.Plan
         }

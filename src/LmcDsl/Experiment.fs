@@ -95,7 +95,27 @@ module Experiment =
                     $"{experiment.Name}: expected reports that agree, found two ways to '{shown}': make an experiment of each search or merge"
             )
 
-    let private commandOf name (words: string list) = String.Join(" ", $"dotnet fsi experiments/{name}.fsx" :: words)
+    let private commandOf name (words: string list) =
+        String.Join(" ", $"dotnet fsi experiments/{name}.fsx" :: Arguments.withoutEngine words)
+
+    // This process's own command, for tasks on a cluster: the same program and words, but for where steps run. The number of threads is
+    // part of keys, so it is said.
+    let private ownCommand (threads: int) (words: string list) =
+        let all =
+            (File.ReadAllText "/proc/self/cmdline").Split('\000', StringSplitOptions.RemoveEmptyEntries) |> List.ofArray
+
+        let program = List.take (all.Length - words.Length) all
+        let own = Arguments.withoutEngine words
+        program @ own @ (if List.contains "--threads" own then [] else [ "--threads"; string threads ])
+
+    // Some steps only, by their keys: what a task on a cluster does.
+    let private makeOnly (runner: Runner) (keys: string list) (plans: Plan<Report> list) =
+        let steps = plans |> List.map Plan.node |> Plan.steps
+
+        for key in keys do
+            match steps |> List.tryFind (fun node -> node.Key = key) with
+            | Some node -> runner.Make node
+            | None -> raise (LmcException $"--nodes: expected a step of the plan, found no {key}")
 
     // Runs experiments one after another on one store, which they share; `write` saves the results of each.
     let private runTogether name (experiments: Experiment list) (words: string list) (cancel: CancellationToken) write =
@@ -103,7 +123,8 @@ module Experiment =
         let arguments = Arguments.parse name words
         let scales = experiments |> List.map (fun experiment -> scaleFor experiment arguments)
         // A cheap look at a set-up, to use its threads where no training does.
-        TorchRuntime.UseThreads (scales.Head.Adapt Setup.standard).Threads
+        let threads = (scales.Head.Adapt Setup.standard).Threads
+        TorchRuntime.UseThreads threads
         let groups = List.map2 plansOf experiments scales
         let store = Store.Open arguments.Store
 
@@ -121,14 +142,31 @@ module Experiment =
             Terminal.during (fun tell ->
                 use runner = new Runner({ Store = store; Ops = ops; Tell = tell; Cancel = cancel })
 
-                runner.RunGroups(
-                    groups,
-                    fun reports ->
-                        let experiment, scale, plans = waiting.Dequeue()
-                        let report = Report.concat reports
-                        failed <- failed || report.Rows |> List.exists _.Failure.IsSome
-                        write arguments experiment scale plans report
-                ))
+                match arguments.Slurm with
+                | Some request ->
+                    let options: SlurmOptions =
+                        {
+                            Command = ownCommand threads words
+                            AtOnce = request.AtOnce
+                            Retries = request.Retries
+                            Cores = threads
+                            Extra = request.Extra
+                        }
+
+                    Slurm.make store options tell cancel (List.concat groups) |> List.iter runner.NoteFailure
+                | None -> ()
+
+                if arguments.Nodes.IsEmpty then
+                    runner.RunGroups(
+                        groups,
+                        fun reports ->
+                            let experiment, scale, plans = waiting.Dequeue()
+                            let report = Report.concat reports
+                            failed <- failed || report.Rows |> List.exists _.Failure.IsSome
+                            write arguments experiment scale plans report
+                    )
+                else
+                    makeOnly runner arguments.Nodes (List.concat groups))
 
             failed
 

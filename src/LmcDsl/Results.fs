@@ -72,7 +72,9 @@ module Results =
         let markdown = tables |> List.map TableText.markdown |> String.concat "\n\n"
 
         let latex =
-            tables |> List.map (fun table -> TableText.latex $"{name}-{Draw.slug table.Title}" table) |> String.concat "\n\n"
+            tables
+            |> List.map (fun table -> TableText.latex $"{name}-{Draw.slug table.Title}" table)
+            |> String.concat "\n\n"
 
         AtomicFile.writeText (target "report.json") (Json.indented data)
         AtomicFile.writeText (target "table.md") $"## {title}\n\n{markdown}\n\n{madeBy}\n"

@@ -196,6 +196,15 @@ type Runner(options: RunOptions) =
 
             { Rows = [ for about, outcome in rows -> Report.row about (value outcome) ] }
 
+    /// Makes one step's value, with whatever it needs, if it is not stored.
+    /// Raises `LmcException` where it fails.
+    member _.Make(node: Node) : unit =
+        opOf node |> ignore
+        ensure node
+
+    /// Takes note that a step failed elsewhere, and why: it is not tried here.
+    member _.NoteFailure(key: string, line: string) : unit = failed[key] <- line
+
     /// The steps that running the plan would do, in order: what is not stored, and what that needs.
     member _.ToDo(root: Node) : Node list =
         let seen = HashSet<string>()

@@ -58,6 +58,7 @@ let private tests =
         ]
         Process.ProcessTests.tests
         Process.ToolTests.tests
+        Process.SlurmTests.tests
         Process.PaperTests.tests
     ]
 
@@ -93,4 +94,5 @@ let private runAll arguments =
 let main arguments =
     match List.ofArray arguments with
     | first :: words when first = Process.SmallExperiment.word -> Process.SmallExperiment.run words
+    | first :: words when first = Process.SmallSweep.word -> Process.SmallSweep.run words
     | _ -> runAll arguments

@@ -181,7 +181,10 @@ let tests =
                     |> done'
                     |> ignore
 
-                    Expect.stringStarts (runProgram folder python [ roundTrip; "check"; "." ] |> done') "ok" "in PyTorch"
+                    Expect.stringStarts
+                        (runProgram folder python [ roundTrip; "check"; "." ] |> done')
+                        "ok"
+                        "in PyTorch"
                     // A pickled module is a program.
                     refused
                         [ "whole.pt"; "torch.nn"; "refused" ]

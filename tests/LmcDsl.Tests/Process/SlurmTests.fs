@@ -1,0 +1,165 @@
+/// A real Slurm: job arrays that are cancelled, workers that are killed, a submitting command that is killed and run again.
+module LmcDsl.Tests.Process.SlurmTests
+
+open System
+open System.Diagnostics
+open System.IO
+open System.Threading
+open Expecto
+open LmcDsl.Tests.Fixtures
+
+let private dll = Reflection.Assembly.GetExecutingAssembly().Location
+
+let private clusterIsThere =
+    lazy
+        (try
+            let code, output, _ = runProgram "." "sinfo" [ "-h"; "-t"; "idle,mix,alloc" ]
+            code = 0 && output.Trim() <> ""
+         with :? ComponentModel.Win32Exception ->
+             false)
+
+let private words = [ "--threads"; "1"; "--store"; "store"; "--results"; "results"; "--no-images" ]
+
+let private sweep folder more = runProgram folder "dotnet" ([ dll; SmallSweep.word ] @ words @ more)
+
+let private start folder more =
+    Process.Start(
+        ProcessStartInfo(
+            "dotnet",
+            [ dll; SmallSweep.word ] @ words @ more,
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        )
+    )
+    |> Option.ofObj
+    |> Option.get
+
+let private resultsOf folder =
+    [
+        for file in Directory.GetFiles(Path.Combine(folder, "results")) |> Array.sort ->
+            Path.GetFileName file, Convert.ToHexString(Security.Cryptography.SHA256.HashData(File.ReadAllBytes file))
+    ]
+
+let private undisturbed =
+    lazy
+        (inFolder (fun folder ->
+            let code, output, errors = sweep folder []
+            Expect.equal code 0 (output + errors)
+            resultsOf folder))
+
+/// Tasks of ours that run now.
+let private running () =
+    let _, output, _ = runProgram "." "squeue" [ "-h"; "-r"; "-n"; "lmc"; "-t"; "R"; "-o"; "%i" ]
+    output.Split('\n', StringSplitOptions.RemoveEmptyEntries) |> List.ofArray
+
+let private eventually what (condition: unit -> bool) =
+    let clock = Stopwatch.StartNew()
+
+    while not (condition ()) do
+        if clock.Elapsed.TotalSeconds > 120.0 then
+            failtest $"expected {what} within two minutes"
+
+        Thread.Sleep 100
+
+let private onCluster (work: string -> unit) =
+    if clusterIsThere.Value then
+        inFolder work
+    else
+        skiptest "no Slurm cluster is at hand"
+
+let tests =
+    testSequenced (
+        testList "Slurm" [
+            test "a sweep of 20 cells, tasks cancelled and a worker killed, ends in the bytes of a local run" {
+                onCluster (fun folder ->
+                    use child = start folder [ "--on"; "slurm"; "--retries"; "4" ]
+                    let output, errors = child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync()
+                    let mutable cancelled = 0
+
+                    while cancelled < 3 && not child.HasExited do
+                        match running () with
+                        | task :: _ ->
+                            runProgram "." "scancel" [ task ] |> ignore
+                            cancelled <- cancelled + 1
+                            Thread.Sleep 1500
+                        | [] -> Thread.Sleep 100
+
+                    eventually "a running task" (fun () -> child.HasExited || not (running ()).IsEmpty)
+                    let _, workers, _ = runProgram "." "pgrep" [ "-f"; $"{SmallSweep.word}.*--nodes" ]
+                    let victim = workers.Split('\n', StringSplitOptions.RemoveEmptyEntries) |> Array.tryLast
+
+                    match victim with
+                    | Some pid -> runProgram "." "kill" [ "-KILL"; pid ] |> ignore
+                    | None -> ()
+
+                    child.WaitForExit()
+                    Expect.equal child.ExitCode 0 (output.Result + errors.Result)
+                    Expect.equal cancelled 3 "three tasks were cancelled"
+                    Expect.isSome victim "a worker was killed"
+                    Expect.stringContains output.Result "tried again" "it was noticed"
+                    Expect.equal (resultsOf folder) undisturbed.Value "the same bytes")
+            }
+
+            test "the submitting command, killed and run again, waits for the tasks that are still at work" {
+                onCluster (fun folder ->
+                    use first = start folder [ "--on"; "slurm" ]
+                    let drained = first.StandardOutput.ReadToEndAsync(), first.StandardError.ReadToEndAsync()
+                    eventually "a running task" (fun () -> not (running ()).IsEmpty)
+                    first.Kill()
+                    first.WaitForExit()
+                    drained |> ignore
+                    let code, output, errors = sweep folder [ "--on"; "slurm" ]
+                    Expect.equal code 0 (output + errors)
+                    Expect.stringContains output "still at work" "it found them"
+                    Expect.equal (resultsOf folder) undisturbed.Value "the same bytes")
+            }
+
+            test "a task that fails is told with the last line of its log, and the others' results come" {
+                onCluster (fun folder ->
+                    let code, output, errors =
+                        sweep folder [
+                            "--on"
+                            "slurm"
+                            "--retries"
+                            "0"
+                            "--sbatch=--time=0-00:10"
+                            "--dataset"
+                            "mnist:10+999999"
+                        ]
+
+                    Expect.equal code 1 output
+                    Expect.stringContains errors "mnist" "the reason"
+                    Expect.equal (errors.Trim().Split('\n').Length) 1 errors)
+            }
+
+            test "where there is no Slurm one line says so" {
+                inFolder (fun folder ->
+                    let start =
+                        ProcessStartInfo(
+                            Environment.ProcessPath |> Option.ofObj |> Option.get,
+                            [ dll; SmallSweep.word ] @ words @ [ "--on"; "slurm" ],
+                            WorkingDirectory = folder,
+                            RedirectStandardError = true,
+                            RedirectStandardOutput = true
+                        )
+
+                    start.Environment["PATH"] <- folder
+                    use child = Process.Start start |> Option.ofObj |> Option.get
+                    let output = child.StandardOutput.ReadToEndAsync()
+                    let errors = child.StandardError.ReadToEnd()
+                    child.WaitForExit()
+                    output.Wait()
+                    Expect.equal child.ExitCode 1 errors
+                    Expect.stringContains errors "sbatch" "the program"
+                    Expect.equal (errors.Trim().Split('\n').Length) 1 errors)
+            }
+
+            test "a wrong engine is told" {
+                inFolder (fun folder ->
+                    let code, _, errors = sweep folder [ "--on"; "moon" ]
+                    Expect.equal code 1 errors
+                    Expect.stringContains errors "local or slurm, found 'moon'" "the line")
+            }
+        ]
+    )

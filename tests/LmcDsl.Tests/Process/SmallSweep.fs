@@ -1,0 +1,25 @@
+/// A sweep of 20 cells, small enough to be run on a one-node cluster by tests. The test program runs it when its first word is
+/// `small-sweep`.
+module LmcDsl.Tests.Process.SmallSweep
+
+open LmcDsl
+
+let word = "small-sweep"
+
+/// Cells: each of these models beside model 0.
+let cells = 20
+
+let private experiment =
+    let setup =
+        { Setup.standard with
+            Data = Part(Glyphs, 1000, 200)
+            Network = mlp [ 12; 12 ]
+            Epochs = 2
+            Threads = 1
+        }
+
+    let others = [ for seed in 1L .. int64 cells -> [ 0L; seed ] ]
+
+    Experiment.create word "A small sweep" setup [ train >> align WM >> measureAll [ L2; R ] |> sweep SeedsOf others ]
+
+let run (words: string list) = Experiment.runWithArguments words experiment
