@@ -89,7 +89,11 @@ public static class SinkhornStraightThrough
         using var mixture = new MixtureLoss(a, data, options.CheckOn);
         var sinkhorn = new SinkhornMatchingOptions
         {
-            Tau = options.Tau, Iterations = options.Iterations, LearningRate = options.LearningRate, Noise = options.Noise, Seed = options.Seed,
+            Tau = options.Tau,
+            Iterations = options.Iterations,
+            LearningRate = options.LearningRate,
+            Noise = options.Noise,
+            Seed = options.Seed,
         };
         var logits = a.Network.Groups.Select((g, k) => new SinkhornLogits(g.Units, sinkhorn, k, a.Flat.device)).ToArray();
         try
