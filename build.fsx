@@ -97,6 +97,26 @@ for name, script, description in items do
     target name description (fun () -> experiment script)
     "Library" ==> name |> ignore
 
+target "Publish" "Copy the paper's results, small files only, to docs/results" (fun () ->
+    let results, published = Path.Combine(Packages.root, "results"), Path.Combine(Packages.root, "docs", "results")
+
+    let copy folder name =
+        let source, target = Path.Combine(results, folder, name), Path.Combine(published, folder, name)
+
+        if File.Exists source && FileInfo(source).Length < 250_000L then
+            Directory.CreateDirectory(Path.Combine(published, folder)) |> ignore
+            File.Copy(source, target, overwrite = true)
+
+    copy "" "report.md"
+
+    for _, item, _ in items do
+        let folder = Path.Combine(results, item)
+
+        if Directory.Exists folder then
+            for file in Directory.GetFiles folder do
+                if file.EndsWith ".md" || file.EndsWith ".svg" || file.EndsWith ".json" then
+                    copy item (Path.GetFileName file))
+
 target "Planted" "How often weight matching finds a planted permutation" (fun () -> experiment "planted")
 target "Bench" "Measure speed against bare Torch and other references" (fun () -> program "tests/LmcDsl.Bench")
 

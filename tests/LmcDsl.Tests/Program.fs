@@ -59,6 +59,7 @@ let private tests =
         Process.ProcessTests.tests
         Process.ToolTests.tests
         Process.SlurmTests.tests
+        Process.BuildTests.tests
         Process.PaperTests.tests
     ]
 
