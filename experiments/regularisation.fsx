@@ -23,6 +23,7 @@ let show report =
             [ name; "state" ]
             [
                 Column.mean Quantity.lossBarrier
+                Column.mean Quantity.midpointLoss
                 Column.mean Quantity.accuracyBarrier
                 Column.mean (Quantity.r 0.3)
                 Column.mean (Quantity.dominantShare 0.3)
@@ -40,10 +41,10 @@ let show report =
                 for name, id in [ "weight decay", "decay"; "learning rate", "rate" ] do
                     line
                         $"barrier-{id}"
-                        $"Loss barrier against {name}, before and after weight matching."
+                        $"Excess of the test loss at the midpoint over its ends', against {name}, before and after weight matching."
                         name
                         [ "state" ]
-                        Quantity.lossBarrier
+                        Quantity.midpointLoss
 
                     line
                         $"dominant-{id}"

@@ -38,6 +38,7 @@ let show report =
                     [ "network"; "width"; "state" ]
                     [
                         Column.mean Quantity.lossBarrier
+                        Column.mean Quantity.midpointLoss
                         Column.mean Quantity.accuracyBarrier
                         Column.mean (Quantity.r 0.0)
                         Column.mean (Quantity.r 0.3)
@@ -50,9 +51,9 @@ let show report =
             List.choose id [
                 line
                     "barrier"
-                    "Loss barrier against width, before and after weight matching."
+                    "Excess of the test loss at the midpoint over its ends', against width, before and after weight matching."
                     [ "state"; "network" ]
-                    Quantity.lossBarrier
+                    Quantity.midpointLoss
                     everything
                 line
                     "r"

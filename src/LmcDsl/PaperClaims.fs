@@ -119,9 +119,9 @@ module PaperClaims =
             falls
                 "width"
                 (Some "barrier")
-                Quantity.lossBarrier
+                Quantity.midpointLoss
                 aligned
-                "the loss barrier after weight matching"
+                "the loss's excess at λ = 1/2 after weight matching, which may be below 0,"
                 "Wider networks have a lower barrier after weight matching."
             falls
                 "weight decay"
@@ -133,9 +133,9 @@ module PaperClaims =
             falls
                 "weight decay"
                 (Some "barrier-decay")
-                Quantity.lossBarrier
+                Quantity.midpointLoss
                 aligned
-                "the loss barrier after weight matching"
+                "the loss's excess at λ = 1/2 after weight matching, which may be below 0,"
                 "Larger weight decay gives a lower barrier after weight matching."
             falls
                 "learning rate"
@@ -147,9 +147,9 @@ module PaperClaims =
             falls
                 "learning rate"
                 (Some "barrier-rate")
-                Quantity.lossBarrier
+                Quantity.midpointLoss
                 aligned
-                "the loss barrier after weight matching"
+                "the loss's excess at λ = 1/2 after weight matching, which may be below 0,"
                 "A larger learning rate gives a lower barrier after weight matching."
         ]
 

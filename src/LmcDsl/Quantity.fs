@@ -92,7 +92,10 @@ module Quantity =
     let lossBarrier = field "barrier" [ "loss" ] 1.0 "loss barrier" 3 |> inNats
 
     /// The loss's excess at lambda = 1/2.
-    let midpointLoss = field "barrier" [ "midpointLoss" ] 1.0 "at 1/2" 3 |> inNats
+    let midpointLoss =
+        { field "barrier" [ "midpointLoss" ] 1.0 "at 1/2" 3 with
+            Unit = ": excess of the loss (nats)"
+        }
 
     /// The accuracy barrier in percentage points.
     let accuracyBarrier = field "barrier" [ "accuracy" ] 1.0 "acc. barrier (pp)" 2
