@@ -181,12 +181,19 @@ module Draw =
                             name = name,
                             line = Line(color = shade name k false, width = 2.0, dash = dash k),
                             marker = Marker(symbol = symbol k, size = 8.0),
-                            showlegend = true
+                            showlegend = (name <> "")
                         )
                 ]
 
             let layout = layout x (Quantity.axis quantity)
             layout.xaxis.``type`` <- axis
+
+            if axis = "log" then
+                // At the places themselves: marks between powers of ten are hard to read.
+                let places = all |> List.collect (snd >> List.map fst) |> List.distinct
+                layout.xaxis.tickvals <- List.map number places
+                layout.xaxis.ticktext <- places
+
             Some(figure id caption layout traces)
 
     /// A curve through points, in a colour and a dash by number.
@@ -238,13 +245,27 @@ module Draw =
             Scatter(
                 x = [ for _, u, _ in places -> u ],
                 y = [ for _, _, v in places -> v ],
-                text = [ for name, _, _ in places -> name ],
-                mode = "markers+text",
-                textposition = "top center",
-                textfont = Textfont(color = "#ffffff", size = 15.0),
+                mode = "markers",
                 marker = Marker(color = "#ffffff", size = 9.0, line = Line(color = "#000000", width = 1.5)),
                 showlegend = false
             )
 
+        let above = 0.02 * (List.max y - List.min y)
+
+        let names =
+            [
+                for name, u, v in places ->
+                    Annotation(
+                        text = name,
+                        x = u,
+                        y = v + above,
+                        showarrow = false,
+                        yanchor = "bottom",
+                        bgcolor = "rgba(255, 255, 255, 0.75)",
+                        borderpad = 1.0
+                    )
+            ]
+
         let layout = layout "distance along the way from a to b (L2)" "distance from it (L2)"
+        layout.annotations <- names
         figure id caption layout [ map; marks ]
