@@ -56,12 +56,10 @@ let tests =
             refused [ "JSON object" ] "[1]" [||]
             refused [ "dtype, shape and data_offsets" ] """{"a":{"dtype":"F32"}}""" [||]
 
-            refused [ "'a'"; "F32 or I64"; "F99" ] """{"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}}""" [|
-                0uy
-                0uy
-                0uy
-                0uy
-            |]
+            refused
+                [ "'a'"; "F64, F32, F16, BF16, I64"; "F99" ]
+                """{"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}}"""
+                [| 0uy; 0uy; 0uy; 0uy |]
 
             refused [ "'a'"; "8 bytes" ] """{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""" [|
                 0uy
