@@ -139,16 +139,22 @@ module Arguments =
                 |> Option.defaultValue setup.Threads
         }
 
-    // Options that say where steps run, and take a value each: no part of what is made.
+    // Options that take a value each, and are no part of what is made: where steps run, and where files lie.
     let private ofEngine = [ "--on"; "--jobs"; "--retries"; "--sbatch" ]
+    let private ofPlaces = [ "--store"; "--results" ]
+
+    let rec private without (options: string list) (words: string list) : string list =
+        match words with
+        | option :: _ :: rest when List.contains option options -> without options rest
+        | option :: rest when options |> List.exists (fun name -> option.StartsWith(name + "=")) -> without options rest
+        | word :: rest -> word :: without options rest
+        | [] -> []
 
     /// The words but for those that say where steps run.
-    let rec withoutEngine (words: string list) : string list =
-        match words with
-        | option :: _ :: rest when List.contains option ofEngine -> withoutEngine rest
-        | option :: rest when ofEngine |> List.exists (fun name -> option.StartsWith(name + "=")) -> withoutEngine rest
-        | word :: rest -> word :: withoutEngine rest
-        | [] -> []
+    let withoutEngine (words: string list) : string list = without ofEngine words
+
+    /// The words that say what is made: but for those that say where steps run and where files lie.
+    let essential (words: string list) : string list = without (ofEngine @ ofPlaces) words
 
     /// Reads the command line of the experiment `name`.
     /// Raises `Usage` where it asks for help or is not understood.

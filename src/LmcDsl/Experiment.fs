@@ -96,7 +96,7 @@ module Experiment =
             )
 
     let private commandOf name (words: string list) =
-        String.Join(" ", $"dotnet fsi experiments/{name}.fsx" :: Arguments.withoutEngine words)
+        String.Join(" ", $"dotnet fsi experiments/{name}.fsx" :: Arguments.essential words)
 
     // This process's own command, for tasks on a cluster: the same program and words, but for where steps run. The number of threads is
     // part of keys, so it is said.

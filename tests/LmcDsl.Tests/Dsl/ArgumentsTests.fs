@@ -65,6 +65,31 @@ let tests =
             refused [ "--device"; "tpu" ] [ "tpu"; "cpu, cuda" ]
         }
 
+        test "the command that a result names says what is made, not where" {
+            let words =
+                [
+                    "--scale"
+                    "smoke"
+                    "--store"
+                    "s"
+                    "--on=slurm"
+                    "--results"
+                    "r"
+                    "--jobs"
+                    "3"
+                    "--sbatch=--mem=1G"
+                    "--threads"
+                    "1"
+                ]
+
+            Expect.equal (Arguments.essential words) [ "--scale"; "smoke"; "--threads"; "1" ] "what is made"
+
+            Expect.equal
+                (Arguments.withoutEngine words)
+                [ "--scale"; "smoke"; "--store"; "s"; "--results"; "r"; "--threads"; "1" ]
+                "for a task on a cluster"
+        }
+
         test "help is no mistake" {
             try
                 parse [ "--help" ] |> ignore

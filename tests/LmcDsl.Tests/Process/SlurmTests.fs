@@ -137,7 +137,7 @@ let tests =
                 inFolder (fun folder ->
                     let start =
                         ProcessStartInfo(
-                            Environment.ProcessPath |> Option.ofObj |> Option.get,
+                            "dotnet", // found on this process's own path
                             [ dll; SmallSweep.word ] @ words @ [ "--on"; "slurm" ],
                             WorkingDirectory = folder,
                             RedirectStandardError = true,
