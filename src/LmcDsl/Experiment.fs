@@ -217,9 +217,16 @@ module Experiment =
             exit (runWithArguments (commandLine |> Array.skip 1 |> Array.toList) experiment)
 
     // The page of claims and its text, beside the experiments' folders.
-    let private writeClaims root title claims (scale: Scale) (provenance: Json) (finished: (Experiment * Report) list) =
-        let judged = ClaimsPage.judge claims [ for experiment, report in finished -> experiment.Name, report ]
-        let figures = [ for experiment, report in finished -> experiment.Name, (experiment.Show report).Figures ]
+    let private writeClaims
+        root
+        title
+        claims
+        (scale: Scale)
+        (provenance: Json)
+        (finished: (string * Report * Exhibits) list)
+        =
+        let judged = ClaimsPage.judge claims [ for name, report, _ in finished -> name, report ]
+        let figures = [ for name, _, exhibits in finished -> name, exhibits.Figures ]
         let command = provenance["command"].String
         let size = (string scale.Size).ToLowerInvariant()
         let text = { Title = title; Command = command; Provenance = provenance }
@@ -235,7 +242,7 @@ module Experiment =
     /// claims by their reports. Returns the exit code.
     let runAllWithArguments name title (claims: Claim list) (words: string list) (experiments: Experiment list) : int =
         CommandLine.guarded name (fun cancel ->
-            let reports = Collections.Generic.List<Experiment * Report>()
+            let finished = Collections.Generic.List<string * Report * Exhibits>()
             let allPlans = Collections.Generic.List<Plan<Report>>()
             let mutable scales: Scale option = None
             let mutable root = ""
@@ -252,7 +259,7 @@ module Experiment =
                     Results.write folder arguments.Images experiment.Name experiment.Title provenance exhibits report
 
                 images <- Option.orElse images notice
-                reports.Add(experiment, report)
+                finished.Add(experiment.Name, report, exhibits)
                 allPlans.AddRange plans
 
             let failed = runTogether name experiments words cancel write
@@ -260,7 +267,7 @@ module Experiment =
             match scales with
             | Some scale ->
                 let provenance = Results.provenance (commandOf name words) (List.ofSeq allPlans)
-                writeClaims root title claims scale provenance (List.ofSeq reports)
+                writeClaims root title claims scale provenance (List.ofSeq finished)
                 images |> Option.iter Console.WriteLine
             | None -> ()
 

@@ -208,6 +208,14 @@ let inFolder (work: string -> 'a) =
     finally
         folder.Delete(recursive = true)
 
+/// Every file under a folder, by its path there, with the SHA-256 of its content.
+let contentsOf (folder: string) : (string * string) list =
+    [
+        for file in Directory.GetFiles(folder, "*", SearchOption.AllDirectories) |> Array.sort ->
+            Path.GetRelativePath(folder, file),
+            Convert.ToHexString(Security.Cryptography.SHA256.HashData(File.ReadAllBytes file))
+    ]
+
 /// Runs a program in a folder to its end: exit code, output, errors. Both are read while it runs, so that a full pipe never stops it.
 let runProgram (folder: string) (program: string) (words: string list) : int * string * string =
     let start =

@@ -16,13 +16,6 @@ let private script name (words: string list) =
 let private smoke folder name words =
     script name ([ "--scale"; "smoke"; "--store"; Path.Combine(folder, "store") ] @ words)
 
-let private contents folder =
-    [
-        for file in Directory.GetFiles(folder, "*", SearchOption.AllDirectories) |> Array.sort ->
-            Path.GetRelativePath(folder, file),
-            Convert.ToHexString(Security.Cryptography.SHA256.HashData(File.ReadAllBytes file))
-    ]
-
 let private dataIsThere =
     lazy ([ Mnist; FashionMnist; Cifar10 ] |> List.forall (DataSource.locate >> Result.isOk))
 
@@ -94,11 +87,11 @@ let tests =
 
             test "run again, everything comes from the store in the same bytes" {
                 needingData (fun (folder, results, _) ->
-                    let before = contents results
+                    let before = contentsOf results
                     let code, output, errors = smoke folder "paper" [ "--results"; results ]
                     Expect.equal code 0 (output + errors)
                     Expect.stringContains output "all done before" "nothing to do"
-                    Expect.equal (contents results) before "same bytes")
+                    Expect.equal (contentsOf results) before "same bytes")
             }
 
             test "each claim has a verdict, in the terminal and on the page" {

@@ -33,11 +33,7 @@ let private finish (child: Process) =
     child.WaitForExit()
     child.ExitCode, output, errors.Result
 
-let private resultsOf folder =
-    [
-        for file in Directory.GetFiles(Path.Combine(folder, "results")) |> Array.sort ->
-            Path.GetFileName file, Convert.ToHexString(Security.Cryptography.SHA256.HashData(File.ReadAllBytes file))
-    ]
+let private resultsOf folder = contentsOf (Path.Combine(folder, "results"))
 
 let private undisturbed =
     lazy

@@ -35,11 +35,7 @@ let private start folder more =
     |> Option.ofObj
     |> Option.get
 
-let private resultsOf folder =
-    [
-        for file in Directory.GetFiles(Path.Combine(folder, "results")) |> Array.sort ->
-            Path.GetFileName file, Convert.ToHexString(Security.Cryptography.SHA256.HashData(File.ReadAllBytes file))
-    ]
+let private resultsOf folder = contentsOf (Path.Combine(folder, "results"))
 
 let private undisturbed =
     lazy
