@@ -53,6 +53,9 @@ let private mutate (random: Random) (content: byte[]) : byte[] =
 
     bytes
 
+// What reading takes for a file of this many bytes at most: tables of entries and texts, a buffer or two, an archive's folder.
+let private warranted (bytes: int) = 4_000_000L + 400L * int64 bytes
+
 let private survives name (content: byte[]) (read: byte[] -> unit) =
     test $"{mutants} damaged copies of {name} are read, or refused in one line" {
         read content // the sound one is read
@@ -61,14 +64,22 @@ let private survives name (content: byte[]) (read: byte[] -> unit) =
 
         for k in 1..mutants do
             let damaged = mutate random content
+            let before = GC.GetAllocatedBytesForCurrentThread()
 
             try
                 read damaged
             with
             | :? LmcException as error ->
                 refused <- refused + 1
-                Expect.isFalse (error.Message.Contains '\n') $"mutant {k}: one line"
+                Expect.isFalse (Seq.exists Char.IsControl error.Message) $"mutant {k}: one line"
             | error -> failtest $"mutant {k} of {name}: {error.GetType().Name}: {error.Message}"
+
+            let allocated = GC.GetAllocatedBytesForCurrentThread() - before
+
+            Expect.isLessThan
+                allocated
+                (warranted damaged.Length)
+                $"mutant {k} of {name}: no more memory than its size warrants"
 
         Expect.isGreaterThan refused (mutants / 10) "many of them are refused"
     }
