@@ -8,9 +8,9 @@ open System.Diagnostics
 type Estimate() =
 
     let finished = Dictionary<string, float * int>()
-    let running = Stopwatch()
+    let running = Dictionary<string, Node * Stopwatch>()
+    let shares = Dictionary<string, float>()
     let mutable waiting: Node list = []
-    let mutable current: (Node * float) option = None
     let mutable spent = 0.0
 
     // Trainings of one recipe take alike, those of two do not.
@@ -23,30 +23,41 @@ type Estimate() =
         | "barrier" -> 3.5
         | _ -> 0.5
 
-    let perStep (step: Node) =
-        match finished.TryGetValue(kind step), current with
-        | (true, (total, count)), _ -> total / float count
-        | _, Some(node, share) when kind node = kind step && share > 0.02 -> running.Elapsed.TotalSeconds / share
-        | _ -> prior step.Op
+    let elapsed (clock: Stopwatch) = clock.Elapsed.TotalSeconds
 
-    let currentLeft () =
-        match current with
-        | Some(_, share) when share > 0.02 -> running.Elapsed.TotalSeconds * (1.0 - share) / share
-        | Some(node, _) -> max 0.0 (perStep node - running.Elapsed.TotalSeconds)
-        | None -> 0.0
+    // What a step that is under way will take in all, where it has said enough to tell.
+    let expected (node: Node, clock: Stopwatch) =
+        match shares.TryGetValue node.Key with
+        | true, share when share > 0.02 -> Some(elapsed clock / share)
+        | _ -> None
+
+    let perStep (step: Node) =
+        match finished.TryGetValue(kind step) with
+        | true, (total, count) -> total / float count
+        | _ ->
+            running.Values
+            |> Seq.filter (fun (node, _) -> kind node = kind step)
+            |> Seq.tryPick expected
+            |> Option.defaultValue (prior step.Op)
+
+    let left (node: Node, clock: Stopwatch) =
+        max 0.0 (defaultArg (expected (node, clock)) (perStep node) - elapsed clock)
+
+    let forget (node: Node) =
+        waiting <- waiting |> List.filter (fun other -> other.Key <> node.Key)
+        running.Remove node.Key |> ignore
+        shares.Remove node.Key |> ignore
 
     /// Takes an event of the runner into account.
     member _.Note(event: RunEvent) =
         match event with
         | Planned(toDo, _) -> waiting <- toDo
         | Started node ->
-            waiting <- waiting |> List.filter (fun other -> other.Key <> node.Key)
-            current <- Some(node, 0.0)
-            running.Restart()
-        | Advanced(node, progress) -> current <- Some(node, progress.Share)
+            forget node
+            running[node.Key] <- (node, Stopwatch.StartNew())
+        | Advanced(node, progress) -> shares[node.Key] <- progress.Share
         | Finished(node, seconds) ->
-            waiting <- waiting |> List.filter (fun other -> other.Key <> node.Key)
-            current <- None
+            forget node
             spent <- spent + seconds
 
             if seconds > 0.0 then
@@ -59,11 +70,22 @@ type Estimate() =
         | Waiting _
         | Warned _ -> ()
 
-    /// Time left, roughly.
-    member _.Left: TimeSpan = TimeSpan.FromSeconds(currentLeft () + (waiting |> List.sumBy (fun node -> perStep node)))
+    /// The steps that are under way, each with the share of it that is done.
+    member _.Running: (Node * float) list =
+        [
+            for node, _ in running.Values ->
+                match shares.TryGetValue node.Key with
+                | true, share -> node, share
+                | _ -> node, 0.0
+        ]
+
+    /// Time left, roughly: what all steps still take, side by side as now.
+    member _.Left: TimeSpan =
+        let seconds = Seq.sumBy left running.Values + List.sumBy perStep waiting
+        TimeSpan.FromSeconds(seconds / float (max 1 running.Count))
 
     /// Share of the run that is done, 0 to 1.
     member this.Share: float =
-        let now = if current.IsSome then running.Elapsed.TotalSeconds else 0.0
-        let total = spent + now + this.Left.TotalSeconds
+        let now = running.Values |> Seq.sumBy (snd >> elapsed)
+        let total = spent + now + this.Left.TotalSeconds * float (max 1 running.Count)
         if total <= 0.0 then 1.0 else (spent + now) / total

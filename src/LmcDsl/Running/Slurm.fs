@@ -25,25 +25,14 @@ type SlurmOptions =
 /// The steps of a plan as job arrays of a Slurm cluster. Each task runs this same command for a few steps, by their keys, against the
 /// same store, which must be on a file system that all nodes share. An array holds steps that do not need each other; a step whose inputs
 /// are missing makes them itself, so that a lost task costs time and nothing else. The submitting command may be ended and run again: it
-/// finds the arrays that are still at work, and waits for them.
+/// finds the arrays that are still at work, and waits for them. Raises `LmcException` where Slurm is not to be had; cancelled, it leaves the
+/// tasks at work.
 [<RequireQualifiedAccess>]
 module Slurm =
 
-    // Steps that take long are tasks of their own; of the others several share one, since a task costs seconds to start.
-    let private isLong (node: Node) =
-        match node.Op with
-        | "train"
-        | "barrier"
-        | "trainingBarrier"
-        | "taylor"
-        | "landscape"
-        | "straightThrough"
-        | "sinkhornStraightThrough"
-        | "sinkhornMatching" -> true
-        | _ -> false
-
     let private shortOnesTogether = 16
-    let private pollSeconds = 1.0
+    // How often squeue is asked: at first each second, later less often, so that a long array is no load to the scheduler.
+    let private pollAfter (waited: TimeSpan) = TimeSpan.FromSeconds(Math.Clamp(waited.TotalSeconds / 60.0, 1.0, 15.0))
 
     let private run program (words: string list) : int * string * string =
         let start = ProcessStartInfo(program, words, RedirectStandardOutput = true, RedirectStandardError = true)
@@ -88,8 +77,8 @@ module Slurm =
 
         for node in Plan.steps roots do
             let before = node.Inputs |> List.map (fun input -> longBefore[input.Key]) |> List.fold max 0
-            longBefore[node.Key] <- before + (if isLong node then 1 else 0)
-            number[node.Key] <- if isLong node then 2 * before else 2 * before - 1
+            longBefore[node.Key] <- before + (if Steps.isLong node then 1 else 0)
+            number[node.Key] <- if Steps.isLong node then 2 * before else 2 * before - 1
 
         number
 
@@ -98,11 +87,36 @@ module Slurm =
         let measured = roots |> List.collect _.Inputs |> List.map _.Key |> HashSet
 
         Plan.steps roots
-        |> List.filter (fun node -> node.Op <> "report" && (isLong node || measured.Contains node.Key))
+        |> List.filter (fun node -> node.Op <> "report" && (Steps.isLong node || measured.Contains node.Key))
 
-    let private tasksOf (nodes: Node list) : Node list list =
-        let long, short = nodes |> List.partition isLong
-        (long |> List.map List.singleton) @ (short |> List.chunkBySize shortOnesTogether)
+    // Long steps are tasks of their own, of short ones several share one; where that makes more tasks than an array may have, all share.
+    let internal tasksOf (most: int) (nodes: Node list) : Node list list =
+        let long, short = nodes |> List.partition Steps.isLong
+        let together = shortOnesTogether
+
+        let count each = (long.Length + each - 1) / each + (short.Length + together * each - 1) / (together * each)
+        let each = Seq.initInfinite ((+) 1) |> Seq.find (fun each -> count each <= most)
+        List.chunkBySize each long @ List.chunkBySize (together * each) short
+
+    // The most tasks that an array of this cluster may have.
+    let private mostTasks () =
+        let line =
+            (required "scontrol" [ "show"; "config" ]).Split '\n'
+            |> Array.tryFind _.TrimStart().StartsWith("MaxArraySize")
+
+        match line |> Option.map (fun line -> Int32.TryParse(line.Substring(line.IndexOf '=' + 1).Trim())) with
+        | Some(true, size) when size > 1 -> size - 1
+        | _ -> 1000
+
+    // What the plan says of the tasks' needs: a GPU, where a step computes on one.
+    let internal needs (extra: string list) (nodes: Node list) : string list =
+        let onGpu (node: Node) =
+            match node.Args.TryItem "device" with
+            | Some(Json.Text device) -> device.StartsWith "cuda"
+            | _ -> false
+
+        let asked = extra |> List.exists (fun option -> option.Contains "gres" || option.Contains "gpus")
+        if not asked && List.exists onGpu nodes then [ "--gres=gpu:1" ] else []
 
     let private folderOf (store: Store) = Path.Combine(store.Root, "slurm")
 
@@ -119,6 +133,7 @@ module Slurm =
 
     // One array: a file with the keys of each task on a line of its own, and a task that runs its line.
     let private submit (store: Store) (options: SlurmOptions) (tasks: Node list list) : string * (string -> string) =
+        let needs = tasks |> List.concat |> needs options.Extra
         let folder = folderOf store
         let name = Guid.NewGuid().ToString("N").Substring(0, 12)
         let keys = Path.Combine(folder, $"{name}.keys")
@@ -140,12 +155,17 @@ module Slurm =
                     $"--output={folder}/{name}_%%a.log"
                     "--open-mode=append"
                  ]
+                 @ needs
                  @ options.Extra
                  @ [ "--wrap"; $"exec {command} --nodes {line}" ])
 
-        let logOf (key: string) =
-            let task = lines |> List.findIndex (fun line -> Array.contains key (line.Split ' '))
-            Path.Combine(folder, $"{name}_{task}.log")
+        let taskOf =
+            dict [
+                for task, nodes in List.indexed tasks do
+                    for node in nodes -> node.Key, task
+            ]
+
+        let logOf (key: string) = Path.Combine(folder, $"{name}_{taskOf[key]}.log")
 
         id.Split(';').[0], logOf
 
@@ -159,17 +179,17 @@ module Slurm =
             "no log: the task did not begin"
 
     let private wait (cancel: CancellationToken) (look: unit -> unit) arrays =
+        let clock = Stopwatch.StartNew()
+
         while active arrays > 0 do
             look ()
-            cancel.WaitHandle.WaitOne(TimeSpan.FromSeconds pollSeconds) |> ignore
+            cancel.WaitHandle.WaitOne(pollAfter clock.Elapsed) |> ignore
             cancel.ThrowIfCancellationRequested()
 
         look ()
 
-    /// Has the cluster make what plans need, but for the reports. Gives the steps that failed, each with a line that says why; the rest of
-    /// the plan is for the caller, from the store.
-    /// Raises `LmcException` where Slurm is not to be had, `OperationCanceledException` when cancelled, while tasks go on.
-    let make
+    // Has the cluster make what plans need, and gives the steps that failed.
+    let private make
         (store: Store)
         (options: SlurmOptions)
         (tell: RunEvent -> unit)
@@ -179,26 +199,21 @@ module Slurm =
         Directory.CreateDirectory(folderOf store) |> ignore
         let roots = plans |> List.map Plan.node
         let number = arrayNumbers roots
-        let told = HashSet<string>()
         let steps = wanted roots
         let isOpen (node: Node) = not (store.Contains node.Key)
-        tell (Planned(List.filter isOpen steps, steps |> List.filter (isOpen >> not) |> List.length))
+        let mutable unseen = List.filter isOpen steps
+        tell (Planned(unseen, steps.Length - unseen.Length))
 
-        for node in steps do
-            if not (isOpen node) then
-                told.Add node.Key |> ignore
-
+        // Tells what was made since the last look.
         let look () =
-            for node in steps do
-                if not (told.Contains node.Key) && store.Contains node.Key then
-                    told.Add node.Key |> ignore
+            let still, made = unseen |> List.partition isOpen
+            unseen <- still
 
-                    let seconds =
-                        store.Record node.Key
-                        |> Option.bind (fun record -> record.TryItem "seconds")
-                        |> Option.map _.Float
+            for node in made do
+                let seconds =
+                    store.Record node.Key |> Option.bind (fun record -> record.TryItem "seconds") |> Option.map _.Float
 
-                    tell (Finished(node, defaultArg seconds 0.0))
+                tell (Finished(node, defaultArg seconds 0.0))
 
         match remembered store with
         | [] -> ()
@@ -210,11 +225,10 @@ module Slurm =
 
         let failed = List<string * string>()
         let failedKeys = HashSet<string>()
-
-        let rec needsFailed (node: Node) = failedKeys.Contains node.Key || List.exists needsFailed node.Inputs
+        let most = mostTasks ()
 
         let attempt (nodes: Node list) =
-            let tasks = tasksOf nodes
+            let tasks = tasksOf most nodes
             let id, logOf = submit store options tasks
             remember store [ id ]
             tell (Warned $"job array {id}: {nodes.Length} steps in {tasks.Length} tasks")
@@ -223,6 +237,8 @@ module Slurm =
             logOf
 
         for array in steps |> List.map (fun node -> number[node.Key]) |> List.distinct |> List.sort do
+            let needsFailed = Steps.needing failedKeys
+
             let ofArray =
                 steps |> List.filter (fun node -> number[node.Key] = array && isOpen node && not (needsFailed node))
 
@@ -245,3 +261,9 @@ module Slurm =
             tries options.Retries ofArray
 
         List.ofSeq failed
+
+    /// The engine.
+    let engine (store: Store) (options: SlurmOptions) : IEngine =
+        { new IEngine with
+            member _.Make(plans, tell, cancel) = make store options tell cancel plans
+        }

@@ -27,11 +27,20 @@ type Store(root: string) =
     let root = Path.GetFullPath root
     let objectFolder (key: string) = Path.Combine(root, "objects", key.Substring(0, 2), key)
     let recordPath key = Path.Combine(objectFolder key, "record.json")
-    let partialPath key = Path.Combine(root, "partial", key)
-    let lockPath key = Path.Combine(root, "locks", key)
+    let partialFolder = Path.Combine(root, "partial")
+    let partialPath key = Path.Combine(partialFolder, key)
+    let locksFolder = Path.Combine(root, "locks")
+    let lockPath key = Path.Combine(locksFolder, key)
     let writingFolder = Path.Combine(root, "writing")
 
     let sha256 (content: byte[]) = Convert.ToHexStringLower(SHA256.HashData content)
+
+    let bury (folder: string) =
+        try
+            Directory.Delete(folder, recursive = true)
+        with
+        | :? DirectoryNotFoundException
+        | :? FileNotFoundException -> () // another process was faster
 
     let remove (folder: string) =
         Directory.CreateDirectory writingFolder |> ignore
@@ -39,14 +48,34 @@ type Store(root: string) =
 
         try
             Directory.Move(folder, grave)
-            Directory.Delete(grave, recursive = true)
+            bury grave
         with :? DirectoryNotFoundException ->
             () // another process was faster
+
+    // The right to make a value, if no other process has it.
+    let tryLock (key: string) : IDisposable option =
+        Directory.CreateDirectory locksFolder |> ignore
+
+        // The file may be gone between the refusal and the look at it, once or twice; not for ever.
+        let rec attempt tries =
+            try
+                Some(new FileStream(lockPath key, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None))
+            with :? IOException when tries > 0 ->
+                if File.Exists(lockPath key) then None else attempt (tries - 1)
+
+        attempt 20
+        |> Option.map (fun stream ->
+            { new IDisposable with
+                member _.Dispose() =
+                    // Whoever takes the right after this looks first whether the value is there.
+                    File.Delete(lockPath key)
+                    stream.Dispose()
+            })
 
     let readRecord key =
         try
             let record = Json.parse (File.ReadAllText(recordPath key))
-            Some(record, record["file"].String, record["sha256"].String)
+            Some(record, record["key"].String, record["file"].String, record["sha256"].String)
         with
         | :? LmcException
         | :? FileNotFoundException
@@ -61,7 +90,7 @@ type Store(root: string) =
     /// The record of how a value came about, where one is stored.
     member this.Record(key: string) : Json option =
         if this.Contains key then
-            readRecord key |> Option.map (fun (record, _, _) -> record)
+            readRecord key |> Option.map (fun (record, _, _, _) -> record)
         else
             None
 
@@ -75,15 +104,13 @@ type Store(root: string) =
                 Damaged $"{objectFolder key}: {reason}; it is made again"
 
             match readRecord key with
+            | None when not (this.Contains key) -> Absent
             | None -> damaged "expected a readable record, found a damaged one"
-            | Some(record, file, checksum) ->
+            | Some(_, owner, _, _) when owner <> key -> damaged "expected a record of this key, found another's"
+            | Some(_, _, file, checksum) ->
                 let path = Path.Combine(objectFolder key, FileInfo(file).Name)
 
-                if record["key"] <> Json.Text key then
-                    damaged "expected a record of this key, found another's"
-                elif not (File.Exists path) then
-                    damaged $"expected {file}, found no such file"
-                else
+                try
                     let content = File.ReadAllBytes path
                     let found = sha256 content
 
@@ -91,6 +118,11 @@ type Store(root: string) =
                         Intact(path, content)
                     else
                         damaged $"expected {file} with SHA-256 {checksum}, found {found}"
+                with
+                | :? FileNotFoundException
+                | :? DirectoryNotFoundException when not (this.Contains key) -> Absent // another process took it away
+                | :? FileNotFoundException
+                | :? DirectoryNotFoundException -> damaged $"expected {file}, found no such file"
 
     /// Stores a value under its key. `record` becomes part of its record. Does nothing where the key has a value.
     member this.Write(key: string, file: string, content: byte[], record: (string * Json) list) : unit =
@@ -153,18 +185,9 @@ type Store(root: string) =
     /// Takes the right to make a value, waiting while another process has it. `waiting` is called once if it must wait.
     /// The system gives the right back when a process dies.
     member _.Lock(key: string, waiting: unit -> unit, cancel: Threading.CancellationToken) : IDisposable =
-        Directory.CreateDirectory(Path.Combine(root, "locks")) |> ignore
-
-        // The file may be gone between the refusal and the look at it, once or twice; not for ever.
-        let rec attempt tries =
-            try
-                Some(new FileStream(lockPath key, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None))
-            with :? IOException when tries > 0 ->
-                if File.Exists(lockPath key) then None else attempt (tries - 1)
-
         let rec acquire told =
-            match attempt 20 with
-            | Some stream -> stream
+            match tryLock key with
+            | Some right -> right
             | None ->
                 if not told then
                     waiting ()
@@ -173,20 +196,15 @@ type Store(root: string) =
                 cancel.ThrowIfCancellationRequested()
                 acquire true
 
-        let stream = acquire false
-
-        { new IDisposable with
-            member this.Dispose() =
-                // Whoever takes the right after this looks first whether the value is there.
-                File.Delete(lockPath key)
-                stream.Dispose()
-        }
+        acquire false
 
     /// Sweeps what killed writers of this key left behind. Call it while holding the key's lock.
     member _.Sweep(key: string) : unit =
+        AtomicFile.sweep partialFolder (key + ".") |> ignore
+
         if Directory.Exists writingFolder then
-            for folder in Directory.EnumerateDirectories(writingFolder, key + ".*") do
-                Directory.Delete(folder, recursive = true)
+            for folder in Directory.GetDirectories(writingFolder, key + ".*") do
+                bury folder
 
     /// The keys that have a value, in order.
     member _.Keys: string seq =
@@ -201,32 +219,35 @@ type Store(root: string) =
         else
             Seq.empty
 
-    /// Removes what no running process can still need: what killed writers left, and where steps stood that are finished. A day old
-    /// at least, so that it is nobody's who is at work. Returns how many things were removed.
+    /// Removes what no process can still need: what killed writers left, and where steps stood that are finished. What a process is at
+    /// work on has its lock, and is left alone. Returns how many things were removed.
     member this.Clean() : int =
-        let old (path: string) = DateTime.UtcNow - Directory.GetLastWriteTimeUtc path > TimeSpan.FromDays 1.0
-        let within folder = Path.Combine(root, folder)
+        let names (folder: string) list =
+            if Directory.Exists folder then
+                list folder |> Array.map (fun path -> path, FileInfo(path).Name.Split('.').[0])
+            else
+                [||]
+
+        let ifNobodyIsAtIt (key: string) (work: unit -> unit) =
+            match tryLock key with
+            | Some right ->
+                use _ = right
+                work ()
+                true
+            | None -> false
 
         let drafts =
-            if Directory.Exists writingFolder then
-                Directory.GetDirectories writingFolder |> Array.filter old
-            else
-                [||]
+            names writingFolder Directory.GetDirectories
+            |> Array.filter (fun (path, key) -> ifNobodyIsAtIt key (fun () -> bury path))
 
-        let partials =
-            if Directory.Exists(within "partial") then
-                Directory.GetFiles(within "partial")
-                |> Array.filter (fun path -> this.Contains(FileInfo(path).Name) || (path.EndsWith ".tmp" && old path))
-            else
-                [||]
+        let finished =
+            names partialFolder Directory.GetFiles
+            |> Array.filter (fun (path, key) ->
+                FileInfo(path).Name = key && this.Contains key && ifNobodyIsAtIt key (fun () -> File.Delete path))
 
-        for draft in drafts do
-            Directory.Delete(draft, recursive = true)
+        let locks = names locksFolder Directory.GetFiles |> Array.filter (fun (_, key) -> ifNobodyIsAtIt key ignore)
 
-        for partial in partials do
-            File.Delete partial
-
-        drafts.Length + partials.Length
+        drafts.Length + finished.Length + locks.Length + AtomicFile.sweep partialFolder ""
 
     /// Opens a store, making its folder where there is none.
     /// Raises `LmcException` where the folder cannot be made.

@@ -20,6 +20,7 @@ type Argument =
     | [<Unique>] Retries of int
     | [<EqualsAssignmentOrSpaced>] Sbatch of string
     | [<Unique; Hidden>] Nodes of key: string list
+    | [<Unique; Hidden>] Worker
     | [<Unique>] No_Images
     | [<Unique>] Plan
 
@@ -35,29 +36,32 @@ type Argument =
             | Results _ -> "folder for tables and figures (default: results/NAME, for other scales results/SCALE/NAME)."
             | Store _ -> "folder of the artifact store (default: results/store)."
             | On _ -> "local (default) or slurm: where steps run. Slurm's nodes must share the store's folder."
-            | Jobs _ -> "tasks that run at once on Slurm (default: as many as the cluster will)."
-            | Retries _ -> "how often a task that failed on Slurm is tried again (default: 1)."
+            | Jobs _ ->
+                "steps that run at once: worker processes here (default: 1; they share the cores), tasks on Slurm (default: as many as the cluster will)."
+            | Retries _ -> "how often a step is tried again whose task failed or whose worker was killed (default: 1)."
             | Sbatch _ -> "a further option of sbatch, as --sbatch=--time=2:00:00; may be given several times."
             | Nodes _ -> "makes only these steps; what a task on a cluster runs."
+            | Worker -> "makes the steps whose keys it reads; what a worker process runs."
             | No_Images -> "write no SVG, PNG and PDF files of the figures."
             | Plan -> "show what would be done, and stop."
 
-/// What the command line says of Slurm.
-type SlurmRequest =
-    {
-        /// Tasks that run at once; 0 for as many as the cluster will.
-        AtOnce: int
-        /// How often what failed is tried again.
-        Retries: int
-        /// Further options of sbatch.
-        Extra: string list
-    }
+/// Where steps run.
+type EngineRequest =
+    /// One after another, in this process.
+    | Here
+    /// So many at once, in worker processes on this machine; a step whose worker was killed is tried again so often.
+    | SideBySide of jobs: int * retries: int
+    /// On a Slurm cluster: at most so many tasks at once (0: as many as it will), failed ones tried again so often, with these further
+    /// options of sbatch.
+    | OnSlurm of atOnce: int * retries: int * extra: string list
 
 /// The command line of an experiment, read.
 type Arguments =
     {
         /// Changes that it makes to a set-up.
         Change: Setup -> Setup
+        /// The words that say what is made, whatever runs it and wherever files lie.
+        Essential: string list
         /// Whether it names a data set.
         NamesData: bool
         /// How much work, where it says so.
@@ -66,10 +70,12 @@ type Arguments =
         Results: string option
         /// Folder of the store.
         Store: string
-        /// Whether steps run on a Slurm cluster, and how.
-        Slurm: SlurmRequest option
+        /// Where steps run.
+        Engine: EngineRequest
         /// The only steps to make, by their keys; all where there are none.
         Nodes: string list
+        /// Whether this is a worker process.
+        IsWorker: bool
         /// Whether to write figures as files.
         Images: bool
         /// Whether to show the plan and stop.
@@ -96,18 +102,32 @@ module Arguments =
             let known = String.Join(", ", DataSet.all |> List.map DataSet.name)
             raise (LmcException $"--dataset: expected one of {known}, found '{name}'")
 
-    let private slurm (results: ParseResults<Argument>) =
-        match results.GetResult(Argument.On, defaultValue = "local") with
-        | "local" -> None
-        | "slurm" ->
-            Some
-                {
-                    AtOnce =
-                        results.TryGetResult Argument.Jobs |> Option.map (atLeastOne "jobs") |> Option.defaultValue 0
-                    Retries = max 0 (results.GetResult(Argument.Retries, defaultValue = 1))
-                    Extra = results.GetResults Argument.Sbatch
-                }
-        | name -> raise (LmcException $"--on: expected local or slurm, found '{name}'")
+    let private engine (results: ParseResults<Argument>) =
+        let jobs = results.TryGetResult Argument.Jobs |> Option.map (atLeastOne "jobs")
+        let retries = max 0 (results.GetResult(Argument.Retries, defaultValue = 1))
+
+        match results.GetResult(Argument.On, defaultValue = "local"), defaultArg jobs 1 with
+        | "local", 1 -> Here
+        | "local", jobs -> SideBySide(jobs, retries)
+        | "slurm", _ -> OnSlurm(defaultArg jobs 0, retries, results.GetResults Argument.Sbatch)
+        | name, _ -> raise (LmcException $"--on: expected local or slurm, found '{name}'")
+
+    // Workers share the cores: threads of one operation, times workers, are never more than these.
+    let private threads (results: ParseResults<Argument>) : int option =
+        let cores = Environment.ProcessorCount
+        let named = results.TryGetResult Argument.Threads |> Option.map (atLeastOne "threads")
+
+        match engine results, named with
+        | SideBySide(jobs, _), Some threads when jobs * threads > cores ->
+            let most = cores / threads
+
+            raise (
+                LmcException $"--jobs: expected at most {most} with --threads {threads} on {cores} cores, found {jobs}"
+            )
+        | SideBySide(jobs, _), None when jobs > cores ->
+            raise (LmcException $"--jobs: expected at most {cores}, one for each core, found {jobs}")
+        | SideBySide(jobs, _), None -> Some(cores / jobs)
+        | _ -> named
 
     let private size name =
         match name with
@@ -133,10 +153,7 @@ module Arguments =
                 |> Option.defaultValue setup.Epochs
             Data = results.TryGetResult Argument.Dataset |> Option.map dataset |> Option.defaultValue setup.Data
             Device = defaultArg device setup.Device
-            Threads =
-                results.TryGetResult Argument.Threads
-                |> Option.map (atLeastOne "threads")
-                |> Option.defaultValue setup.Threads
+            Threads = defaultArg (threads results) setup.Threads
         }
 
     // Options that take a value each, and are no part of what is made: where steps run, and where files lie.
@@ -153,8 +170,15 @@ module Arguments =
     /// The words but for those that say where steps run.
     let withoutEngine (words: string list) : string list = without ofEngine words
 
-    /// The words that say what is made: but for those that say where steps run and where files lie.
-    let essential (words: string list) : string list = without (ofEngine @ ofPlaces) words
+    // The words that say what is made: but for those that say where steps run and where files lie. Sharing cores changes threads, and so
+    // what is made.
+    let private essential (results: ParseResults<Argument>) (words: string list) : string list =
+        let kept = without (ofEngine @ ofPlaces) words
+
+        match engine results, threads results with
+        | SideBySide _, Some shared when not (results.Contains Argument.Threads) ->
+            kept @ [ "--threads"; string shared ]
+        | _ -> kept
 
     /// Reads the command line of the experiment `name`.
     /// Raises `Usage` where it asks for help or is not understood.
@@ -169,12 +193,14 @@ module Arguments =
 
         {
             Change = change results
+            Essential = essential results arguments
             NamesData = results.Contains Argument.Dataset
             Size = results.TryGetResult Argument.Scale |> Option.map size
             Results = results.TryGetResult Argument.Results
             Store = results.GetResult(Argument.Store, defaultValue = Path.Combine("results", "store"))
-            Slurm = slurm results
+            Engine = engine results
             Nodes = results.GetResult(Argument.Nodes, defaultValue = [])
+            IsWorker = results.Contains Argument.Worker
             Images = not (results.Contains Argument.No_Images)
             ShowPlan = results.Contains Argument.Plan
         }

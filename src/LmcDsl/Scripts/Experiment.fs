@@ -95,8 +95,8 @@ module Experiment =
                     $"{experiment.Name}: expected reports that agree, found two ways to '{shown}': make an experiment of each search or merge"
             )
 
-    let private commandOf name (words: string list) =
-        String.Join(" ", $"dotnet fsi experiments/{name}.fsx" :: Arguments.essential words)
+    let private commandOf name (arguments: Arguments) =
+        String.Join(" ", $"dotnet fsi experiments/{name}.fsx" :: arguments.Essential)
 
     // This process's own command, for tasks on a cluster: the same program and words, but for where steps run. The number of threads is
     // part of keys, so it is said.
@@ -117,6 +117,45 @@ module Experiment =
             | Some node -> runner.Make node
             | None -> raise (LmcException $"--nodes: expected a step of the plan, found no {key}")
 
+    // A worker process's part: steps by their keys, as they come.
+    let private serve (store: Store) ops (cancel: CancellationToken) (plans: Plan<Report> list) =
+        let mutable owned: Runner option = None
+
+        let start tell cancel =
+            let runner = new Runner({ Store = store; Ops = ops; Tell = tell; Cancel = cancel })
+            owned <- Some runner
+            runner.Make
+
+        try
+            WorkerProtocol.serve (plans |> List.map Plan.node |> Plan.steps) cancel start
+        finally
+            owned |> Option.iter (fun runner -> (runner :> IDisposable).Dispose())
+
+    let private engineFor name (arguments: Arguments) (store: Store) threads words : IEngine option =
+        match arguments.Engine with
+        | Here -> None
+        | SideBySide(jobs, retries) ->
+            let options: WorkerOptions =
+                {
+                    Command = ownCommand threads words @ [ "--worker" ]
+                    Name = name
+                    Jobs = jobs
+                    Retries = retries
+                }
+
+            Some(Workers.engine store options)
+        | OnSlurm(atOnce, retries, extra) ->
+            let options: SlurmOptions =
+                {
+                    Command = ownCommand threads words
+                    AtOnce = atOnce
+                    Retries = retries
+                    Cores = threads
+                    Extra = extra
+                }
+
+            Some(Slurm.engine store options)
+
     // Runs experiments one after another on one store, which they share; `write` saves the results of each.
     let private runTogether name (experiments: Experiment list) (words: string list) (cancel: CancellationToken) write =
         let notice = TorchRuntime.Load()
@@ -127,34 +166,27 @@ module Experiment =
         TorchRuntime.UseThreads threads
         let groups = List.map2 plansOf experiments scales
         let store = Store.Open arguments.Store
+        let ops = lazy (experiments |> List.collect _.Ops |> List.distinctBy _.Name |> Ops.ofList)
 
         if arguments.ShowPlan then
             groups |> List.concat |> List.map Plan.node |> Terminal.plan store
+            false
+        elif arguments.IsWorker then
+            serve store ops.Value cancel (List.concat groups)
             false
         else
             if notice <> "" then
                 Console.WriteLine notice
 
-            let ops = experiments |> List.collect _.Ops |> List.distinctBy _.Name |> Ops.ofList
             let mutable failed = false
             let waiting = Collections.Generic.Queue(List.zip3 experiments scales groups)
 
             Terminal.during (fun tell ->
-                use runner = new Runner({ Store = store; Ops = ops; Tell = tell; Cancel = cancel })
+                use runner = new Runner({ Store = store; Ops = ops.Value; Tell = tell; Cancel = cancel })
 
-                match arguments.Slurm with
-                | Some request ->
-                    let options: SlurmOptions =
-                        {
-                            Command = ownCommand threads words
-                            AtOnce = request.AtOnce
-                            Retries = request.Retries
-                            Cores = threads
-                            Extra = request.Extra
-                        }
-
-                    Slurm.make store options tell cancel (List.concat groups) |> List.iter runner.NoteFailure
-                | None -> ()
+                engineFor name arguments store threads words
+                |> Option.iter (fun engine ->
+                    engine.Make(List.concat groups, tell, cancel) |> List.iter runner.NoteFailure)
 
                 if arguments.Nodes.IsEmpty then
                     runner.RunGroups(
@@ -177,7 +209,7 @@ module Experiment =
 
         let write (arguments: Arguments) _ _ plans report =
             let folder = defaultArg arguments.Results (Path.Combine(folderOf arguments, experiment.Name))
-            let provenance = Results.provenance (commandOf experiment.Name words) plans
+            let provenance = Results.provenance (commandOf experiment.Name arguments) plans
 
             let tables, notice =
                 Results.write
@@ -244,14 +276,14 @@ module Experiment =
         CommandLine.guarded name (fun cancel ->
             let finished = Collections.Generic.List<string * Report * Exhibits>()
             let allPlans = Collections.Generic.List<Plan<Report>>()
-            let mutable scales: Scale option = None
+            let mutable asked: (Arguments * Scale) option = None
             let mutable root = ""
             let mutable images = None
 
             let write (arguments: Arguments) (experiment: Experiment) scale plans report =
-                scales <- Some scale
+                asked <- Some(arguments, scale)
                 root <- defaultArg arguments.Results (folderOf arguments)
-                let provenance = Results.provenance (commandOf experiment.Name words) plans
+                let provenance = Results.provenance (commandOf experiment.Name arguments) plans
                 let folder = Path.Combine(root, experiment.Name)
                 let exhibits = experiment.Show report
 
@@ -264,9 +296,9 @@ module Experiment =
 
             let failed = runTogether name experiments words cancel write
 
-            match scales with
-            | Some scale ->
-                let provenance = Results.provenance (commandOf name words) (List.ofSeq allPlans)
+            match asked with
+            | Some(arguments, scale) ->
+                let provenance = Results.provenance (commandOf name arguments) (List.ofSeq allPlans)
                 writeClaims root title claims scale provenance (List.ofSeq finished)
                 images |> Option.iter Console.WriteLine
             | None -> ()

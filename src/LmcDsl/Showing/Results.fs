@@ -76,6 +76,7 @@ module Results =
             |> List.map (fun table -> TableText.latex $"{name}-{Draw.slug table.Title}" table)
             |> String.concat "\n\n"
 
+        AtomicFile.sweep folder "" |> ignore
         AtomicFile.writeText (target "report.json") (Json.indented data)
         AtomicFile.writeText (target "table.md") $"## {title}\n\n{markdown}\n\n{madeBy}\n"
         AtomicFile.writeText (target "table.tex") $"%% {title}. {madeBy}\n{latex}\n"

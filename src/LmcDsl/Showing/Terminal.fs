@@ -1,6 +1,7 @@
 namespace LmcDsl
 
 open System
+open System.Collections.Generic
 open System.Diagnostics
 open Spectre.Console
 
@@ -18,6 +19,7 @@ module Terminal =
 
     let private common (write: string -> unit) (event: RunEvent) =
         match event with
+        | Planned(toDo, _) when not toDo.IsEmpty && toDo |> List.forall (fun node -> node.Op = "report") -> ()
         | Planned(toDo, alreadyDone) when toDo.IsEmpty -> write $"{alreadyDone} steps, all done before"
         | Planned(toDo, alreadyDone) -> write $"{toDo.Length} steps to do, {alreadyDone} done before"
         | Finished(node, seconds) when seconds >= 0.05 -> write $"✓ {doneLine node seconds}"
@@ -40,26 +42,61 @@ module Terminal =
                 Console.WriteLine $"  {node.Title}: {progress.Text}, {clock estimate.Left} left"
             | _ -> ()
 
+    // One line for the run, which names the step where one is under way; where several are, a line for each below it.
     let private live (context: ProgressContext) : (RunEvent -> unit) =
         let estimate = Estimate()
         let bar = context.AddTask("planning", maxValue = 1.0)
+        let steps = Dictionary<string, ProgressTask>()
+        let texts = Dictionary<string, string>()
         let sinceLast = Stopwatch.StartNew()
 
-        let show (node: Node) text =
+        let about (node: Node) =
+            match texts.TryGetValue node.Key with
+            | true, text -> Markup.Escape $"{node.Title}: {text}"
+            | _ -> Markup.Escape node.Title
+
+        let drop (key: string) =
+            match steps.TryGetValue key with
+            | true, line ->
+                steps.Remove key |> ignore
+                line.Value <- line.MaxValue
+                line.StopTask()
+            | _ -> ()
+
+        let show () =
             bar.Value <- estimate.Share
-            let about = if text = "" then node.Title else $"{node.Title}: {text}"
-            bar.Description <- Markup.Escape $"{about}, {clock estimate.Left} left"
+            let left = $"{clock estimate.Left} left"
+
+            match estimate.Running with
+            | [ (node, _) ] ->
+                bar.Description <- $"{about node}, {left}"
+                Seq.toList steps.Keys |> List.iter drop
+            | several ->
+                bar.Description <- $"{several.Length} steps at once, {left}"
+
+                for node, share in several do
+                    if not (steps.ContainsKey node.Key) then
+                        steps[node.Key] <- context.AddTask("", maxValue = 1.0)
+
+                    steps[node.Key].Description <- about node
+                    steps[node.Key].Value <- share
 
         fun event ->
             estimate.Note event
             common (Markup.Escape >> AnsiConsole.MarkupLine) event
 
             match event with
-            | Started node -> show node ""
-            | Advanced(node, progress) when sinceLast.Elapsed.TotalSeconds >= 0.1 ->
-                sinceLast.Restart()
-                show node progress.Text
-            | Finished(node, _) -> show node ""
+            | Advanced(node, progress) ->
+                texts[node.Key] <- progress.Text
+
+                if sinceLast.Elapsed.TotalSeconds >= 0.1 then
+                    sinceLast.Restart()
+                    show ()
+            | Started _ -> show ()
+            | Finished(node, _) ->
+                drop node.Key
+                texts.Remove node.Key |> ignore
+                show ()
             | _ -> ()
 
     /// Does `work` with somewhere to send its events.

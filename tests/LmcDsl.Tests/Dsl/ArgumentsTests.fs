@@ -1,5 +1,6 @@
 module LmcDsl.Tests.Dsl.ArgumentsTests
 
+open System
 open System.IO
 open Expecto
 open LmcDsl
@@ -72,7 +73,8 @@ let tests =
                     "smoke"
                     "--store"
                     "s"
-                    "--on=slurm"
+                    "--on"
+                    "slurm"
                     "--results"
                     "r"
                     "--jobs"
@@ -82,12 +84,30 @@ let tests =
                     "1"
                 ]
 
-            Expect.equal (Arguments.essential words) [ "--scale"; "smoke"; "--threads"; "1" ] "what is made"
+            Expect.equal (parse words).Essential [ "--scale"; "smoke"; "--threads"; "1" ] "what is made"
 
             Expect.equal
                 (Arguments.withoutEngine words)
                 [ "--scale"; "smoke"; "--store"; "s"; "--results"; "r"; "--threads"; "1" ]
                 "for a task on a cluster"
+        }
+
+        test "steps side by side share the cores, and the threads that this leaves are part of the command" {
+            let cores = Environment.ProcessorCount
+            let shared = parse [ "--jobs"; string cores ]
+            Expect.equal (shared.Change Setup.standard).Threads 1 "one core each"
+            Expect.equal shared.Engine (SideBySide(cores, 1)) "worker processes"
+            Expect.equal shared.Essential [ "--threads"; "1" ] "to make the same bytes again"
+            let alone = parse [ "--jobs"; "1" ]
+            Expect.equal alone.Engine Here "in this process"
+            Expect.equal (alone.Change Setup.standard).Threads Setup.standard.Threads "as told by the set-up"
+            Expect.isEmpty alone.Essential "nothing to say"
+
+            failsWith [ "--jobs"; string cores; string (cores + 1) ] (fun () ->
+                (parse [ "--jobs"; string (cores + 1) ]).Change Setup.standard |> ignore)
+
+            failsWith [ "--jobs"; "--threads"; string cores ] (fun () ->
+                (parse [ "--jobs"; "2"; "--threads"; string cores ]).Change Setup.standard |> ignore)
         }
 
         test "help is no mistake" {

@@ -147,7 +147,7 @@ let tests =
                     child.WaitForExit()
                     output.Wait()
                     Expect.equal child.ExitCode 1 errors
-                    Expect.stringContains errors "sbatch" "the program"
+                    Expect.stringContains errors "--on slurm: expected the program s" "the program"
                     Expect.equal (errors.Trim().Split('\n').Length) 1 errors)
             }
 
