@@ -76,7 +76,7 @@ module Terminal =
 
                 for node, share in several do
                     if not (steps.ContainsKey node.Key) then
-                        steps[node.Key] <- context.AddTask("", maxValue = 1.0)
+                        steps[node.Key] <- context.AddTask(about node, maxValue = 1.0)
 
                     steps[node.Key].Description <- about node
                     steps[node.Key].Value <- share
