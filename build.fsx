@@ -128,6 +128,24 @@ target "CheckFormat" "Fail where formatting would change something" (fun () ->
     fantomas [ "--check" ]
     run "dotnet" [ "format"; "whitespace"; "src/LmcDsl.Core"; "--verify-no-changes" ])
 
+target "Pack" "Make the NuGet packages and the tool lmc, in the folder packages" (fun () ->
+    for project in [ "LmcDsl.Core"; "LmcDsl"; "LmcDsl.Tool" ] do
+        run "dotnet" [
+            "pack"
+            $"src/{project}"
+            "-c"
+            "Release"
+            "--no-build"
+            "--nologo"
+            "-v"
+            "quiet"
+            "-o"
+            "packages"
+        ]
+
+    for file in Directory.GetFiles(Path.Combine(Packages.root, "packages"), "*.nupkg") |> Array.sort do
+        printfn $"packages/{Path.GetFileName file} ({FileInfo(file).Length / 1_000L:N0} kB)")
+
 target "Update" "Resolve paket.lock anew from paket.dependencies" Packages.update
 
 target "Clean" "Remove what building made; results stay" (fun () ->
@@ -145,6 +163,7 @@ target "Help" "Show the targets" help
 "Library" ==> "Planted"
 "Restore" ==> "Build" ==> "Test"
 "Build" ==> "Bench"
+"Build" ==> "Pack"
 "Restore" ==> "Format"
 "Restore" ==> "CheckFormat"
 

@@ -20,20 +20,28 @@ module AlignCommand =
             use data = Models.requiredData why arguments
             run data.Train
 
-        match arguments.GetResult(ModelArgument.Search, defaultValue = "wm") with
-        | "wm" -> WeightMatching.Match(reference, other, WeightMatchingOptions(Seed = seed, Starts = starts))
-        | "sinkhorn" ->
-            let options = SinkhornMatchingOptions(Seed = seed, Starts = starts, Polish = true)
-            SinkhornMatching.Match(reference, other, options)
-        | "am" -> onTraining "activation matching" (fun data -> ActivationMatching.Match(reference, other, data))
-        | "ste" ->
-            onTraining "the straight-through search" (fun data ->
-                StraightThrough.Match(reference, other, data, StraightThroughOptions(Seed = seed, Starts = starts)))
-        | "sinkhorn-ste" ->
-            onTraining "the straight-through search" (fun data ->
-                let options = SinkhornStraightThroughOptions(Seed = seed, Starts = starts)
-                SinkhornStraightThrough.Match(reference, other, data, options))
-        | name -> raise (LmcException $"--search: expected wm, sinkhorn, am, ste or sinkhorn-ste, found '{name}'")
+        let name = arguments.GetResult(ModelArgument.Search, defaultValue = "wm")
+
+        Stage.during $"aligning by {name}" (fun () ->
+            match name with
+            | "wm" -> WeightMatching.Match(reference, other, WeightMatchingOptions(Seed = seed, Starts = starts))
+            | "sinkhorn" ->
+                let options = SinkhornMatchingOptions(Seed = seed, Starts = starts, Polish = true)
+                SinkhornMatching.Match(reference, other, options)
+            | "am" -> onTraining "activation matching" (fun data -> ActivationMatching.Match(reference, other, data))
+            | "ste" ->
+                onTraining "the straight-through search" (fun data ->
+                    StraightThrough.Match(
+                        reference,
+                        other,
+                        data,
+                        StraightThroughOptions(Seed = seed, Starts = starts)
+                    ))
+            | "sinkhorn-ste" ->
+                onTraining "the straight-through search" (fun data ->
+                    let options = SinkhornStraightThroughOptions(Seed = seed, Starts = starts)
+                    SinkhornStraightThrough.Match(reference, other, data, options))
+            | name -> raise (LmcException $"--search: expected wm, sinkhorn, am, ste or sinkhorn-ste, found '{name}'"))
 
     /// Runs the command. Returns what it did.
     let run (arguments: ParseResults<ModelArgument>) : Json =

@@ -33,10 +33,11 @@ module MeasureCommand =
             let points = arguments.GetResult(ModelArgument.Points, defaultValue = 25)
 
             let curve =
-                if StatisticsReset.Concerns models.Network then
-                    Barrier.Along(a, b, data.Test, points, null, data.Train)
-                else
-                    Barrier.Along(a, b, data.Test, points)
+                Stage.during $"measuring {points} points between the models" (fun () ->
+                    if StatisticsReset.Concerns models.Network then
+                        Barrier.Along(a, b, data.Test, points, null, data.Train)
+                    else
+                        Barrier.Along(a, b, data.Test, points))
 
             Json.Object [
                 "loss", Json.float curve.Loss

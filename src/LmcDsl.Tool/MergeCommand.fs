@@ -34,7 +34,10 @@ module MergeCommand =
                 match arguments.TryGetResult ModelArgument.Reset_Stats with
                 | Some name ->
                     use data = Models.data "--reset-stats" name arguments
-                    StatisticsReset.Apply(merged, data.Train)
+
+                    Stage.during $"recomputing statistics on {name}" (fun () ->
+                        StatisticsReset.Apply(merged, data.Train))
+
                     true
                 | None -> false
 

@@ -93,8 +93,9 @@ module Models =
         let sources = files |> List.map TensorSource.Open
 
         let read (source: TensorSource) =
-            use model = Checkpoint.Load(source, network, names)
-            model.To device
+            Stage.during $"reading {source.Path}" (fun () ->
+                use model = Checkpoint.Load(source, network, names)
+                model.To device)
 
         {
             Network = network
@@ -107,7 +108,7 @@ module Models =
     let data (argument: string) (name: string) (arguments: ParseResults<ModelArgument>) : ImageData =
         match DataSet.tryParse name with
         | Some dataset ->
-            let loaded = DataSource.load dataset
+            let loaded = Stage.during $"reading {name}" (fun () -> DataSource.load dataset)
             let device = device arguments
 
             if device.``type`` = TorchSharp.DeviceType.CPU then

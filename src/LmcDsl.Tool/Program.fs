@@ -11,13 +11,19 @@ let private usage =
   lmc align A B --arch ARCH -o OUT         permute B's units so that it comes into A's basin
   lmc merge A B [C ...] --arch ARCH -o OUT the mean of the models, each aligned to the first
   lmc measure A B --arch ARCH              distance, agreement of singular vectors, barrier
+  lmc plan SCRIPT [ARGUMENTS]              what an experiment would do, and what of it is done
+  lmc run SCRIPT [ARGUMENTS]               run an experiment, here or on a cluster
   lmc store list|verify|gc|export KEY      what a store of results holds
+  lmc prelude                              the #r lines for a script of your own
 
 Examples
   lmc align a.safetensors b.safetensors --arch resnet20 --width 4 -o b-aligned.safetensors
   lmc merge a.pt b.pt c.pt --arch vgg11 --reset-stats cifar-10 -o merged.safetensors
   lmc measure a.safetensors b.safetensors --arch mlp --metric barrier,l2,r --data mnist --json
+  lmc plan experiments/figure2.fsx --scale smoke
+  lmc run experiments/figure2.fsx --on slurm --jobs 32
   lmc store verify --store results/store
+  lmc prelude > prelude.fsx                then, in a script: #load "prelude.fsx"
 
 `lmc COMMAND --help` shows a command's arguments.
 Exit codes: 0 done, 1 a mistake in what was given (told in one line), 2 a wrong argument, 130 interrupted."""
@@ -46,9 +52,23 @@ let private show json (result: Json) =
                 Console.WriteLine(text item)
         | other -> Console.WriteLine(text other)
 
+let private examples =
+    dict [
+        "align", "lmc align a.safetensors b.safetensors --arch resnet20 --width 4 --search wm -o b-aligned.safetensors"
+        "merge", "lmc merge a.pt b.pt c.pt --arch arch.json --reset-stats cifar-10 -o merged.safetensors"
+        "measure", "lmc measure a.safetensors b.safetensors --arch vgg11 --metric barrier,l2,r --data cifar-10 --json"
+        "store", "lmc store verify --store results/store"
+    ]
+
 let private parse<'argument when 'argument :> IArgParserTemplate> (command: string) (words: string list) =
+    let parser =
+        ArgumentParser.Create<'argument>(
+            programName = $"lmc {command}",
+            helpTextMessage = $"Example: {examples[command]}"
+        )
+
     try
-        ArgumentParser.Create<'argument>(programName = $"lmc {command}").ParseCommandLine(List.toArray words)
+        parser.ParseCommandLine(List.toArray words)
     with :? ArguParseException as error ->
         raise (Usage(error.Message, (if error.ErrorCode = ErrorCode.HelpText then 0 else 2)))
 
@@ -64,10 +84,16 @@ let main words =
         | "align" :: rest -> onModels "align" rest AlignCommand.run
         | "merge" :: rest -> onModels "merge" rest MergeCommand.run
         | "measure" :: rest -> onModels "measure" rest MeasureCommand.run
+        | "plan" :: rest -> ScriptCommand.plan rest
+        | "run" :: rest -> ScriptCommand.run rest
+        | [ "prelude" ] -> Console.WriteLine(ScriptCommand.prelude ())
         | "store" :: rest ->
             let arguments = parse<StoreArgument> "store" rest
             show (arguments.Contains StoreArgument.Json) (StoreCommand.run arguments)
         | []
         | [ "--help" ]
         | [ "help" ] -> Console.WriteLine usage
-        | other :: _ -> raise (Usage($"lmc: expected align, merge, measure or store, found '{other}'\n{usage}", 2)))
+        | other :: _ ->
+            raise (
+                Usage($"lmc: expected align, merge, measure, plan, run, store or prelude, found '{other}'\n{usage}", 2)
+            ))
