@@ -49,7 +49,10 @@ let build project =
     let options = if isRestored () then [ "--no-restore" ] else []
     run "dotnet" ([ "build"; project; "-c"; "Release"; "--nologo"; "-v"; "quiet"; "-clp:NoSummary" ] @ options)
 
-let program project = run "dotnet" ([ "run"; "--project"; project; "-c"; "Release"; "--no-build"; "--" ] @ theirs)
+let programWith words project =
+    run "dotnet" ([ "run"; "--project"; project; "-c"; "Release"; "--no-build"; "--" ] @ words)
+
+let program project = programWith theirs project
 
 let experiment script = run "dotnet" ([ "fsi"; "--quiet"; $"experiments/{script}.fsx" ] @ theirs)
 
@@ -71,6 +74,17 @@ target "Restore" "Fetch tools and packages (done before every target)" ignore
 target "Build" "Build everything" (fun () -> build "LmcDsl.sln")
 target "Library" "Build what experiments need" (fun () -> build "src/LmcDsl/LmcDsl.fsproj")
 target "Test" "Run all tests" (fun () -> program "tests/LmcDsl.Tests")
+
+target "Faults" "The long run of kills, faults and damaged input (about 15 minutes)" (fun () ->
+    let long = [ "LMC_KILLS", "40"; "LMC_CASES", "100000" ]
+
+    for name, value in long do
+        if isNull (Environment.GetEnvironmentVariable name) then
+            Environment.SetEnvironmentVariable(name, value)
+
+    for list in [ "Malformed input"; "Faults" ] do
+        programWith [ "--filter-test-list"; list ] "tests/LmcDsl.Tests")
+
 target "Quickstart" "The main job: train three MLPs, align, merge, measure" (fun () -> experiment "quickstart")
 target "Searches" "Every search on every network: barriers, L2, R" (fun () -> experiment "searches")
 
@@ -164,6 +178,7 @@ target "Help" "Show the targets" help
 "Restore" ==> "Build" ==> "Test"
 "Build" ==> "Bench"
 "Build" ==> "Pack"
+"Build" ==> "Faults"
 "Restore" ==> "Format"
 "Restore" ==> "CheckFormat"
 

@@ -58,6 +58,8 @@ let private tests =
         ]
         Process.ProcessTests.tests
         Process.ToolTests.tests
+        Process.WorkerTests.tests
+        Process.FaultTests.tests
         Process.SlurmTests.tests
         Process.BuildTests.tests
         Process.PaperTests.tests
@@ -94,6 +96,6 @@ let private runAll arguments =
 [<EntryPoint>]
 let main arguments =
     match List.ofArray arguments with
-    | first :: words when first = Process.SmallExperiment.word -> Process.SmallExperiment.run words
+    | first :: words when List.contains first Process.SmallExperiment.names -> Process.SmallExperiment.run first words
     | first :: words when first = Process.SmallSweep.word -> Process.SmallSweep.run words
     | _ -> runAll arguments

@@ -1,23 +1,42 @@
-/// An experiment small enough to be killed and run again many times. The test program runs it when its first word is
-/// `small-experiment`, so that tests have a real process to kill.
+/// Experiments small enough to be killed and run again many times. The test program runs one when its first word is the experiment's name,
+/// so that tests have a real process to kill.
 module LmcDsl.Tests.Process.SmallExperiment
 
 open LmcDsl
 
+/// Trainings, matchings and measurements.
 let word = "small-experiment"
 
-let private experiment =
-    let setup =
-        { Setup.standard with
-            Data = Glyphs
-            Network = mlp [ 48; 48 ]
-            Epochs = 8
-            Threads = 1
-        }
+/// Searches that take most of its time.
+let matching = "small-matching"
 
-    Experiment.create word "Small" setup [
-        train >> align WM >> mergeN 3 >> measure R
-        train >> align WM >> mergeN 3 >> measureAll [ BarrierOnTest 7; L2; Accuracy ]
+let private setup =
+    { Setup.standard with
+        Data = Glyphs
+        Network = mlp [ 48; 48 ]
+        Epochs = 8
+        Threads = 1
+    }
+
+let private experiments =
+    [
+        word,
+        Experiment.create word "Small" setup [
+            train >> align WM >> mergeN 3 >> measure R
+            train >> align WM >> mergeN 3 >> measureAll [ BarrierOnTest 7; L2; Accuracy ]
+        ]
+        let brief = { setup with Data = Part(Glyphs, 1000, 200); Epochs = 2 }
+
+        matching,
+        Experiment.create matching "Searches" brief [
+            for search in [ WM; SinkhornWM; STE; AM ] do
+                train >> align search >> measure L2
+        ]
     ]
 
-let run (words: string list) = Experiment.runWithArguments words experiment
+/// The experiments' names.
+let names = List.map fst experiments
+
+/// Runs one with the words of its command line.
+let run (name: string) (words: string list) =
+    Experiment.runWithArguments words (experiments |> List.find (fst >> (=) name) |> snd)
