@@ -9,6 +9,7 @@ open LmcDsl.Core.Runtime
 type private Argument =
     | [<Unique>] Only of string
     | [<Unique>] Peers
+    | [<Unique>] Memory of models: int
     | [<Unique>] Threads of int
     | [<Unique>] Results of string
 
@@ -17,6 +18,7 @@ type private Argument =
             match this with
             | Only _ -> "only training, curve, search, matching or assignment."
             | Peers -> "time weight matching beside a straightforward implementation with SciPy (slow)."
+            | Memory _ -> "instead: memory held after each of so many models of one run."
             | Threads _ -> "threads of one operation (default: 2)."
             | Results _ -> "folder for bench.json (default: results/bench)."
 
@@ -40,8 +42,7 @@ let private row timing =
         (Timing.ratio timing).ToString "F2"
     ]
 
-let private run (results: ParseResults<Argument>) =
-    TorchRuntime.UseThreads(results.GetResult(Threads, defaultValue = 2))
+let private compare (results: ParseResults<Argument>) =
     let only = results.GetResult(Only, defaultValue = "")
     let suites = suites (results.Contains Peers)
     let chosen = suites |> List.filter (fun (name, _) -> name.Contains only)
@@ -71,6 +72,14 @@ let private run (results: ParseResults<Argument>) =
     AtomicFile.writeText
         (Path.Combine(folder, "bench.json"))
         (Json.indented (Json.Array(List.map Timing.toJson timings)))
+
+let private run (results: ParseResults<Argument>) =
+    TorchRuntime.UseThreads(results.GetResult(Threads, defaultValue = 2))
+
+    match results.TryGetResult Memory with
+    | Some models when models < 1 -> raise (LmcException $"--memory: expected 1 or more models, found {models}")
+    | Some models -> Terminal.table (MemoryBench.table models)
+    | None -> compare results
 
 [<EntryPoint>]
 let main arguments =

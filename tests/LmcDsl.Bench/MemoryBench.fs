@@ -1,0 +1,65 @@
+/// Memory of a long run: whether it grows from model to model.
+module LmcDsl.Bench.MemoryBench
+
+open System
+open System.Collections.Generic
+open System.IO
+open System.Threading
+open LmcDsl
+open LmcDsl.Core.Runtime
+
+let private megabytes field =
+    File.ReadLines "/proc/self/status"
+    |> Seq.find _.StartsWith(field + ":")
+    |> fun line -> int (line.Split(' ', StringSplitOptions.RemoveEmptyEntries).[1]) / 1024
+
+/// Trains so many MLPs 784-512x3-10 on MNIST, aligns each to the first and scores it, in one process, and tells what the process held
+/// after each model: megabytes, by the number of models.
+let table (models: int) : Table =
+    let setup =
+        { Setup.standard with
+            Data = Part(Mnist, 10_000, 1_000)
+            Epochs = 1
+            Threads = TorchSharp.torch.get_num_threads ()
+        }
+
+    let held = List<int>()
+    let folder = Directory.CreateTempSubdirectory "lmcdsl-memory-"
+
+    try
+        // A model's measurement is the last of its steps.
+        let tell event =
+            match event with
+            | Finished(node, _) when node.Op = "train" -> Console.Error.WriteLine node.Title
+            | _ -> ()
+
+        use runner =
+            new Runner(
+                {
+                    Store = Store.Open folder.FullName
+                    Ops = Ops.ofList LibraryOps.all
+                    Tell = tell
+                    Cancel = CancellationToken.None
+                }
+            )
+
+        for seed in 1L .. int64 models do
+            let pair = { setup with Seeds = Listed [ 0L; seed ] }
+            runner.Run [ pair |> (train >> align WM >> measureAll [ L2; Accuracy ]) ] |> ignore
+            held.Add(megabytes "VmRSS")
+
+        let shown = [ 1; 2; 5; 10; 20; 30; 40; 50; models ] |> List.filter (fun n -> n <= models) |> List.distinct
+
+        {
+            Title = "Memory of one process by models trained, aligned and scored"
+            Columns = [ "models"; "MB held"; "MB at most so far" ]
+            Rows =
+                [
+                    for n in shown do
+                        yield [ string n; string held[n - 1]; string (held |> Seq.truncate n |> Seq.max) ]
+
+                    yield [ "peak"; ""; string (megabytes "VmHWM") ]
+                ]
+        }
+    finally
+        folder.Delete(recursive = true)
