@@ -14,8 +14,8 @@ public static class Checkpoint
     /// <param name="names">How its names become the architecture's.</param>
     /// <returns>The parameters in float32, on the CPU.</returns>
     /// <exception cref="LmcException">
-    /// Tensors are missing, unexpected or of another shape: all of them are told at once. Counters of batches are not parameters and are
-    /// passed over.
+    /// Tensors are missing, unexpected or of another shape: all of them are told at once; or some hold NaN, or numbers beyond float32.
+    /// Counters of batches are not parameters and are passed over.
     /// </exception>
     public static ParameterSet Load(TensorSource source, Network network, NameMap names)
     {
@@ -23,13 +23,17 @@ public static class Checkpoint
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         var model = new ParameterSet(network, zeros(network.TotalCount));
+        var broken = new List<string>();
         foreach (var (entry, parameter) in places)
         {
             using var inner = NewDisposeScope();
             model.Views[parameter].copy_(source.Read(entry.Name).to(ScalarType.Float32));
+            if (!model.Views[parameter].isfinite().all().item<bool>()) broken.Add(entry.Name);
         }
 
-        return model;
+        if (broken.Count == 0) return model;
+        model.Dispose();
+        throw new LmcException($"{source.Path}: expected finite numbers, found NaN or infinity in {string.Join(", ", broken)}");
     }
 
     /// <summary>Writes a model as safetensors with the names, order, types and text of the checkpoint that it came from.</summary>

@@ -1,6 +1,7 @@
 namespace LmcDsl
 
 open System
+open System.Globalization
 
 /// A table for people: texts in rows and columns.
 type Table =
@@ -70,7 +71,7 @@ module Table =
     let isNumeric (table: Table) (column: int) =
         let isNumber (cell: string) =
             let number = cell.Split(' ').[0].TrimEnd '*'
-            cell = "–" || fst (Double.TryParse(number, Globalization.CultureInfo.InvariantCulture))
+            cell = "–" || fst (Double.TryParse(number, NumberStyles.Float, CultureInfo.InvariantCulture))
 
         table.Rows |> List.forall (fun row -> isNumber row[column])
 

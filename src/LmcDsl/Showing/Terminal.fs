@@ -11,7 +11,7 @@ module Terminal =
 
     let private clock (time: TimeSpan) =
         if time.TotalHours >= 1.0 then
-            time.ToString @"h\:mm\:ss"
+            $"{int time.TotalHours}:{time.Minutes:D2}:{time.Seconds:D2}"
         else
             time.ToString @"m\:ss"
 

@@ -34,5 +34,46 @@ let tests =
                 Expect.equal code 2 errors
                 Expect.stringContains errors "figure3 has data sets of its own" "in one line"
             }
+
+            test "Pack makes the packages, and the tool among them installs, plans and runs a script of the user's own" {
+                let code, output, errors = build [ "-t"; "Pack" ]
+                Expect.equal code 0 (output + errors)
+                let packages = Path.Combine(root, "packages")
+
+                for name in [ "LmcDsl.Core"; "LmcDsl"; "LmcDsl.Tool" ] do
+                    Expect.isNonEmpty (Directory.GetFiles(packages, $"{name}.?.*.nupkg")) name
+
+                inFolder (fun folder ->
+                    let succeed (code, output, errors: string) =
+                        Expect.equal code 0 (output + errors)
+                        output
+
+                    let install = [ "tool"; "install"; "LmcDsl.Tool"; "--tool-path"; "tools"; "--source"; packages ]
+                    runProgram folder "dotnet" install |> succeed |> ignore
+                    let lmc words = runProgram folder (Path.Combine(folder, "tools", "lmc")) words
+                    File.WriteAllText(Path.Combine(folder, "prelude.fsx"), lmc [ "prelude" ] |> succeed)
+
+                    File.WriteAllLines(
+                        Path.Combine(folder, "mine.fsx"),
+                        [
+                            "#load \"prelude.fsx\""
+                            "open LmcDsl"
+                            "let setup = { Setup.standard with Data = Part(Glyphs, 500, 100); Network = mlp [ 8 ]; Epochs = 1 }"
+                            "Experiment.create \"mine\" \"Mine\" setup [ train >> align WM >> measure L2 ]"
+                            "|> Experiment.run fsi.CommandLineArgs"
+                        ]
+                    )
+
+                    Expect.stringContains (lmc [ "plan"; "mine.fsx" ] |> succeed) "7 steps: 7 to do" "the plan"
+                    Expect.isFalse (Directory.Exists(Path.Combine(folder, "results", "mine"))) "nothing ran"
+                    lmc [ "run"; "mine.fsx"; "--no-images"; "--threads"; "1" ] |> succeed |> ignore
+                    Expect.isTrue (File.Exists(Path.Combine(folder, "results", "mine", "report.json"))) "its results"
+                    let code, _, errors = lmc [ "run"; "mine.fsx"; "--epochs"; "0" ]
+                    Expect.equal code 1 "the script's exit code"
+                    Expect.stringContains errors "--epochs: expected 1 or more, found 0" "its line"
+                    let code, _, errors = lmc [ "run"; "none.fsx" ]
+                    Expect.equal code 1 "no script"
+                    Expect.stringContains errors "expected an experiment's script (.fsx), found 'none.fsx'" "which")
+            }
         ]
     )

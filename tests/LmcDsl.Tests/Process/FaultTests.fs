@@ -226,8 +226,7 @@ let tests =
                                 if isReport || round % 2 = 0 then
                                     Directory.Delete(FileInfo(file).Directory.FullName, true)
 
-                        endsAsUndisturbed training folder
-                        storeIsSound (at folder "store"))
+                        endsAsUndisturbed training folder)
             }
 
             test "values swapped between keys, with and without their records, are noticed" {
@@ -309,7 +308,7 @@ let tests =
 
             test "what was done, in one line" {
                 Console.WriteLine
-                    $"Faults: {killed.Value} kills, {processes.Value} processes, {damaged.Value} damaged files, {files.Value} files checked, 0 losses"
+                    $"Faults: {killed.Value} kills, {processes.Value} processes, {damaged.Value} damaged files, {files.Value} files checked"
             }
         ]
     )

@@ -119,6 +119,32 @@ let tests =
                     Expect.equal (Directory.GetFiles folder).Length 2 "only the models")
             }
 
+            test "a checkpoint with NaN is refused by every command, with the tensors' names" {
+                inFolder (fun folder ->
+                    models folder
+                    let path = Path.Combine(folder, "b.safetensors")
+
+                    use broken = LmcDsl.Core.Checkpoints.ModelFile.Read(ReadOnlySpan(File.ReadAllBytes path), path)
+
+                    for name in [ "fc1.bias"; "fc3.weight" ] do
+                        broken[name].fill_(TorchSharp.Scalar.op_Implicit nan) |> ignore
+
+                    (use file = File.Create path
+                     LmcDsl.Core.Checkpoints.ModelFile.Write(file, broken))
+
+                    for words in
+                        [
+                            [ "align"; "-o"; "o.safetensors" ]
+                            [ "merge"; "-o"; "o.safetensors" ]
+                            [ "merge"; "-o"; "o.safetensors"; "--search"; "none" ]
+                            [ "measure" ]
+                        ] do
+                        lmc folder ([ words.Head; "a.safetensors"; "b.safetensors" ] @ words.Tail @ small)
+                        |> refused [ "b.safetensors"; "NaN"; "fc1.bias, fc3.weight" ]
+
+                    Expect.isFalse (File.Exists(Path.Combine(folder, "o.safetensors"))) "nothing written")
+            }
+
             test "help and wrong words have their exit codes" {
                 let code, output, _ = lmc "." [ "--help" ]
                 Expect.equal code 0 "help"
