@@ -99,16 +99,21 @@ module Report =
 
     /// What tells a row from others of a report in one text: its state, and those of its labels that are not the same on
     /// all rows; for example `aligned, VGG11, WM`.
-    let variant (rows: Row list) (row: Row) : string =
-        let varies name =
-            rows |> List.choose (_.Labels >> List.tryFind (fst >> (=) name)) |> List.distinct |> List.length > 1
+    let variant (rows: Row list) : Row -> string =
+        let varying =
+            rows
+            |> Seq.collect _.Labels
+            |> Seq.distinct
+            |> Seq.countBy fst
+            |> Seq.filter (fun (_, values) -> values > 1)
+            |> Seq.map fst
+            |> set
 
-        let state = if row.Aligned then "aligned" else "naive"
-
-        state
-        :: [
-            for name, value in row.Labels do
-                if varies name then
-                    value
-        ]
-        |> String.concat ", "
+        fun row ->
+            (if row.Aligned then "aligned" else "naive")
+            :: [
+                for name, value in row.Labels do
+                    if varying.Contains name then
+                        value
+            ]
+            |> String.concat ", "
