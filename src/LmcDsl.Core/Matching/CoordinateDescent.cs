@@ -65,7 +65,7 @@ internal sealed class CoordinateDescent : IDisposable
         {
             var changed = Pass(Permutation.Random(found.Length, random));
             told?.Invoke(sweeps);
-            // Costs that were updated carry rounding of their own: the last word is had on costs computed whole.
+            // Updates of costs carry rounding: where it is much, the last word is had on costs computed whole.
             if (!changed && !Refresh()) return (sweeps, StopReason.NothingChanged);
         }
 
@@ -105,7 +105,7 @@ internal sealed class CoordinateDescent : IDisposable
     {
         for (var g = 0; g < groups.Length; g++)
         {
-            stale[g] = groups[g].Cost.IsUpdated;
+            stale[g] = groups[g].Cost.HasDrifted;
             if (stale[g]) groups[g].Cost.Forget();
         }
 

@@ -11,9 +11,14 @@ internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, int 
 {
     private readonly PermutationGroup symmetry = reference.Network.Groups[group];
     private Tensor? cost;
+    private long terms; // of the sum that each cost is, where computed whole
+    private long updates; // of the sums that were added to it since
 
-    /// <summary>Whether the costs come from updates since they were last computed whole: then they carry their rounding.</summary>
-    public bool IsUpdated { get; private set; }
+    /// <summary>
+    /// Whether updates since the costs were last computed whole added up more terms than the costs themselves: then they carry more of the
+    /// updates' rounding than of their own.
+    /// </summary>
+    public bool HasDrifted => updates > terms;
 
     /// <summary>The costs, <c>[units, units]</c>; computed whole where they are not known.</summary>
     /// <returns>The tensor; owned by this object.</returns>
@@ -24,7 +29,7 @@ internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, int 
     {
         cost?.Dispose();
         cost = null;
-        IsUpdated = false;
+        (terms, updates) = (0, 0);
     }
 
     /// <summary>Follows a move of this group itself: columns change place.</summary>
@@ -46,7 +51,7 @@ internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, int 
     {
         if (cost is null) return;
         Accumulate(cost, axis, slice, change);
-        IsUpdated = true;
+        updates += change.numel() / symmetry.Units;
     }
 
     /// <summary>Frees the costs.</summary>
@@ -56,9 +61,12 @@ internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, int 
     {
         using var scope = NewDisposeScope();
         var whole = zeros(symmetry.Units, symmetry.Units, device: reference.Flat.device);
-        foreach (var axis in symmetry.Axes)
-            if (reference.Network.Parameters[axis.Parameter].Learned)
-                Accumulate(whole, axis, reference.Views[axis.Parameter], moved.Views[axis.Parameter]);
+        foreach (var axis in symmetry.Axes.Where(axis => reference.Network.Parameters[axis.Parameter].Learned))
+        {
+            Accumulate(whole, axis, reference.Views[axis.Parameter], moved.Views[axis.Parameter]);
+            terms += moved.Views[axis.Parameter].numel() / symmetry.Units;
+        }
+
         return whole.DetachFromDisposeScope();
     }
 

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
 using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Measures;
 using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
@@ -71,7 +72,7 @@ public static class WeightMatching
     internal static void RequireFinite(ParameterSet model, string what)
     {
         using var scope = NewDisposeScope();
-        if (model.Learned().isfinite().all().item<bool>()) return;
+        if (double.IsFinite(InnerProduct.Of(model.Learned(), model.Learned()))) return; // float's squares do not overflow in double
         var broken = model.Network.Parameters.Zip(model.Views)
             .First(p => p.First.Learned && !p.Second.isfinite().all().item<bool>()).First.Name;
         throw new LmcException($"weight matching: {what} has NaN or infinity in '{broken}', expected finite numbers");

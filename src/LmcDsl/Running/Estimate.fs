@@ -7,14 +7,16 @@ open System.Diagnostics
 /// Guesses how long a run still takes, from how long steps of the same operation took before in it.
 type Estimate() =
 
+    // Trainings of one recipe take alike, those of two do not.
+    let kind (node: Node) = if node.Op = "train" then node.Title.Split(", seed").[0] else node.Op
+
     let finished = Dictionary<string, float * int>()
     let running = Dictionary<string, Node * Stopwatch>()
     let shares = Dictionary<string, float>()
-    let mutable waiting: Node list = []
+    // By kind, so that a plan of many steps costs no more at each event than one of few.
+    let waiting = Dictionary<string, HashSet<string>>()
+    let ops = Dictionary<string, string>()
     let mutable spent = 0.0
-
-    // Trainings of one recipe take alike, those of two do not.
-    let kind (node: Node) = if node.Op = "train" then node.Title.Split(", seed").[0] else node.Op
 
     // Before any step of an operation has ended: seconds of the quickstart on two cores.
     let prior op =
@@ -31,27 +33,42 @@ type Estimate() =
         | true, share when share > 0.02 -> Some(elapsed clock / share)
         | _ -> None
 
-    let perStep (step: Node) =
-        match finished.TryGetValue(kind step) with
+    let perStep (kindOf: string) =
+        match finished.TryGetValue kindOf with
         | true, (total, count) -> total / float count
         | _ ->
             running.Values
-            |> Seq.filter (fun (node, _) -> kind node = kind step)
+            |> Seq.filter (fun (node, _) -> kind node = kindOf)
             |> Seq.tryPick expected
-            |> Option.defaultValue (prior step.Op)
+            |> Option.defaultValue (prior ops[kindOf])
 
     let left (node: Node, clock: Stopwatch) =
-        max 0.0 (defaultArg (expected (node, clock)) (perStep node) - elapsed clock)
+        max 0.0 (defaultArg (expected (node, clock)) (perStep (kind node)) - elapsed clock)
+
+    let await (node: Node) =
+        match waiting.TryGetValue(kind node) with
+        | true, keys -> keys.Add node.Key |> ignore
+        | _ -> waiting[kind node] <- HashSet [ node.Key ]
 
     let forget (node: Node) =
-        waiting <- waiting |> List.filter (fun other -> other.Key <> node.Key)
+        ops[kind node] <- node.Op
+
+        match waiting.TryGetValue(kind node) with
+        | true, keys -> keys.Remove node.Key |> ignore
+        | _ -> ()
+
         running.Remove node.Key |> ignore
         shares.Remove node.Key |> ignore
 
     /// Takes an event of the runner into account.
     member _.Note(event: RunEvent) =
         match event with
-        | Planned(toDo, _) -> waiting <- toDo
+        | Planned(toDo, _) ->
+            waiting.Clear()
+
+            for node in toDo do
+                ops[kind node] <- node.Op
+                await node
         | Started node ->
             forget node
             running[node.Key] <- (node, Stopwatch.StartNew())
@@ -81,7 +98,10 @@ type Estimate() =
 
     /// Time left, roughly: what all steps still take, side by side as now.
     member _.Left: TimeSpan =
-        let seconds = Seq.sumBy left running.Values + List.sumBy perStep waiting
+        let seconds =
+            Seq.sumBy left running.Values
+            + Seq.sumBy (fun (KeyValue(kindOf, keys: HashSet<string>)) -> float keys.Count * perStep kindOf) waiting
+
         TimeSpan.FromSeconds(seconds / float (max 1 running.Count))
 
     /// Share of the run that is done, 0 to 1.
