@@ -73,3 +73,11 @@ module Timing =
             "reference_seconds_median", Json.float (median timing.Theirs)
             "ratio", Json.float (ratio timing)
         ]
+
+    /// The exponent by which our median grows with n over timings of one name, by least squares on logarithms.
+    let exponent (timings: Timing list) : float =
+        let points = timings |> List.map (fun t -> log (float t.Comparison.N), log (median t.Ours))
+        let x, y = List.averageBy fst points, List.averageBy snd points
+
+        (points |> List.sumBy (fun (u, v) -> (u - x) * (v - y)))
+        / (points |> List.sumBy (fun (u, _) -> (u - x) ** 2.0))

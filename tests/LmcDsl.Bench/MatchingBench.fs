@@ -62,5 +62,15 @@ let comparisons peers : (unit -> Comparison) list =
             comparison peers "MLP" width rounds (fun () -> Weights.mlps width)
         comparison peers "ResNet20 x1" 64 3 (fun () -> Weights.resnets 1 2_000)
         comparison peers "ResNet20 x4" 256 3 (fun () -> Weights.resnets 4 500)
+        comparison peers "ResNet20 x16" 1024 1 (fun () -> Weights.resnets 16 100)
         comparison peers "VGG11" 512 3 Weights.vggs
+    ]
+
+/// How the time grows with width (three hidden layers) and with depth (width 256), on MLPs that are alike but for their size.
+let growth: (unit -> Comparison) list =
+    [
+        for width, rounds in [ 256, 5; 512, 5; 1024, 3; 2048, 1; 4096, 1 ] do
+            comparison false "width" width rounds (fun () -> Weights.alike 3 width)
+        for depth in [ 2; 4; 8; 16 ] do
+            comparison false "depth" depth 3 (fun () -> Weights.alike depth 256)
     ]

@@ -6,7 +6,9 @@ open System.Collections.Generic
 open System.IO
 open System.Threading
 open LmcDsl
-open LmcDsl.Core.Runtime
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Matching
+open TorchSharp
 
 let private megabytes field =
     File.ReadLines "/proc/self/status"
@@ -63,3 +65,34 @@ let table (models: int) : Table =
         }
     finally
         folder.Delete(recursive = true)
+
+/// The most that weight matching takes of two VGG16 at four times their width, as they are drawn, beside the two models.
+let matching () : Table =
+    let network = Network(vgg16 4.0 Norm.Batch Cifar10)
+
+    let drawn (seed: int64) =
+        use generator = new torch.Generator(uint64 seed, torch.CPU)
+        new ParameterSet(network, torch.randn (network.TotalCount, generator = generator))
+
+    let a, b = drawn 1L, drawn 2L
+    let before = megabytes "VmRSS"
+    File.WriteAllText("/proc/self/clear_refs", "5") // the peak is counted from here
+    let found = WeightMatching.Match(a, b)
+    let peak = megabytes "VmHWM"
+    let model = int (network.TotalCount * 4L / 1_048_576L)
+    let units = network.Groups |> Seq.map _.Units |> Seq.max
+
+    {
+        Title = $"Memory of weight matching, VGG16 x4 ({network.TotalCount:N0} parameters), MB"
+        Columns = [ "what"; "MB" ]
+        Rows =
+            [
+                [ "one model"; string model ]
+                [ "largest cost matrix"; string (units * units * 4 / 1_048_576) ]
+                [ "held before, two models among it"; string before ]
+                [ "peak"; string peak ]
+                [ "peak less what was held"; string (peak - before) ]
+                [ "passes"; string found.Sweeps ]
+                [ "seconds"; $"{found.Seconds:F1}" ]
+            ]
+    }

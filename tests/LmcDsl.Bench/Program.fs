@@ -10,15 +10,17 @@ type private Argument =
     | [<Unique>] Only of string
     | [<Unique>] Peers
     | [<Unique>] Memory of models: int
+    | [<Unique>] Peak
     | [<Unique>] Threads of int
     | [<Unique>] Results of string
 
     interface IArgParserTemplate with
         member this.Usage =
             match this with
-            | Only _ -> "only training, curve, search, matching or assignment."
+            | Only _ -> "only training, curve, search, matching, assignment or growth."
             | Peers -> "time weight matching beside a straightforward implementation with SciPy (slow)."
             | Memory _ -> "instead: memory held after each of so many models of one run."
+            | Peak -> "instead: memory that weight matching takes on VGG16 at four times its width."
             | Threads _ -> "threads of one operation (default: 2)."
             | Results _ -> "folder for bench.json (default: results/bench)."
 
@@ -29,6 +31,7 @@ let private suites peers : (string * (unit -> (unit -> Comparison) list)) list =
         "search", (fun () -> SearchBench.comparisons)
         "matching", (fun () -> MatchingBench.comparisons peers)
         "assignment", AssignmentBench.comparisons
+        "growth", (fun () -> MatchingBench.growth)
     ]
 
 let private row timing =
@@ -67,6 +70,10 @@ let private compare (results: ParseResults<Argument>) =
             Rows = List.map row timings
         }
 
+    for name, own in timings |> List.groupBy _.Comparison.Name do
+        if own.Length > 2 then
+            Console.WriteLine $"{name}: grows as n^{Timing.exponent own:F2}"
+
     let folder = results.GetResult(Results, defaultValue = Path.Combine("results", "bench"))
 
     AtomicFile.writeText
@@ -79,6 +86,7 @@ let private run (results: ParseResults<Argument>) =
     match results.TryGetResult Memory with
     | Some models when models < 1 -> raise (LmcException $"--memory: expected 1 or more models, found {models}")
     | Some models -> Terminal.table (MemoryBench.table models)
+    | None when results.Contains Peak -> Terminal.table (MemoryBench.matching ())
     | None -> compare results
 
 [<EntryPoint>]

@@ -37,6 +37,11 @@ let mlps width =
     let options = TrainingOptions(Epochs = epochs, BatchSize = 128)
     pair FashionMnist examples $"mlp-{width}" (mlp [ width; width; width ] FashionMnist) options
 
+/// MLPs with so many hidden layers of width n, one epoch on 10,000 images of Fashion-MNIST: all alike but for their size.
+let alike depth width =
+    let options = TrainingOptions(Epochs = 1, BatchSize = 128)
+    pair FashionMnist 10_000 $"mlp-{depth}x{width}" (mlp (List.replicate depth width) FashionMnist) options
+
 let private briefly = TrainingOptions(Epochs = 2, BatchSize = 100, LearningRate = 0.05, Optimizer = Sgd 0.9)
 
 /// VGG11 on 2,000 images of CIFAR-10, two epochs.

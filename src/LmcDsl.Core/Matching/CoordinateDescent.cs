@@ -87,15 +87,11 @@ internal sealed class CoordinateDescent : IDisposable
         {
             using var scope = NewDisposeScope();
             stale[g] = false;
-            if (groups[g].Improve(out var step) is not { } move) continue;
+            if (groups[g].Improvement(out var step) is not { } move) continue;
+            foreach (var neighbour in groups[g].Take(move, other => groups[other].Cost)) stale[neighbour] = true;
             found[g] = step.After(found[g]);
             changed = true;
             stale[g] = groups[g].IsOnBothSides;
-            foreach (var (neighbour, axis, slice, change) in move.Neighbours())
-            {
-                groups[neighbour].Cost.Update(axis, slice, change);
-                stale[neighbour] = true;
-            }
         }
 
         return changed;

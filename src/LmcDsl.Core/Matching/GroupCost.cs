@@ -9,6 +9,8 @@ namespace LmcDsl.Core.Matching;
 /// </summary>
 internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, int group) : IDisposable
 {
+    private const long PartEntries = 1 << 22;
+
     private readonly PermutationGroup symmetry = reference.Network.Groups[group];
     private Tensor? cost;
     private long terms; // of the sum that each cost is, where computed whole
@@ -19,6 +21,9 @@ internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, int 
     /// updates' rounding than of their own.
     /// </summary>
     public bool HasDrifted => updates > terms;
+
+    /// <summary>Whether the costs have been computed, so that updates count.</summary>
+    public bool IsKnown => cost is not null;
 
     /// <summary>The costs, <c>[units, units]</c>; computed whole where they are not known.</summary>
     /// <returns>The tensor; owned by this object.</returns>
@@ -71,6 +76,24 @@ internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, int 
     }
 
     private void Accumulate(Tensor into, PermutedAxis axis, Tensor left, Tensor right)
+    {
+        if (axis.Dimension == 0 || left.dim() == 2 && left.shape[1] == symmetry.Units)
+        {
+            AddProduct(into, axis, left, right);
+            return;
+        }
+
+        // What must be copied to lie by units is copied a part at a time.
+        var length = left.shape[0];
+        var each = Math.Max(1, PartEntries * length / left.numel());
+        for (var at = 0L; at < length; at += each)
+        {
+            var count = Math.Min(each, length - at);
+            AddProduct(into, axis, left.narrow(0, at, count), right.narrow(0, at, count));
+        }
+    }
+
+    private void AddProduct(Tensor into, PermutedAxis axis, Tensor left, Tensor right)
     {
         using var scope = NewDisposeScope();
         into.addmm_(ByUnit(left, axis.Dimension), ByUnit(right, axis.Dimension).t(), beta: 1, alpha: -1);

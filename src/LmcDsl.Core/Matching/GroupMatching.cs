@@ -18,6 +18,7 @@ internal sealed class GroupMatching(ParameterSet reference, ParameterSet moved, 
 
     private readonly PermutationGroup symmetry = reference.Network.Groups[group];
     private Assignment? last;
+    private Assignment? answer;
 
     /// <summary>Whether the group's units are on two sides of one weight, so that the objective is quadratic in it.</summary>
     public bool IsOnBothSides { get; } = reference.Network.Groups[group].Axes
@@ -27,16 +28,16 @@ internal sealed class GroupMatching(ParameterSet reference, ParameterSet moved, 
     public GroupCost Cost { get; } = new(reference, moved, group);
 
     /// <summary>
-    /// Solves the problem and, where the answer is better than staying, applies it to the moved model. Better means that
-    /// the objective rises: by far more than the costs' rounding, or else by a sum in double over the numbers themselves.
+    /// Solves the problem, and gives the answer where it is better than staying. Better means that the objective rises: by far more than
+    /// the costs' rounding, or else by a sum in double over the numbers themselves.
     /// </summary>
-    /// <param name="step">What was applied.</param>
-    /// <returns>The move, in the caller's dispose scope, or nothing where the group stays as it is.</returns>
-    public GroupMove? Improve(out Permutation step)
+    /// <param name="step">The answer.</param>
+    /// <returns>The move to <see cref="Take"/>, or nothing where the group stays as it is.</returns>
+    public GroupMove? Improvement(out Permutation step)
     {
         using var onCpu = Cost.Current().cpu();
         var cost = MemoryMarshal.Cast<byte, float>(onCpu.bytes);
-        var answer = LinearAssignment.Minimize(cost, symmetry.Units, last);
+        answer = LinearAssignment.Minimize(cost, symmetry.Units, last);
         step = new Permutation(answer.Columns);
         if (step.IsIdentity)
         {
@@ -45,12 +46,20 @@ internal sealed class GroupMatching(ParameterSet reference, ParameterSet moved, 
         }
 
         var move = new GroupMove(reference, moved, group, step);
-        if (!IsBetter(cost, move, step)) return null;
-        move.Apply();
-        last = Reordered(answer);
+        return IsBetter(cost, move, step) ? move : null;
+    }
+
+    /// <summary>Applies what <see cref="Improvement"/> gave last to the moved model, and to the costs of the group and its neighbours.</summary>
+    /// <param name="move">The move.</param>
+    /// <param name="costOf">The costs of a group.</param>
+    /// <returns>The neighbours' indices.</returns>
+    public IReadOnlyCollection<int> Take(GroupMove move, Func<int, GroupCost> costOf)
+    {
+        var neighbours = move.Apply(costOf);
+        last = Reordered(answer!);
         if (IsOnBothSides) Cost.Forget();
         else Cost.Reorder(move);
-        return move;
+        return neighbours;
     }
 
     /// <summary>Frees the costs.</summary>

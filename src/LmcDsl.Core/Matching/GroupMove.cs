@@ -6,15 +6,17 @@ using static TorchSharp.torch;
 namespace LmcDsl.Core.Matching;
 
 /// <summary>
-/// A permutation of one group about to be applied: for each parameter axis that it moves, the slices at the units that
-/// change place. Everything that follows (the exact gain, the move itself, what it does to the neighbours' costs) costs
-/// in proportion to the units that change, which are few in all but the first passes.
+/// A permutation of one group about to be applied. What follows from it (the exact gain, what it does to the neighbours' costs, the move
+/// itself) costs in proportion to the units that change place, which are few in all but the first passes, and is done in parts, so that
+/// no copy of a large layer is made.
 /// </summary>
 internal sealed class GroupMove
 {
+    private const long PartEntries = 1 << 22;
+
     private readonly ParameterSet reference;
     private readonly ParameterSet moved;
-    private readonly Slice[] slices;
+    private readonly PermutedAxis[] axes;
 
     public GroupMove(ParameterSet reference, ParameterSet moved, int group, Permutation step)
     {
@@ -23,8 +25,7 @@ internal sealed class GroupMove
         Group = group;
         Units = [.. Enumerable.Range(0, step.Count).Where(i => step.Sources[i] != i)];
         Sources = [.. Units.Select(i => step.Sources[i])];
-        slices = [.. reference.Network.Groups[group].Axes
-            .Where(axis => reference.Network.Parameters[axis.Parameter].Learned).Select(Cut)];
+        axes = [.. reference.Network.Groups[group].Axes.Where(axis => reference.Network.Parameters[axis.Parameter].Learned)];
     }
 
     /// <summary>Index of the group.</summary>
@@ -39,54 +40,94 @@ internal sealed class GroupMove
     /// <summary>By how much the objective rises, summed in double from the numbers themselves.</summary>
     /// <remarks>For groups that are on one side only of each parameter; else the sides do not add up.</remarks>
     /// <returns>The gain.</returns>
-    public double ExactGain() =>
-        slices.Sum(s => InnerProduct.Of(s.Reference, s.After) - InnerProduct.Of(s.Reference, s.Before));
-
-    /// <summary>Puts the units into their new places.</summary>
-    public void Apply()
+    public double ExactGain()
     {
-        var written = new HashSet<int>();
-        foreach (var slice in slices)
-        {
-            // On a parameter that has the group on both sides, the second must read what the first wrote.
-            var s = written.Add(slice.Axis.Parameter) ? slice : Cut(slice.Axis);
-            moved.Views[s.Axis.Parameter].index_copy_(s.Axis.Dimension, s.Entries, s.After);
-        }
+        var gain = 0.0;
+        foreach (var axis in axes)
+            InParts(axis, (own, before, after) => gain += InnerProduct.Of(own, after) - InnerProduct.Of(own, before));
+        return gain;
     }
 
-    /// <summary>
-    /// What the move does to the neighbouring groups: for each parameter axis of another group that shares a parameter,
-    /// the reference's slice and the change of the moved model's.
-    /// </summary>
-    /// <returns>Group, dimension of its axis, and the two slices of the parameter.</returns>
-    public IEnumerable<(int Group, PermutedAxis Axis, Tensor Reference, Tensor Change)> Neighbours()
+    /// <summary>Puts the units into their new places, and tells the neighbours, groups that share a parameter, what that does to their costs.</summary>
+    /// <param name="costOf">The costs of a group.</param>
+    /// <returns>The neighbours' indices.</returns>
+    public IReadOnlyCollection<int> Apply(Func<int, GroupCost> costOf)
     {
         var groups = reference.Network.Groups;
-        foreach (var s in slices)
+        var neighbours = new HashSet<int>();
+        foreach (var axis in axes)
         {
-            var others =
+            var others = (
                 from other in Enumerable.Range(0, groups.Length)
                 where other != Group
-                from axis in groups[other].Axes
-                where axis.Parameter == s.Axis.Parameter
-                select (other, axis);
-            foreach (var (other, axis) in others) yield return (other, axis, s.Reference, s.After - s.Before);
+                from theirs in groups[other].Axes
+                where theirs.Parameter == axis.Parameter
+                select (Group: other, Axis: theirs)).ToArray();
+            neighbours.UnionWith(others.Select(other => other.Group));
+            var known = others.Where(other => costOf(other.Group).IsKnown).ToArray();
+            var atOnce = IsOnePart(axis);
+            if (known.Length == 0) Permute(axis);
+            else
+            {
+                InParts(axis, (own, before, after) =>
+                {
+                    if (atOnce) moved.Views[axis.Parameter].index_copy_(axis.Dimension, Entries(Units, axis.Block), after);
+                    var change = after.sub_(before);
+                    foreach (var other in known) costOf(other.Group).Update(other.Axis, own, change);
+                });
+                if (!atOnce) Permute(axis);
+            }
+        }
+
+        return neighbours;
+    }
+
+    private long PerUnit(PermutedAxis axis) => moved.Views[axis.Parameter].numel() / reference.Network.Groups[Group].Units;
+
+    private bool IsOnePart(PermutedAxis axis) => PerUnit(axis) * Units.Length <= PartEntries;
+
+    // A parameter that has the group on both sides is permuted along one side after the other.
+    private void Permute(PermutedAxis axis)
+    {
+        using var scope = NewDisposeScope();
+        var (to, from) = (Entries(Units, axis.Block), Entries(Sources, axis.Block));
+        var view = moved.Views[axis.Parameter];
+        if (IsOnePart(axis))
+        {
+            view.index_copy_(axis.Dimension, to, view.index_select(axis.Dimension, from));
+            return;
+        }
+
+        // Parts along another dimension: none reads what an earlier one wrote.
+        var across = axis.Dimension == 0 ? 1 : 0;
+        var length = view.shape[across];
+        var each = Math.Max(1, PartEntries * length / view.numel());
+        for (var at = 0L; at < length; at += each)
+        {
+            using var inner = NewDisposeScope();
+            var part = view.narrow(across, at, Math.Min(each, length - at));
+            part.index_copy_(axis.Dimension, to, part.index_select(axis.Dimension, from));
         }
     }
 
-    private Slice Cut(PermutedAxis axis)
+    // The reference's slice at the units that move, and the moved model's before and after, some units at a time.
+    private void InParts(PermutedAxis axis, Action<Tensor, Tensor, Tensor> work)
     {
-        var (to, from) = (Entries(Units, axis.Block), Entries(Sources, axis.Block));
-        return new Slice(
-            axis, to,
-            reference.Views[axis.Parameter].index_select(axis.Dimension, to),
-            moved.Views[axis.Parameter].index_select(axis.Dimension, to),
-            moved.Views[axis.Parameter].index_select(axis.Dimension, from));
+        var view = moved.Views[axis.Parameter];
+        var each = (int)Math.Clamp(PartEntries / PerUnit(axis), 1, Units.Length);
+        for (var at = 0; at < Units.Length; at += each)
+        {
+            using var scope = NewDisposeScope();
+            var part = at..Math.Min(at + each, Units.Length);
+            var (to, from) = (Entries(Units[part], axis.Block), Entries(Sources[part], axis.Block));
+            work(
+                reference.Views[axis.Parameter].index_select(axis.Dimension, to),
+                view.index_select(axis.Dimension, to),
+                view.index_select(axis.Dimension, from));
+        }
     }
 
     private Tensor Entries(int[] units, int block) =>
         tensor(units.SelectMany(u => Enumerable.Range(u * block, block).Select(e => (long)e)).ToArray())
             .to(reference.Flat.device);
-
-    private sealed record Slice(PermutedAxis Axis, Tensor Entries, Tensor Reference, Tensor Before, Tensor After);
 }
