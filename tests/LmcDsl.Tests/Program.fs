@@ -55,6 +55,7 @@ let private tests =
             Dsl.FigureFilesTests.tests
             Dsl.DescribeTests.tests
             Dsl.ArgumentsTests.tests
+            Dsl.EngineTests.tests
         ]
         Process.ProcessTests.tests
         Process.ToolTests.tests

@@ -2,49 +2,55 @@ namespace LmcDsl
 
 open System
 open System.IO
+open System.Runtime.InteropServices
 open System.Text.RegularExpressions
+open Microsoft.Win32.SafeHandles
 
 /// Files that are there whole or not at all: written under a temporary name, flushed to the disk, then moved. A writer holds its temporary
-/// file until the file has its name; the system lets go of it when the writer dies, so that left-overs can be told from work, whatever the
-/// clock says.
+/// file until it has its name; the system lets go of it when the writer dies, so that left-overs can be told from work, whatever the clock says.
 [<RequireQualifiedAccess>]
 module AtomicFile =
 
     let private wouldBlock = 11 // EAGAIN: another process holds the file
     let private temporaryName = Regex(@"\.[0-9a-f]{32}\.tmp$", RegexOptions.Compiled)
 
-    let private openNew (path: string) = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None)
+    let private shared = 1 // LOCK_SH
 
-    let private fill (stream: FileStream) (write: Stream -> unit) =
+    [<DllImport("libc")>]
+    extern int private flock(SafeFileHandle file, int operation)
+
+    let private createAnd (finish: FileStream -> unit) (path: string) (write: Stream -> unit) =
+        use stream = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None)
         write stream
         stream.Flush(flushToDisk = true)
+        finish stream
 
     /// Writes a new file and flushes it to the disk.
-    let internal create (path: string) (write: Stream -> unit) =
-        use stream = openNew path
-        fill stream write
+    let internal create (path: string) (write: Stream -> unit) = createAnd ignore path write
 
-    // A sweeper may hold a file for the moment between its making and its holding.
-    let rec private openTemporary (full: string) tries =
+    // At first the file is the writer's alone; from before it has its name it is shared with readers, but not with a sweeper, who asks for
+    // it alone. In the moments before it is held, and from the one to the other, a sweeper may take it: then it is written again.
+    let rec private attempt (full: string) (write: Stream -> unit) tries =
         let temporary = $"{full}.{Guid.NewGuid():N}.tmp"
 
-        try
-            temporary, openNew temporary
-        with :? IOException as error when error.HResult = wouldBlock && tries > 0 ->
-            openTemporary full (tries - 1)
+        let publish (stream: FileStream) =
+            flock (stream.SafeFileHandle, shared) |> ignore
+            File.Move(temporary, full, overwrite = true)
 
-    /// Writes a file through `write`, replacing one of that name.
+        try
+            try
+                createAnd publish temporary write
+            finally
+                File.Delete temporary
+        with
+        | :? FileNotFoundException when tries > 0 -> attempt full write (tries - 1)
+        | :? IOException as error when error.HResult = wouldBlock && tries > 0 -> attempt full write (tries - 1)
+
+    /// Writes a file through `write`, which may be called again, replacing one of that name.
     let write (path: string) (write: Stream -> unit) =
         let full = Path.GetFullPath path
         (FileInfo full).Directory |> Option.ofObj |> Option.iter _.Create()
-        let temporary, stream = openTemporary full 3
-        use stream = stream
-
-        try
-            fill stream write
-            File.Move(temporary, full, overwrite = true)
-        finally
-            File.Delete temporary
+        attempt full write 20
 
     /// Writes text as UTF-8.
     let writeText (path: string) (text: string) =
