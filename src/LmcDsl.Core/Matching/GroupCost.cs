@@ -17,10 +17,10 @@ internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, int 
     private long updates; // of the sums that were added to it since
 
     /// <summary>
-    /// Whether updates since the costs were last computed whole added up more terms than the costs themselves: then they carry more of the
-    /// updates' rounding than of their own.
+    /// Whether updates since the costs were last computed whole added up so many terms that, rounding growing with the root of their number,
+    /// the costs carry more than twice the rounding of costs computed whole.
     /// </summary>
-    public bool HasDrifted => updates > terms;
+    public bool HasDrifted => updates > 3 * terms;
 
     /// <summary>Whether the costs have been computed, so that updates count.</summary>
     public bool IsKnown => cost is not null;

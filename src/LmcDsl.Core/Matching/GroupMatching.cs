@@ -14,7 +14,7 @@ namespace LmcDsl.Core.Matching;
 internal sealed class GroupMatching(ParameterSet reference, ParameterSet moved, int group) : IDisposable
 {
     // Float32 costs are off by about 1e-6 of the units' norms: a gain above this share of the costs is real.
-    private const double SureShare = 1e-2;
+    private const double SureShare = 1e-3;
 
     private readonly PermutationGroup symmetry = reference.Network.Groups[group];
     private Assignment? last;
