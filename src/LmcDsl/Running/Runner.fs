@@ -205,28 +205,15 @@ type Runner(options: RunOptions) =
     /// Takes note that a step failed elsewhere, and why: it is not tried here.
     member _.NoteFailure(key: string, line: string) : unit = failed[key] <- line
 
-    /// The steps that running the plan would do, in order: what is not stored, and what that needs.
-    member _.ToDo(root: Node) : Node list =
-        let seen = HashSet<string>()
-        let found = List<Node>()
-
-        let rec visit (node: Node) =
-            if seen.Add node.Key && not (store.Contains node.Key) then
-                List.iter visit node.Inputs
-                found.Add node
-
-        visit root
-        List.ofSeq found
-
     /// Makes the values of groups of plans, one group after another, and gives the reports of each to `finished` when they are there.
     /// Where a measurement, or something it needs, fails, its row says why and the others are made all the same.
     /// Raises `LmcException` where nothing could be measured, `OperationCanceledException` when cancelled.
-    member this.RunGroups(groups: Plan<Report> list list, finished: Report list -> unit) : unit =
+    member _.RunGroups(groups: Plan<Report> list list, finished: Report list -> unit) : unit =
         // Every operation must be known before the first of them begins.
         let roots = groups |> List.concat |> List.map Plan.node
         let all = Plan.steps roots
         all |> List.iter (opOf >> ignore)
-        let toDo = roots |> List.collect this.ToDo |> List.distinctBy _.Key
+        let toDo = Steps.missing store roots
         options.Tell(Planned(toDo, all.Length - toDo.Length))
 
         let outcomes =

@@ -117,7 +117,7 @@ module Workers =
             let roots = plans |> List.map Plan.node
             let all = Plan.steps roots |> List.filter (fun node -> node.Op <> "report")
             let byKey = dict [ for node in all -> node.Key, node ] |> Dictionary
-            let toDo = Steps.missing store roots
+            let toDo = Steps.missing store roots |> List.filter (fun node -> node.Op <> "report")
             tell (Planned(toDo, all.Length - toDo.Length))
 
             // Long steps first, then the plan's order.

@@ -97,9 +97,11 @@ let private forgetDocuments (store: string) =
 
 let private damage (random: Random) (path: string) =
     damaged.Add 1
-    let bytes = File.ReadAllBytes path
+    // What an earlier damage has emptied or taken away is filled with anything.
+    let bytes = if File.Exists path then File.ReadAllBytes path else [||]
 
     match random.Next 4 with
+    | _ when bytes.Length = 0 -> File.WriteAllBytes(path, [| 1uy; 2uy; 3uy |])
     | 0 ->
         let place = random.Next bytes.Length
         bytes[place] <- bytes[place] ^^^ (1uy <<< random.Next 8)

@@ -2,13 +2,11 @@
 module LmcDsl.Tests.Process.SlurmTests
 
 open System
-open System.Diagnostics
 open System.IO
 open System.Threading
 open Expecto
 open LmcDsl.Tests.Fixtures
-
-let private dll = Reflection.Assembly.GetExecutingAssembly().Location
+open LmcDsl.Tests.Process.Trial
 
 let private clusterIsThere =
     lazy
@@ -18,22 +16,9 @@ let private clusterIsThere =
          with :? ComponentModel.Win32Exception ->
              false)
 
-let private words = [ "--threads"; "1"; "--store"; "store"; "--results"; "results"; "--no-images" ]
-
-let private sweep folder more = runProgram folder "dotnet" ([ dll; SmallSweep.word ] @ words @ more)
-
-let private start folder more =
-    Process.Start(
-        ProcessStartInfo(
-            "dotnet",
-            [ dll; SmallSweep.word ] @ words @ more,
-            WorkingDirectory = folder,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true
-        )
-    )
-    |> Option.ofObj
-    |> Option.get
+let private places = [ "--store"; "store"; "--results"; "results"; "--no-images" ]
+let private sweep folder more = run folder SmallSweep.word (places @ more)
+let private submit folder more = start [] folder SmallSweep.word (places @ more)
 
 let private resultsOf folder = contentsOf (Path.Combine(folder, "results"))
 
@@ -49,15 +34,6 @@ let private running () =
     let _, output, _ = runProgram "." "squeue" [ "-h"; "-r"; "-n"; "lmc"; "-t"; "R"; "-o"; "%i" ]
     output.Split('\n', StringSplitOptions.RemoveEmptyEntries) |> List.ofArray
 
-let private eventually what (condition: unit -> bool) =
-    let clock = Stopwatch.StartNew()
-
-    while not (condition ()) do
-        if clock.Elapsed.TotalSeconds > 120.0 then
-            failtest $"expected {what} within two minutes"
-
-        Thread.Sleep 100
-
 let private onCluster (work: string -> unit) =
     if clusterIsThere.Value then
         inFolder work
@@ -69,7 +45,7 @@ let tests =
         testList "Slurm" [
             test "a sweep of 20 cells, tasks cancelled and a worker killed, ends in the bytes of a local run" {
                 onCluster (fun folder ->
-                    use child = start folder [ "--on"; "slurm"; "--retries"; "4" ]
+                    use child = submit folder [ "--on"; "slurm"; "--retries"; "4" ]
                     let output, errors = child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync()
                     let mutable cancelled = 0
 
@@ -99,7 +75,7 @@ let tests =
 
             test "the submitting command, killed and run again, waits for the tasks that are still at work" {
                 onCluster (fun folder ->
-                    use first = start folder [ "--on"; "slurm" ]
+                    use first = submit folder [ "--on"; "slurm" ]
                     let drained = first.StandardOutput.ReadToEndAsync(), first.StandardError.ReadToEndAsync()
                     eventually "a running task" (fun () -> not (running ()).IsEmpty)
                     first.Kill()
@@ -131,22 +107,10 @@ let tests =
 
             test "where there is no Slurm one line says so" {
                 inFolder (fun folder ->
-                    let start =
-                        ProcessStartInfo(
-                            "dotnet", // found on this process's own path
-                            [ dll; SmallSweep.word ] @ words @ [ "--on"; "slurm" ],
-                            WorkingDirectory = folder,
-                            RedirectStandardError = true,
-                            RedirectStandardOutput = true
-                        )
+                    let code, _, errors =
+                        finish (start [ "PATH", folder ] folder SmallSweep.word (places @ [ "--on"; "slurm" ]))
 
-                    start.Environment["PATH"] <- folder
-                    use child = Process.Start start |> Option.ofObj |> Option.get
-                    let output = child.StandardOutput.ReadToEndAsync()
-                    let errors = child.StandardError.ReadToEnd()
-                    child.WaitForExit()
-                    output.Wait()
-                    Expect.equal child.ExitCode 1 errors
+                    Expect.equal code 1 errors
                     Expect.stringContains errors "--on slurm: expected the program s" "the program"
                     Expect.equal (errors.Trim().Split('\n').Length) 1 errors)
             }

@@ -58,6 +58,16 @@ let finish (child: Process) : int * string * string =
 /// Runs a command to its end.
 let run folder name words = finish (start [] folder name words)
 
+/// Waits until something holds; fails after two minutes.
+let eventually (what: string) (condition: unit -> bool) =
+    let clock = Stopwatch.StartNew()
+
+    while not (condition ()) do
+        if clock.Elapsed.TotalMinutes > 2.0 then
+            failtest $"expected {what} within two minutes"
+
+        Thread.Sleep 50
+
 /// Kills a process at a moment up to `most` milliseconds from now. Whether it was still running.
 let killWithin (random: Random) (least: int) (most: int) (child: Process) : bool =
     let reading = child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync()

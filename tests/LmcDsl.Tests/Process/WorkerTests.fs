@@ -2,37 +2,21 @@
 module LmcDsl.Tests.Process.WorkerTests
 
 open System
-open System.Diagnostics
 open System.IO
 open System.Threading
 open Expecto
 open LmcDsl.Tests.Fixtures
+open LmcDsl.Tests.Process.Trial
 
-let private dll = Reflection.Assembly.GetExecutingAssembly().Location
 let private cores = Environment.ProcessorCount
-
-let private words name = [ dll; name; "--store"; "store"; "--results"; "results"; "--no-images" ]
-let private onOneThread name folder = runProgram folder "dotnet" (words name @ [ "--threads"; "1" ])
-let private sideBySide = [ "--jobs"; "2"; "--threads"; "1" ]
-
-let private start name folder more =
-    Process.Start(
-        ProcessStartInfo(
-            "dotnet",
-            words name @ sideBySide @ more,
-            WorkingDirectory = folder,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true
-        )
-    )
-    |> Option.ofObj
-    |> Option.get
+let private places = [ "--store"; "store"; "--results"; "results"; "--no-images" ]
+let private side name folder more = start [] folder name (places @ [ "--jobs"; "2" ] @ more)
 
 let private resultsOf folder = contentsOf (Path.Combine(folder, "results"))
 
 let private undisturbed name =
     inFolder (fun folder ->
-        let code, output, errors = onOneThread name folder
+        let code, output, errors = run folder name places
         Expect.equal code 0 (output + errors)
         resultsOf folder)
 
@@ -48,73 +32,72 @@ let private workersIn (folder: string) =
             | _ -> ()
     ]
 
-let private eventually what (condition: unit -> bool) =
-    let clock = Stopwatch.StartNew()
-
-    while not (condition ()) do
-        if clock.Elapsed.TotalSeconds > 60.0 then
-            failtest $"expected {what} within a minute"
-
-        Thread.Sleep 20
-
 let tests =
     testSequenced (
         testList "Workers" [
             if cores >= 2 then
                 test "two workers end in the bytes of one process" {
                     inFolder (fun folder ->
-                        use run = start SmallSweep.word folder []
-                        let output, errors = run.StandardOutput.ReadToEndAsync(), run.StandardError.ReadToEndAsync()
-                        run.WaitForExit()
-                        Expect.equal run.ExitCode 0 (output.Result + errors.Result)
+                        use child = side SmallSweep.word folder []
+
+                        let output, errors =
+                            child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync()
+
+                        child.WaitForExit()
+                        Expect.equal child.ExitCode 0 (output.Result + errors.Result)
                         Expect.equal (resultsOf folder) (undisturbed SmallSweep.word) "the same bytes")
                 }
 
                 test "workers that are killed are noticed, and their steps tried again, to the same bytes" {
                     inFolder (fun folder ->
-                        use run = start SmallExperiment.word folder [ "--retries"; "9" ]
-                        let output, errors = run.StandardOutput.ReadToEndAsync(), run.StandardError.ReadToEndAsync()
+                        use child = side SmallExperiment.word folder [ "--retries"; "9" ]
+
+                        let output, errors =
+                            child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync()
 
                         for _ in 1..3 do
-                            eventually "two workers" (fun () -> run.HasExited || (workersIn folder).Length = 2)
+                            eventually "two workers" (fun () -> child.HasExited || (workersIn folder).Length = 2)
                             Thread.Sleep 700
 
                             for worker in List.truncate 1 (workersIn folder) do
                                 runProgram "." "kill" [ "-KILL"; string worker ] |> ignore
 
-                        run.WaitForExit()
-                        Expect.equal run.ExitCode 0 (output.Result + errors.Result)
+                        child.WaitForExit()
+                        Expect.equal child.ExitCode 0 (output.Result + errors.Result)
                         Expect.stringContains output.Result "its worker was killed (exit code 137); tried again" "told"
                         Expect.equal (resultsOf folder) (undisturbed SmallExperiment.word) "the same bytes")
                 }
 
                 test "a step whose worker is killed each time fails, in one line" {
                     inFolder (fun folder ->
-                        use run = start SmallExperiment.word folder [ "--retries"; "0" ]
-                        let output, errors = run.StandardOutput.ReadToEndAsync(), run.StandardError.ReadToEndAsync()
+                        use child = side SmallExperiment.word folder [ "--retries"; "0" ]
+
+                        let output, errors =
+                            child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync()
+
                         let killed = ref 0
 
-                        while not run.HasExited && killed.Value < 6 do
+                        while not child.HasExited && killed.Value < 6 do
                             for worker in workersIn folder do
                                 runProgram "." "kill" [ "-KILL"; string worker ] |> ignore
                                 killed.Value <- killed.Value + 1
 
                             Thread.Sleep 20
 
-                        run.WaitForExit()
-                        Expect.equal run.ExitCode 1 output.Result
+                        child.WaitForExit()
+                        Expect.equal child.ExitCode 1 output.Result
                         Expect.stringContains (output.Result + errors.Result) "its worker was killed" "why"
                         Expect.equal (errors.Result.Trim().Split('\n').Length) 1 errors.Result)
                 }
 
                 test "workers end when their run is killed" {
                     inFolder (fun folder ->
-                        use run = start SmallExperiment.word folder [ "--epochs"; "2000" ]
-                        let reading = run.StandardOutput.ReadToEndAsync(), run.StandardError.ReadToEndAsync()
+                        use child = side SmallExperiment.word folder [ "--epochs"; "2000" ]
+                        let reading = child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync()
                         eventually "two workers" (fun () -> (workersIn folder).Length = 2)
                         Thread.Sleep 1000
-                        run.Kill()
-                        run.WaitForExit()
+                        child.Kill()
+                        child.WaitForExit()
                         reading |> ignore
                         eventually "no worker" (fun () -> (workersIn folder).IsEmpty))
                 }
@@ -123,17 +106,15 @@ let tests =
                     let failing = [ "--dataset"; "mnist:10+999999" ]
 
                     inFolder (fun folder ->
-                        use run = start SmallExperiment.word folder failing
-                        let output, errors = run.StandardOutput.ReadToEndAsync(), run.StandardError.ReadToEndAsync()
-                        run.WaitForExit()
-                        Expect.equal run.ExitCode 1 output.Result
+                        use child = side SmallExperiment.word folder failing
 
-                        let _, _, alone =
-                            inFolder (fun other ->
-                                runProgram
-                                    other
-                                    "dotnet"
-                                    (words SmallExperiment.word @ [ "--threads"; "1" ] @ failing))
+                        let output, errors =
+                            child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync()
+
+                        child.WaitForExit()
+                        Expect.equal child.ExitCode 1 output.Result
+
+                        let _, _, alone = inFolder (fun other -> run other SmallExperiment.word (places @ failing))
 
                         Expect.equal errors.Result alone "the same line")
                 }
