@@ -87,8 +87,8 @@ internal sealed class CoordinateDescent : IDisposable
         {
             using var scope = NewDisposeScope();
             stale[g] = false;
-            if (groups[g].Improvement(out var step) is not { } move) continue;
-            foreach (var neighbour in groups[g].Take(move, other => groups[other].Cost)) stale[neighbour] = true;
+            if (groups[g].Improve(other => groups[other].Cost, out var step) is not { } neighbours) continue;
+            foreach (var neighbour in neighbours) stale[neighbour] = true;
             found[g] = step.After(found[g]);
             changed = true;
             stale[g] = groups[g].IsOnBothSides;

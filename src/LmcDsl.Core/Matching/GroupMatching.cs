@@ -18,7 +18,6 @@ internal sealed class GroupMatching(ParameterSet reference, ParameterSet moved, 
 
     private readonly PermutationGroup symmetry = reference.Network.Groups[group];
     private Assignment? last;
-    private Assignment? answer;
 
     /// <summary>Whether the group's units are on two sides of one weight, so that the objective is quadratic in it.</summary>
     public bool IsOnBothSides { get; } = reference.Network.Groups[group].Axes
@@ -28,16 +27,18 @@ internal sealed class GroupMatching(ParameterSet reference, ParameterSet moved, 
     public GroupCost Cost { get; } = new(reference, moved, group);
 
     /// <summary>
-    /// Solves the problem, and gives the answer where it is better than staying. Better means that the objective rises: by far more than
-    /// the costs' rounding, or else by a sum in double over the numbers themselves.
+    /// Solves the problem and, where the answer is better than staying, applies it to the moved model and to the costs of the group and its
+    /// neighbours. Better means that the objective rises: by far more than the costs' rounding, or else by a sum in double over the numbers
+    /// themselves.
     /// </summary>
-    /// <param name="step">The answer.</param>
-    /// <returns>The move to <see cref="Take"/>, or nothing where the group stays as it is.</returns>
-    public GroupMove? Improvement(out Permutation step)
+    /// <param name="costOf">The costs of a group.</param>
+    /// <param name="step">What was applied.</param>
+    /// <returns>The neighbours' indices, or nothing where the group stays as it is.</returns>
+    public IReadOnlyCollection<int>? Improve(Func<int, GroupCost> costOf, out Permutation step)
     {
         using var onCpu = Cost.Current().cpu();
         var cost = MemoryMarshal.Cast<byte, float>(onCpu.bytes);
-        answer = LinearAssignment.Minimize(cost, symmetry.Units, last);
+        var answer = LinearAssignment.Minimize(cost, symmetry.Units, last);
         step = new Permutation(answer.Columns);
         if (step.IsIdentity)
         {
@@ -46,17 +47,9 @@ internal sealed class GroupMatching(ParameterSet reference, ParameterSet moved, 
         }
 
         var move = new GroupMove(reference, moved, group, step);
-        return IsBetter(cost, move, step) ? move : null;
-    }
-
-    /// <summary>Applies what <see cref="Improvement"/> gave last to the moved model, and to the costs of the group and its neighbours.</summary>
-    /// <param name="move">The move.</param>
-    /// <param name="costOf">The costs of a group.</param>
-    /// <returns>The neighbours' indices.</returns>
-    public IReadOnlyCollection<int> Take(GroupMove move, Func<int, GroupCost> costOf)
-    {
+        if (!IsBetter(cost, move, step)) return null;
         var neighbours = move.Apply(costOf);
-        last = Reordered(answer!);
+        last = Reordered(answer);
         if (IsOnBothSides) Cost.Forget();
         else Cost.Reorder(move);
         return neighbours;

@@ -1,6 +1,7 @@
 namespace LmcDsl
 
 open System.Collections.Generic
+open LmcDsl.Core.Runtime
 
 /// What runners and engines ask of plans.
 [<RequireQualifiedAccess>]
@@ -45,3 +46,13 @@ module internal Steps =
                 answer
 
         needs
+
+    /// Finds steps of plans by the keys that an option of the command line gives.
+    /// Raises `LmcException` where there is none of a key.
+    let finder (option: string) (plans: Plan<Report> list) : string -> Node =
+        let byKey = dict [ for node in plans |> List.map Plan.node |> Plan.steps -> node.Key, node ]
+
+        fun key ->
+            match byKey.TryGetValue key with
+            | true, node -> node
+            | _ -> raise (LmcException $"{option}: expected a step of the plan, found no {key}")

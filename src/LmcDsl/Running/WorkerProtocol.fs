@@ -34,6 +34,10 @@ module internal WorkerProtocol =
         | Warned text -> Some(line [ "is", Json.Text "warned"; "line", Json.Text text ])
         | Planned _ -> None
 
+    /// The lines of a stream, as they come, to its end.
+    let lines (reader: TextReader) : string seq =
+        Seq.initInfinite (fun _ -> Option.ofObj (reader.ReadLine())) |> Seq.takeWhile Option.isSome |> Seq.choose id
+
     /// Reads what a worker said; nothing where it is not of this protocol (a script may print).
     let read (steps: IReadOnlyDictionary<string, Node>) (text: string) : WorkerEvent option =
         if not (text.StartsWith '{') then
@@ -41,15 +45,21 @@ module internal WorkerProtocol =
         else
             try
                 let json = Json.parse text
-                let node () = steps[json["step"].String]
+
+                let about (event: Node -> RunEvent) =
+                    match steps.TryGetValue json["step"].String with
+                    | true, node -> Some(Said(event node))
+                    | _ -> None
 
                 match json["is"].String with
-                | "started" -> Some(Said(Started(node ())))
+                | "started" -> about Started
                 | "advanced" ->
                     let progress = { Share = json["share"].Float; Text = json["text"].String }
-                    Some(Said(Advanced(node (), progress)))
-                | "finished" -> Some(Said(Finished(node (), json["seconds"].Float)))
-                | "waiting" -> Some(Said(Waiting(node ())))
+                    about (fun node -> Advanced(node, progress))
+                | "finished" ->
+                    let seconds = json["seconds"].Float
+                    about (fun node -> Finished(node, seconds))
+                | "waiting" -> about Waiting
                 | "warned" -> Some(Said(Warned json["line"].String))
                 | "done" -> Some Done
                 | "failed" -> Some(Failed json["line"].String)
@@ -70,20 +80,16 @@ module internal WorkerProtocol =
     /// Does the work of a worker process: makes the steps whose keys come in, until the input ends. `start` is given where to tell events,
     /// and what ends the work, and gives what makes a step.
     let serve
-        (steps: Node list)
+        (find: string -> Node)
         (cancel: CancellationToken)
         (start: (RunEvent -> unit) -> CancellationToken -> Node -> unit)
         =
-        let byKey = dict [ for node in steps -> node.Key, node ]
         use output = new StreamWriter(Console.OpenStandardOutput(), AutoFlush = true)
         use ended = CancellationTokenSource.CreateLinkedTokenSource cancel
         use keys = new Collections.Concurrent.BlockingCollection<string>()
 
         let read () =
-            Seq.initInfinite (fun _ -> Option.ofObj (Console.In.ReadLine()))
-            |> Seq.takeWhile Option.isSome
-            |> Seq.iter (Option.iter keys.Add)
-
+            lines Console.In |> Seq.iter keys.Add
             keys.CompleteAdding()
             ended.Cancel() // nobody waits for the rest
 
@@ -91,14 +97,13 @@ module internal WorkerProtocol =
         let make = start (rarely (ofEvent >> Option.iter output.WriteLine)) ended.Token
 
         for key in keys.GetConsumingEnumerable() do
-            match byKey.TryGetValue key with
-            | false, _ -> raise (LmcException $"--worker: expected a step of the plan, found no {key}")
-            | true, node ->
-                let answer =
-                    try
-                        make node
-                        [ "is", Json.Text "done" ]
-                    with :? LmcException as error ->
-                        [ "is", Json.Text "failed"; "line", Json.Text error.Message ]
+            let node = find key
 
-                output.WriteLine(line answer)
+            let answer =
+                try
+                    make node
+                    [ "is", Json.Text "done" ]
+                with :? LmcException as error ->
+                    [ "is", Json.Text "failed"; "line", Json.Text error.Message ]
+
+            output.WriteLine(line answer)

@@ -43,9 +43,8 @@ type private Worker(command: string list, number: int, events: BlockingCollectio
     let reading =
         Thread(
             (fun () ->
-                Seq.initInfinite (fun _ -> Option.ofObj (child.StandardOutput.ReadLine()))
-                |> Seq.takeWhile Option.isSome
-                |> Seq.iter (Option.iter (fun line -> events.Add((number, line))))
+                for line in WorkerProtocol.lines child.StandardOutput do
+                    events.Add((number, line))
 
                 child.WaitForExit()
                 events.Add((number, ""))), // the end of its output: it is no more

@@ -98,64 +98,6 @@ module Experiment =
     let private commandOf name (arguments: Arguments) =
         String.Join(" ", $"dotnet fsi experiments/{name}.fsx" :: arguments.Essential)
 
-    // This process's own command, for tasks on a cluster: the same program and words, but for where steps run. The number of threads is
-    // part of keys, so it is said.
-    let private ownCommand (threads: int) (words: string list) =
-        let all =
-            (File.ReadAllText "/proc/self/cmdline").Split('\000', StringSplitOptions.RemoveEmptyEntries) |> List.ofArray
-
-        let program = List.take (all.Length - words.Length) all
-        let own = Arguments.withoutEngine words
-        program @ own @ (if List.contains "--threads" own then [] else [ "--threads"; string threads ])
-
-    // Some steps only, by their keys: what a task on a cluster does.
-    let private makeOnly (runner: Runner) (keys: string list) (plans: Plan<Report> list) =
-        let steps = plans |> List.map Plan.node |> Plan.steps
-
-        for key in keys do
-            match steps |> List.tryFind (fun node -> node.Key = key) with
-            | Some node -> runner.Make node
-            | None -> raise (LmcException $"--nodes: expected a step of the plan, found no {key}")
-
-    // A worker process's part: steps by their keys, as they come.
-    let private serve (store: Store) ops (cancel: CancellationToken) (plans: Plan<Report> list) =
-        let mutable owned: Runner option = None
-
-        let start tell cancel =
-            let runner = new Runner({ Store = store; Ops = ops; Tell = tell; Cancel = cancel })
-            owned <- Some runner
-            runner.Make
-
-        try
-            WorkerProtocol.serve (plans |> List.map Plan.node |> Plan.steps) cancel start
-        finally
-            owned |> Option.iter (fun runner -> (runner :> IDisposable).Dispose())
-
-    let private engineFor name (arguments: Arguments) (store: Store) threads words : IEngine option =
-        match arguments.Engine with
-        | Here -> None
-        | SideBySide(jobs, retries) ->
-            let options: WorkerOptions =
-                {
-                    Command = ownCommand threads words @ [ "--worker" ]
-                    Name = name
-                    Jobs = jobs
-                    Retries = retries
-                }
-
-            Some(Workers.engine store options)
-        | OnSlurm(atOnce, retries, extra) ->
-            let options: SlurmOptions =
-                {
-                    Command = ownCommand threads words
-                    AtOnce = atOnce
-                    Retries = retries
-                    Cores = threads
-                    Extra = extra
-                }
-
-            Some(Slurm.engine store options)
-
     // Runs experiments one after another on one store, which they share; `write` saves the results of each.
     let private runTogether name (experiments: Experiment list) (words: string list) (cancel: CancellationToken) write =
         let notice = TorchRuntime.Load()
@@ -172,7 +114,7 @@ module Experiment =
             groups |> List.concat |> List.map Plan.node |> Terminal.plan store
             false
         elif arguments.IsWorker then
-            serve store ops.Value cancel (List.concat groups)
+            Engines.serve store ops.Value cancel (List.concat groups)
             false
         else
             if notice <> "" then
@@ -184,7 +126,7 @@ module Experiment =
             Terminal.during (fun tell ->
                 use runner = new Runner({ Store = store; Ops = ops.Value; Tell = tell; Cancel = cancel })
 
-                engineFor name arguments store threads words
+                Engines.asked name arguments store threads words
                 |> Option.iter (fun engine ->
                     engine.Make(List.concat groups, tell, cancel) |> List.iter runner.NoteFailure)
 
@@ -198,7 +140,7 @@ module Experiment =
                             write arguments experiment scale plans report
                     )
                 else
-                    makeOnly runner arguments.Nodes (List.concat groups))
+                    Engines.makeOnly runner arguments.Nodes (List.concat groups))
 
             failed
 

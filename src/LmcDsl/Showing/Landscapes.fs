@@ -10,9 +10,11 @@ module Landscapes =
     let figures (report: Report) : Figure list =
         let rows = (Report.sound report).Rows |> List.filter (fun row -> row.Measure = "landscape")
 
+        let variantOf = Report.variant rows
+
         [
             for row in rows do
-                let variant = Report.variant rows row
+                let variant = variantOf row
                 let models = row.Value["models"].Items |> List.map (fun p -> p["x"].Float, p["y"].Float)
                 let places = List.zip [ "a"; "b"; "c" ] models |> List.map (fun (name, (x, y)) -> name, x, y)
                 let mean = "mean", List.averageBy fst models, List.averageBy snd models

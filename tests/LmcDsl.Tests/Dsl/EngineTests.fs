@@ -87,6 +87,8 @@ let tests =
             WorkerProtocol.read known ("{" + string text) |> ignore
             let line = $"""{{"is":"finished","seconds":1.5,"step":"{steps.Head.Key}"}}"""
             Expect.equal (WorkerProtocol.read known line) (Some(Said(Finished(steps.Head, 1.5)))) "an event"
+            let other = """{"is":"started","step":"of another plan"}"""
+            Expect.equal (WorkerProtocol.read known other) None "no step of this plan"
 
         test
             "a temporary file that somebody holds stays, one that nobody holds is swept, other files are nobody's business" {

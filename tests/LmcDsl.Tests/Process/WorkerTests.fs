@@ -24,12 +24,17 @@ let private undisturbed name =
 let private workersIn (folder: string) =
     let _, found, _ = runProgram "." "pgrep" [ "-f"; $"{SmallExperiment.word}.*--worker" ]
 
+    // One that ends between being found and being looked at has no folder.
+    let folderOf id =
+        try
+            FileInfo($"/proc/{id}/cwd").ResolveLinkTarget true |> Option.ofObj |> Option.map _.FullName
+        with :? IOException ->
+            None
+
     [
         for id in found.Split('\n', StringSplitOptions.RemoveEmptyEntries) do
-            match FileInfo($"/proc/{id}/cwd").ResolveLinkTarget(true) with
-            | null -> ()
-            | link when link.FullName = folder -> int id
-            | _ -> ()
+            if folderOf id = Some folder then
+                int id
     ]
 
 let tests =
