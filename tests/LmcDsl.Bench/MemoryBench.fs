@@ -8,6 +8,7 @@ open System.Threading
 open LmcDsl
 open LmcDsl.Core.Architectures
 open LmcDsl.Core.Matching
+open LmcDsl.Core.Runtime
 open TorchSharp
 
 let private megabytes field =
@@ -22,7 +23,7 @@ let table (models: int) : Table =
         { Setup.standard with
             Data = Part(Mnist, 10_000, 1_000)
             Epochs = 1
-            Threads = TorchSharp.torch.get_num_threads ()
+            Threads = TorchRuntime.Threads
         }
 
     let held = List<int>()

@@ -35,6 +35,16 @@ public static class TorchRuntime
         if (torch.get_num_threads() != threads) torch.set_num_threads(threads);
     }
 
+    /// <summary>How many threads Torch uses for one operation.</summary>
+    public static int Threads
+    {
+        get
+        {
+            Load();
+            return torch.get_num_threads();
+        }
+    }
+
     /// <summary>Finds a device by its name.</summary>
     /// <param name="name"><c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>.</param>
     /// <returns>The device, ready for use.</returns>

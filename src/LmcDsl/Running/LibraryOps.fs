@@ -19,7 +19,6 @@ module LibraryOps =
         let seed = args["seed"].Int64
         let options = Json.toValue<TrainingOptions> args["training"]
         let device = TorchRuntime.Device args["device"].String
-        TorchRuntime.UseThreads args["threads"].Int
         let data = Take.data context
 
         let start =

@@ -40,6 +40,7 @@ type RunOptions =
 type Runner(options: RunOptions) =
 
     let store = options.Store
+    let threadsOf = Steps.threads TorchRuntime.Threads
     let data = Dictionary<string * string, ImageData>()
     let failed = Dictionary<string, string>() // steps that ended in a mistake in this run, and the line that says which
 
@@ -90,6 +91,7 @@ type Runner(options: RunOptions) =
 
     let execute (node: Node) (inputs: Value list) =
         let notes = List<string * Json>()
+        TorchRuntime.UseThreads(threadsOf node)
         let started = DateTimeOffset.UtcNow
         let clock = Stopwatch.StartNew()
 

@@ -33,19 +33,34 @@ module internal Steps =
         List.iter visit roots
         List.ofSeq found
 
-    /// Whether a step, or one that it needs, is among these keys; asked of many steps, each is looked at once.
-    let needing (keys: HashSet<string>) : Node -> bool =
-        let known = Dictionary<string, bool>()
+    // An answer about a step that follows from those about its inputs; asked of many steps, each is looked at once.
+    let private byInputs (answerOf: (Node -> 'a) -> Node -> 'a) : Node -> 'a =
+        let known = Dictionary<string, 'a>()
 
-        let rec needs (node: Node) =
+        let rec ask (node: Node) =
             match known.TryGetValue node.Key with
             | true, answer -> answer
             | _ ->
-                let answer = keys.Contains node.Key || List.exists needs node.Inputs
+                let answer = answerOf ask node
                 known[node.Key] <- answer
                 answer
 
-        needs
+        ask
+
+    /// Whether a step, or one that it needs, is among these keys.
+    let needing (keys: HashSet<string>) : Node -> bool =
+        byInputs (fun needs node -> keys.Contains node.Key || List.exists needs node.Inputs)
+
+    /// The threads of the first training that a step needs, itself among these. Threads change rounding, and a value must follow from its
+    /// key, so they are those of every step downstream; `otherwise` is for steps that need no training.
+    let threads (otherwise: int) : Node -> int =
+        let ofTraining =
+            byInputs (fun ofInput node ->
+                node.Args.TryItem "threads"
+                |> Option.map _.Int
+                |> Option.orElseWith (fun () -> List.tryPick ofInput node.Inputs))
+
+        ofTraining >> Option.defaultValue otherwise
 
     /// Finds steps of plans by the keys that an option of the command line gives.
     /// Raises `LmcException` where there is none of a key.

@@ -43,6 +43,10 @@ let private asReport =
                 Document(Report.toJson { Rows = [ row ] })
     }
 
+// What results would differ by if it were left from the step before.
+let private threads =
+    { Name = "threads"; Version = 1; Run = fun _ -> Document(Json.int (int64 TorchRuntime.Threads)) }
+
 let private failing = { Name = "fail"; Version = 1; Run = fun _ -> raise (LmcException "no luck") }
 
 let private number value inputs : Plan<Alignment> =
@@ -54,7 +58,7 @@ let private one = number 1.0 []
 let private sum = report (number 10.0 [ one; number 2.0 [ one ] ])
 
 let private run (store: Store) (tell: RunEvent -> unit) plans =
-    let ops = Ops.ofList [ add; asReport; failing ]
+    let ops = Ops.ofList [ add; asReport; threads; failing ]
     use runner = new Runner({ Store = store; Ops = ops; Tell = tell; Cancel = CancellationToken.None })
     runner.Run plans
 
@@ -160,6 +164,36 @@ let tests =
                 Expect.equal (run store tell [ other ] |> total) [ 6.0 ] "5 + 1, not 5 + 99"
                 Expect.equal warnings.Count 1 "told"
                 Expect.equal runs.Value 5 "three before, the damaged one, and the new one")
+        }
+
+        test "each step has the threads of its training, whatever ran before; without one, those of the run" {
+            let before = TorchRuntime.Threads
+            TorchRuntime.UseThreads 2
+
+            try
+                let step inputs args : Plan<Alignment> =
+                    Plan.make ("threads", 1) "threads" (Json.Object args) (List.map Plan.node inputs)
+
+                let training n = step [] [ "threads", Json.int n ]
+                let none = step [] []
+                let named n = [ "name", Json.Text n ]
+
+                let cases = [
+                    training 1, 1.0
+                    training 3, 3.0
+                    none, 2.0
+                    step [ training 1 ] (named "measure"), 1.0
+                    step [ none; step [ training 3 ] (named "merge") ] (named "measure"), 3.0
+                    step [ training 3; training 1 ] (named "of two"), 3.0
+                    step [ none ] (named "of none"), 2.0
+                ]
+
+                for order in [ cases; List.rev cases ] do
+                    inStore (fun _ store ->
+                        let found = order |> List.map (fst >> report) |> run store ignore |> total
+                        Expect.equal found (List.map snd order) "threads")
+            finally
+                TorchRuntime.UseThreads before
         }
 
         test "operations are known before the first one runs" {
