@@ -45,7 +45,11 @@ let private asReport =
 
 // What results would differ by if it were left from the step before.
 let private threads =
-    { Name = "threads"; Version = 1; Run = fun _ -> Document(Json.int (int64 TorchRuntime.Threads)) }
+    {
+        Name = "threads"
+        Version = 1
+        Run = fun _ -> Document(Json.int (int64 TorchRuntime.Threads))
+    }
 
 let private failing = { Name = "fail"; Version = 1; Run = fun _ -> raise (LmcException "no luck") }
 
@@ -178,15 +182,16 @@ let tests =
                 let none = step [] []
                 let named n = [ "name", Json.Text n ]
 
-                let cases = [
-                    training 1, 1.0
-                    training 3, 3.0
-                    none, 2.0
-                    step [ training 1 ] (named "measure"), 1.0
-                    step [ none; step [ training 3 ] (named "merge") ] (named "measure"), 3.0
-                    step [ training 3; training 1 ] (named "of two"), 3.0
-                    step [ none ] (named "of none"), 2.0
-                ]
+                let cases =
+                    [
+                        training 1, 1.0
+                        training 3, 3.0
+                        none, 2.0
+                        step [ training 1 ] (named "measure"), 1.0
+                        step [ none; step [ training 3 ] (named "merge") ] (named "measure"), 3.0
+                        step [ training 3; training 1 ] (named "of two"), 3.0
+                        step [ none ] (named "of none"), 2.0
+                    ]
 
                 for order in [ cases; List.rev cases ] do
                     inStore (fun _ store ->

@@ -12,8 +12,6 @@ open LmcDsl
 open LmcDsl.Tests.Fixtures
 open LmcDsl.Tests.Process.Trial
 
-let private places = [ "--store"; "store"; "--results"; "results" ]
-let private withoutImages = places @ [ "--no-images" ]
 let private at (folder: string) (name: string) = Path.Combine(folder, name)
 
 /// The files of an experiment that nothing disturbs, and its store, kept for the whole suite.

@@ -6,34 +6,12 @@ open System.IO
 open System.Threading
 open Expecto
 open LmcDsl.Tests.Fixtures
+open LmcDsl.Tests.Process.Trial
 
 let private root = Path.GetFullPath(Path.Combine(__SOURCE_DIRECTORY__, "..", "..", ".."))
 
-let private start (folder: string) (program: string) (words: string list) =
-    Process.Start(
-        ProcessStartInfo(
-            program,
-            words,
-            WorkingDirectory = folder,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true
-        )
-    )
-
 /// Starts the small experiment with its store and results in `folder`.
-let private small folder words =
-    let dll = Reflection.Assembly.GetExecutingAssembly().Location
-    start folder "dotnet" ([ dll; SmallExperiment.word; "--store"; "store"; "--results"; "results" ] @ words)
-
-/// Waits for the end. Both outputs are read while it runs, so that a full pipe never stops it.
-let private finish (child: Process) =
-    use child = child
-    let errors = child.StandardError.ReadToEndAsync()
-    let output = child.StandardOutput.ReadToEnd()
-    child.WaitForExit()
-    child.ExitCode, output, errors.Result
-
-let private resultsOf folder = contentsOf (Path.Combine(folder, "results"))
+let private small folder words = startAsSet [] folder SmallExperiment.word (places @ words)
 
 let private undisturbed =
     lazy
@@ -109,14 +87,28 @@ let tests =
                     Expect.equal (resultsOf folder) before "same bytes")
             }
 
+            test "whatever values of its store are gone, it ends in the same bytes" {
+                let random = Random 5
+
+                inFolder (fun folder ->
+                    let objects = Path.Combine(folder, "store", "objects")
+                    let code, output, errors = finish (small folder [])
+                    Expect.equal code 0 (output + errors)
+
+                    for _ in 1..5 do
+                        // All that is measured and reported, and any of the models: each step meets whatever came before it.
+                        for value in Directory.GetFiles(objects, "value.*", SearchOption.AllDirectories) do
+                            if value.EndsWith ".json" || random.Next 2 = 0 then
+                                Directory.Delete(FileInfo(value).Directory.FullName, true)
+
+                        let code, output, errors = finish (small folder [])
+                        Expect.equal code 0 (output + errors)
+                        Expect.equal (resultsOf folder) undisturbed.Value "same bytes")
+            }
+
             test "two processes on one store end in the same bytes, and each artifact is made once" {
                 inFolder (fun folder ->
-                    let words results = [ "--results"; results ]
-                    let dll = Reflection.Assembly.GetExecutingAssembly().Location
-
-                    let one name =
-                        start folder "dotnet" ([ dll; SmallExperiment.word; "--store"; "store" ] @ words name)
-
+                    let one name = startAsSet [] folder SmallExperiment.word [ "--store"; "store"; "--results"; name ]
                     let a, b = one "a", one "b"
                     let other = Threading.Tasks.Task.Run(fun () -> finish b)
                     let first = finish a
@@ -169,10 +161,7 @@ let tests =
                             [ "--store"; "/proc/nowhere" ], 1, "store"
                             [ "--help" ], 0, ""
                         ] do
-                        let dll = Reflection.Assembly.GetExecutingAssembly().Location
-
-                        let code, output, errors =
-                            finish (start folder "dotnet" ([ dll; SmallExperiment.word ] @ words))
+                        let code, output, errors = finish (startAsSet [] folder SmallExperiment.word words)
 
                         Expect.equal code expected $"{words}: {errors}"
                         Expect.stringContains errors part $"{words}"
@@ -201,7 +190,7 @@ let tests =
                             Path.Combine(folder, "store")
                         ]
 
-                    let code, output, errors = finish (start folder "dotnet" words)
+                    let code, output, errors = runProgram folder "dotnet" words
                     Expect.equal code 0 errors
 
                     let golden =

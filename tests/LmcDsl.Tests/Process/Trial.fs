@@ -30,12 +30,21 @@ let processes = Count()
 let damaged = Count()
 let files = Count()
 
-/// An experiment's command with its store and results in a folder, and environment variables.
-let start (environment: (string * string) list) (folder: string) (name: string) (words: string list) : Process =
+/// The words that put an experiment's store and results into the folder that it runs in.
+let places = [ "--store"; "store"; "--results"; "results" ]
+
+/// The same, with figures as SVG alone.
+let withoutImages = places @ [ "--no-images" ]
+
+/// The results in such a folder, by name.
+let resultsOf (folder: string) = contentsOf (Path.Combine(folder, "results"))
+
+/// Starts an experiment's command in a folder, with environment variables; its threads are those of its set-up.
+let startAsSet (environment: (string * string) list) (folder: string) (name: string) (words: string list) : Process =
     let start =
         ProcessStartInfo(
             "dotnet",
-            [ dll; name; "--threads"; "1" ] @ words,
+            [ dll; name ] @ words,
             WorkingDirectory = folder,
             RedirectStandardOutput = true,
             RedirectStandardError = true
@@ -46,6 +55,9 @@ let start (environment: (string * string) list) (folder: string) (name: string) 
 
     processes.Add 1
     Process.Start start |> Option.ofObj |> Option.get
+
+/// The same with one thread, as each of two workers has.
+let start environment folder name words = startAsSet environment folder name ([ "--threads"; "1" ] @ words)
 
 /// Waits for the end: exit code, output, errors.
 let finish (child: Process) : int * string * string =

@@ -9,14 +9,11 @@ open LmcDsl.Tests.Fixtures
 open LmcDsl.Tests.Process.Trial
 
 let private cores = Environment.ProcessorCount
-let private places = [ "--store"; "store"; "--results"; "results"; "--no-images" ]
-let private side name folder more = start [] folder name (places @ [ "--jobs"; "2" ] @ more)
-
-let private resultsOf folder = contentsOf (Path.Combine(folder, "results"))
+let private side name folder more = start [] folder name (withoutImages @ [ "--jobs"; "2" ] @ more)
 
 let private undisturbed name =
     inFolder (fun folder ->
-        let code, output, errors = run folder name places
+        let code, output, errors = run folder name withoutImages
         Expect.equal code 0 (output + errors)
         resultsOf folder)
 
@@ -119,7 +116,8 @@ let tests =
                         child.WaitForExit()
                         Expect.equal child.ExitCode 1 output.Result
 
-                        let _, _, alone = inFolder (fun other -> run other SmallExperiment.word (places @ failing))
+                        let _, _, alone =
+                            inFolder (fun other -> run other SmallExperiment.word (withoutImages @ failing))
 
                         Expect.equal errors.Result alone "the same line")
                 }
