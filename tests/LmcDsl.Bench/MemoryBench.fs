@@ -78,7 +78,7 @@ let matching () : Table =
     let a, b = drawn 1L, drawn 2L
     let before = megabytes "VmRSS"
     File.WriteAllText("/proc/self/clear_refs", "5") // the peak is counted from here
-    let found = WeightMatching.Match(a, b)
+    let found = WeightMatching.MatchInPlace(a, b)
     let peak = megabytes "VmHWM"
     let model = int (network.TotalCount * 4L / 1_048_576L)
     let units = network.Groups |> Seq.map _.Units |> Seq.max

@@ -20,12 +20,14 @@ internal sealed class CoordinateDescent : IDisposable
 
     /// <summary>Begins at the given permutations.</summary>
     /// <param name="reference">The reference; read at each pass.</param>
-    /// <param name="model">The model to permute; copied.</param>
+    /// <param name="moved">
+    /// The model, permuted so already; its learned parameters are permuted where they lie, the others left. The caller's to free.
+    /// </param>
     /// <param name="start">Where to begin.</param>
-    public CoordinateDescent(ParameterSet reference, ParameterSet model, PermutationSet start)
+    public CoordinateDescent(ParameterSet reference, ParameterSet moved, PermutationSet start)
     {
         this.reference = reference;
-        Moved = start.Apply(model);
+        Moved = moved;
         found = [.. start.Permutations];
         groups = [.. Enumerable.Range(0, found.Length).Select(g => new GroupMatching(reference, Moved, g))];
         stale = [.. found.Select(_ => true)];
@@ -72,11 +74,10 @@ internal sealed class CoordinateDescent : IDisposable
         return (maxSweeps, StopReason.SweepLimit);
     }
 
-    /// <summary>Frees the moved model and the costs.</summary>
+    /// <summary>Frees the costs.</summary>
     public void Dispose()
     {
         foreach (var group in groups) group.Dispose();
-        Moved.Dispose();
     }
 
     // Matches each group whose costs have changed since it was last matched. Returns whether any permutation changed.

@@ -1,4 +1,5 @@
 using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Matching;
@@ -9,8 +10,6 @@ namespace LmcDsl.Core.Matching;
 /// </summary>
 internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, int group) : IDisposable
 {
-    private const long PartEntries = 1 << 22;
-
     private readonly PermutationGroup symmetry = reference.Network.Groups[group];
     private Tensor? cost;
     private long terms; // of the sum that each cost is, where computed whole
@@ -84,13 +83,8 @@ internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, int 
         }
 
         // What must be copied to lie by units is copied a part at a time.
-        var length = left.shape[0];
-        var each = Math.Max(1, PartEntries * length / left.numel());
-        for (var at = 0L; at < length; at += each)
-        {
-            var count = Math.Min(each, length - at);
+        foreach (var (at, count) in Parts.Of(left.shape[0], left.numel()))
             AddProduct(into, axis, left.narrow(0, at, count), right.narrow(0, at, count));
-        }
     }
 
     private void AddProduct(Tensor into, PermutedAxis axis, Tensor left, Tensor right)

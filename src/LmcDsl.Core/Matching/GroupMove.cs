@@ -1,6 +1,7 @@
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Measures;
 using LmcDsl.Core.Permutations;
+using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Matching;
@@ -12,18 +13,18 @@ namespace LmcDsl.Core.Matching;
 /// </summary>
 internal sealed class GroupMove
 {
-    private const long PartEntries = 1 << 22;
-
     private readonly ParameterSet reference;
     private readonly ParameterSet moved;
+    private readonly Permutation step;
     private readonly PermutedAxis[] axes;
 
     public GroupMove(ParameterSet reference, ParameterSet moved, int group, Permutation step)
     {
         this.reference = reference;
         this.moved = moved;
+        this.step = step;
         Group = group;
-        Units = [.. Enumerable.Range(0, step.Count).Where(i => step.Sources[i] != i)];
+        Units = [.. step.Moving];
         Sources = [.. Units.Select(i => step.Sources[i])];
         axes = [.. reference.Network.Groups[group].Axes.Where(axis => reference.Network.Parameters[axis.Parameter].Learned)];
     }
@@ -66,6 +67,7 @@ internal sealed class GroupMove
             neighbours.UnionWith(others.Select(other => other.Group));
             var known = others.Where(other => costOf(other.Group).IsKnown).ToArray();
             var atOnce = IsOnePart(axis);
+            // A parameter that has the group on both sides is permuted along one side after the other.
             if (known.Length == 0) Permute(axis);
             else
             {
@@ -84,41 +86,18 @@ internal sealed class GroupMove
 
     private long PerUnit(PermutedAxis axis) => moved.Views[axis.Parameter].numel() / reference.Network.Groups[Group].Units;
 
-    private bool IsOnePart(PermutedAxis axis) => PerUnit(axis) * Units.Length <= PartEntries;
+    private bool IsOnePart(PermutedAxis axis) => PerUnit(axis) * Units.Length <= Parts.Entries;
 
-    // A parameter that has the group on both sides is permuted along one side after the other.
-    private void Permute(PermutedAxis axis)
-    {
-        using var scope = NewDisposeScope();
-        var (to, from) = (Entries(Units, axis.Block), Entries(Sources, axis.Block));
-        var view = moved.Views[axis.Parameter];
-        if (IsOnePart(axis))
-        {
-            view.index_copy_(axis.Dimension, to, view.index_select(axis.Dimension, from));
-            return;
-        }
-
-        // Parts along another dimension: none reads what an earlier one wrote.
-        var across = axis.Dimension == 0 ? 1 : 0;
-        var length = view.shape[across];
-        var each = Math.Max(1, PartEntries * length / view.numel());
-        for (var at = 0L; at < length; at += each)
-        {
-            using var inner = NewDisposeScope();
-            var part = view.narrow(across, at, Math.Min(each, length - at));
-            part.index_copy_(axis.Dimension, to, part.index_select(axis.Dimension, from));
-        }
-    }
+    private void Permute(PermutedAxis axis) => step.ApplyInPlace(moved.Views[axis.Parameter], axis.Dimension, axis.Block);
 
     // The reference's slice at the units that move, and the moved model's before and after, some units at a time.
     private void InParts(PermutedAxis axis, Action<Tensor, Tensor, Tensor> work)
     {
         var view = moved.Views[axis.Parameter];
-        var each = (int)Math.Clamp(PartEntries / PerUnit(axis), 1, Units.Length);
-        for (var at = 0; at < Units.Length; at += each)
+        foreach (var (at, count) in Parts.Of(Units.Length, PerUnit(axis) * Units.Length))
         {
             using var scope = NewDisposeScope();
-            var part = at..Math.Min(at + each, Units.Length);
+            var part = (int)at..(int)(at + count);
             var (to, from) = (Entries(Units[part], axis.Block), Entries(Sources[part], axis.Block));
             work(
                 reference.Views[axis.Parameter].index_select(axis.Dimension, to),
@@ -128,6 +107,5 @@ internal sealed class GroupMove
     }
 
     private Tensor Entries(int[] units, int block) =>
-        tensor(units.SelectMany(u => Enumerable.Range(u * block, block).Select(e => (long)e)).ToArray())
-            .to(reference.Flat.device);
+        Permutation.Entries(units, block).to(reference.Flat.device);
 }

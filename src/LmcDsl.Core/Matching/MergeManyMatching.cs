@@ -59,7 +59,6 @@ public static class MergeManyMatching
                 if (descent.Found.Permutations.All(step => step.IsIdentity)) continue;
                 changed = true;
                 found[p] = descent.Found.After(found[p]);
-                moved[p].Flat.copy_(descent.Moved.Flat);
             }
 
             sweeps++;

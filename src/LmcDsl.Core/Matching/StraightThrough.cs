@@ -84,7 +84,8 @@ public static class StraightThrough
         using var scope = NewDisposeScope();
         using var state = new TrainingState(a.Clone(), zeros_like(a.Learned()), zeros_like(a.Learned()), 0);
         using var mixture = new MixtureLoss(a, data, options.CheckOn);
-        using var descent = new CoordinateDescent(state.Parameters, b, start);
+        using var moved = start.Apply(b);
+        using var descent = new CoordinateDescent(state.Parameters, moved, start);
         var order = Seeds.Random(options.Seed, "order of groups");
         for (var step = 0; step <= options.Steps; step++)
         {

@@ -41,21 +41,61 @@ public static class WeightMatching
         Action<int, double>? progress = null)
     {
         options ??= new WeightMatchingOptions();
-        ParameterSet.RequireSameArchitecture(a, b);
-        RequireFinite(a, "the reference model");
-        RequireFinite(b, "the model to align");
+        RequireMatchable(a, b);
         return Restarts.Best(
             "weight matching", options.Starts, options.Seed, b.Network, start,
-            (from, seed) => Descend(a, b, from, seed, options.MaxSweeps, progress), found => found.Objective[^1]);
+            (from, seed) =>
+            {
+                using var moved = from.Apply(b);
+                return Descend(a, moved, from, seed, options.MaxSweeps, progress);
+            },
+            found => found.Objective[^1]);
+    }
+
+    /// <summary>
+    /// The same from one start, without a copy: model b itself is permuted, and is the aligned model when the search ends. For models that
+    /// are large beside the memory at hand.
+    /// </summary>
+    /// <param name="a">The reference.</param>
+    /// <param name="b">
+    /// The model to permute; changed. Where the search ends early, by an exception from <paramref name="progress"/>, its learned parameters
+    /// are permuted as far as it came.
+    /// </param>
+    /// <param name="options">Options, of one start; the defaults where none are given.</param>
+    /// <param name="start">Where the search begins; the identity where none is given. Applied to model b first.</param>
+    /// <param name="progress">Called after each pass with the number of passes and the objective.</param>
+    /// <returns>The permutations that took b from what it was, and how the search ended. The objective is ⟨a, pi(b)⟩.</returns>
+    /// <exception cref="LmcException">
+    /// Two architectures, one model given twice, a model with NaN or infinity, or more than one start.
+    /// </exception>
+    public static SearchResult MatchInPlace(
+        ParameterSet a, ParameterSet b, WeightMatchingOptions? options = null, PermutationSet? start = null,
+        Action<int, double>? progress = null)
+    {
+        options ??= new WeightMatchingOptions();
+        Guard.Require(options.Starts == 1, $"weight matching in place: expected 1 start, found {options.Starts}");
+        Guard.Require(!ReferenceEquals(a, b), $"weight matching in place: expected two models, found one given twice");
+        RequireMatchable(a, b);
+        return Restarts.Best(
+            "weight matching", 1, options.Seed, b.Network, start,
+            (from, seed) =>
+            {
+                using var quiet = no_grad();
+                from.ApplyInPlace(b, parameter => parameter.Learned);
+                var found = Descend(a, b, from, seed, options.MaxSweeps, progress);
+                found.Permutations.ApplyInPlace(b, parameter => !parameter.Learned);
+                return found;
+            },
+            found => found.Objective[^1]);
     }
 
     private static SearchResult Descend(
-        ParameterSet a, ParameterSet b, PermutationSet start, long seed, int maxSweeps, Action<int, double>? progress)
+        ParameterSet a, ParameterSet moved, PermutationSet start, long seed, int maxSweeps, Action<int, double>? progress)
     {
         var clock = Stopwatch.StartNew();
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        using var descent = new CoordinateDescent(a, b, start);
+        using var descent = new CoordinateDescent(a, moved, start);
         var objective = ImmutableArray.CreateBuilder<double>();
         objective.Add(descent.Objective);
         var (sweeps, stopped) = descent.Run(Seeds.Random(seed, "order of groups"), maxSweeps, sweep =>
@@ -64,6 +104,13 @@ public static class WeightMatching
             progress?.Invoke(sweep, objective[^1]);
         });
         return new SearchResult(descent.Found, sweeps, objective.ToImmutable(), stopped, clock.Elapsed.TotalSeconds);
+    }
+
+    private static void RequireMatchable(ParameterSet a, ParameterSet b)
+    {
+        ParameterSet.RequireSameArchitecture(a, b);
+        RequireFinite(a, "the reference model");
+        RequireFinite(b, "the model to align");
     }
 
     /// <summary>Requires a model's learned parameters to be finite.</summary>

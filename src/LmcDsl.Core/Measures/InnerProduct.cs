@@ -11,6 +11,7 @@ namespace LmcDsl.Core.Measures;
 public static class InnerProduct
 {
     private const int BlockLength = 1 << 18;
+    private const long SpanLength = 1 << 28; // a span holds at most 2 GB
 
     /// <summary>The sum of products of two tensors' entries.</summary>
     /// <param name="left">A contiguous float32 tensor.</param>
@@ -32,8 +33,22 @@ public static class InnerProduct
 
     private static ReadOnlySpan<float> Span(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
 
-    // Blocks of a fixed size, added up in their order: the sum does not depend on the number of threads.
     private static double InBlocks(Tensor left, Tensor right, Func<ReadOnlySpan<float>, ReadOnlySpan<float>, double> sum)
+    {
+        if (left.numel() <= SpanLength) return OfSpans(left, right, sum);
+        using var scope = NewDisposeScope();
+        var total = 0.0;
+        for (var at = 0L; at < left.numel(); at += SpanLength)
+        {
+            var count = Math.Min(SpanLength, left.numel() - at);
+            total += OfSpans(left.view(-1).narrow(0, at, count), right.view(-1).narrow(0, at, count), sum);
+        }
+
+        return total;
+    }
+
+    // Blocks of a fixed size, added up in their order: the sum does not depend on the number of threads.
+    private static double OfSpans(Tensor left, Tensor right, Func<ReadOnlySpan<float>, ReadOnlySpan<float>, double> sum)
     {
         var count = Span(left).Length;
         var sums = new double[(count + BlockLength - 1) / BlockLength];

@@ -33,7 +33,10 @@ public sealed class Permutation : IEquatable<Permutation>
     public int Count => Sources.Length;
 
     /// <summary>Whether nothing moves.</summary>
-    public bool IsIdentity => Sources.Select((s, i) => s == i).All(same => same);
+    public bool IsIdentity => !Moving.Any();
+
+    /// <summary>The units that change place.</summary>
+    public IEnumerable<int> Moving => Enumerable.Range(0, Count).Where(i => Sources[i] != i);
 
     /// <summary>The permutation that moves nothing.</summary>
     /// <param name="n">Number of units.</param>
@@ -78,11 +81,35 @@ public sealed class Permutation : IEquatable<Permutation>
     /// <exception cref="LmcException">The dimension has another size.</exception>
     public Tensor Apply(Tensor tensor, int dimension = 0, int block = 1)
     {
-        Guard.Require(
-            tensor.shape[dimension] == (long)Count * block,
-            $"expected dimension {dimension} of size {Count * block} but got {Guard.Show(tensor.shape)}");
-        using var entries = Entries(block).to(tensor.device);
+        RequireSize(tensor, dimension, block);
+        using var entries = Entries(Sources.AsSpan(), block).to(tensor.device);
         return tensor.index_select(dimension, entries);
+    }
+
+    /// <summary>
+    /// Reorders one dimension of a tensor where it lies. Only what changes place is copied, and of a large tensor a part at a time.
+    /// </summary>
+    /// <param name="tensor">The tensor to change.</param>
+    /// <param name="dimension">The dimension, of <c>Count * block</c> entries.</param>
+    /// <param name="block">Neighbouring entries that move as one.</param>
+    /// <exception cref="LmcException">The dimension has another size.</exception>
+    public void ApplyInPlace(Tensor tensor, int dimension = 0, int block = 1)
+    {
+        RequireSize(tensor, dimension, block);
+        int[] units = [.. Moving];
+        if (units.Length == 0) return;
+        using var scope = NewDisposeScope();
+        var to = Entries(units, block).to(tensor.device);
+        var from = Entries([.. units.Select(u => Sources[u])], block).to(tensor.device);
+        var matrix = tensor.dim() == 1 ? tensor.unsqueeze(1) : tensor;
+        // Parts along another dimension: none reads what an earlier one wrote.
+        var across = dimension == 0 ? 1 : 0;
+        foreach (var (at, count) in Parts.Of(matrix.shape[across], matrix.numel() * units.Length / Count))
+        {
+            using var inner = NewDisposeScope();
+            var part = matrix.narrow(across, at, count);
+            part.index_copy_(dimension, to, part.index_select(dimension, from));
+        }
     }
 
     /// <inheritdoc/>
@@ -102,12 +129,21 @@ public sealed class Permutation : IEquatable<Permutation>
     /// <inheritdoc/>
     public override string ToString() => $"[{string.Join(' ', Sources)}]";
 
-    private Tensor Entries(int block)
+    /// <summary>The entries of a dimension that belong to some units.</summary>
+    /// <param name="units">The units.</param>
+    /// <param name="block">Neighbouring entries of each.</param>
+    /// <returns>Their places, int64, on the CPU.</returns>
+    internal static Tensor Entries(ReadOnlySpan<int> units, int block)
     {
-        var entries = new long[Count * block];
-        for (var i = 0; i < Count; i++)
+        var entries = new long[units.Length * block];
+        for (var i = 0; i < units.Length; i++)
             for (var k = 0; k < block; k++)
-                entries[i * block + k] = (long)Sources[i] * block + k;
+                entries[i * block + k] = (long)units[i] * block + k;
         return tensor(entries);
     }
+
+    private void RequireSize(Tensor tensor, int dimension, int block) =>
+        Guard.Require(
+            tensor.shape[dimension] == (long)Count * block,
+            $"expected dimension {dimension} of size {Count * block} but got {Guard.Show(tensor.shape)}");
 }

@@ -65,21 +65,17 @@ public sealed class PermutationSet
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var result = parameters.Clone();
-        for (var g = 0; g < Permutations.Length; g++) ApplyInPlace(result, g, Permutations[g]);
+        ApplyInPlace(result, _ => true);
         return result;
     }
 
-    /// <summary>Applies one group's permutation to the parameters themselves.</summary>
+    /// <summary>Applies every group's permutation to the parameters themselves.</summary>
     /// <param name="parameters">The parameters to change.</param>
-    /// <param name="group">Index of the group.</param>
-    /// <param name="permutation">What to apply.</param>
-    internal static void ApplyInPlace(ParameterSet parameters, int group, Permutation permutation)
+    /// <param name="which">Those that are changed.</param>
+    internal void ApplyInPlace(ParameterSet parameters, Func<ParameterSpec, bool> which)
     {
-        if (permutation.IsIdentity) return;
-        foreach (var (parameter, dimension, block) in parameters.Network.Groups[group].Axes)
-        {
-            using var moved = permutation.Apply(parameters.Views[parameter], dimension, block);
-            parameters.Views[parameter].copy_(moved);
-        }
+        foreach (var (group, permutation) in Network.Groups.Zip(Permutations))
+            foreach (var (parameter, dimension, block) in group.Axes)
+                if (which(Network.Parameters[parameter])) permutation.ApplyInPlace(parameters.Views[parameter], dimension, block);
     }
 }

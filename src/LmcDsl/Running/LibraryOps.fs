@@ -82,7 +82,12 @@ module LibraryOps =
         let tell sweeps (objective: float) =
             context.Progress { Share = 0.0; Text = $"pass {sweeps}, objective {objective:F2}" }
 
-        alignment context (WeightMatching.Match(a, b, options, start context b, tell))
+        // The models are read for this step alone.
+        if options.Starts = 1 then
+            WeightMatching.MatchInPlace(a, b, options, start context b, tell)
+        else
+            WeightMatching.Match(a, b, options, start context b, tell)
+        |> alignment context
 
     let private sinkhornMatching context =
         let a, b = Take.pair context

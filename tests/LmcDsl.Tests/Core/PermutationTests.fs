@@ -8,6 +8,7 @@ open TorchSharp
 
 let private draw seed n = Permutation.Random(n, Random(seed: int))
 let private sizes = config 200
+let private entries (shape: int64[]) = Array.fold (*) 1L shape
 
 let tests =
     testList "Permutation" [
@@ -41,6 +42,33 @@ let tests =
             let both = p.After(q).Apply x
             let each = p.Apply(q.Apply x)
             both.equal(each).all().item<bool>()
+
+        testPropertyWithConfig sizes "where it lies it gives the same as a copy"
+        <| fun (seed: int) (FsCheck.PositiveInt n) (FsCheck.PositiveInt width) ->
+            use _ = torch.NewDisposeScope()
+            let random = Random seed
+            let block = 1 + random.Next 3
+            let dimension = random.Next 3
+            // Some stay where they are.
+            let staying = random.Next n
+            let p = Permutation [ yield! [ 0 .. staying - 1 ]; for s in (draw seed (n - staying)).Sources -> staying + s ]
+            let shape = [| for d in 0..2 -> if d = dimension then int64 (n * block) else int64 (1 + width % (3 + d)) |]
+            let x = torch.arange(entries shape).view shape
+            let expected = p.Apply(x, dimension, block)
+            p.ApplyInPlace(x, dimension, block)
+            x.equal(expected).all().item<bool>()
+
+        test "where it lies a large tensor is permuted in several parts" {
+            use _ = torch.NewDisposeScope()
+
+            for shape, dimension in [ [| 3000L; 2000L |], 0; [| 2000L; 3000L |], 1; [| 6_000_000L |], 0 ] do
+                let x = torch.arange(entries shape).view shape
+                let p = draw 3 (int shape[dimension])
+                let expected = p.Apply(x, dimension)
+                p.ApplyInPlace(x, dimension)
+                Expect.isTrue (x.equal(expected).all().item<bool> ()) $"{shape}, {dimension}"
+                failsWith [ $"dimension {dimension}"; "3" ] (fun () -> draw 1 3 |> _.ApplyInPlace(x, dimension))
+        }
 
         testPropertyWithConfig sizes "the inverse of a composition is the inverses' the other way round"
         <| fun (a: int) (b: int) (FsCheck.PositiveInt n) ->

@@ -130,6 +130,32 @@ let tests =
                 Expect.equal (found.Equals(Permutation [ 1; 2; 0 ])) decides name
         }
 
+        testPropertyWithConfig (config 40) "in place it finds the same, and the model is the aligned one"
+        <| fun (seed: int) ->
+            let network = Network(randomArchitecture (Random seed))
+            use a = randomParameters network (int64 seed)
+            use b = randomParameters network (int64 seed + 1L)
+            let start = PermutationSet.Random(network, int64 seed + 2L)
+            let options = WeightMatchingOptions(Seed = int64 seed)
+            let expected = WeightMatching.Match(a, b, options, start)
+            use aligned = expected.Permutations.Apply b
+            let before = bytes a
+            let found = WeightMatching.MatchInPlace(a, b, options, start)
+            Expect.sequenceEqual found.Permutations.Permutations expected.Permutations.Permutations "permutations"
+            Expect.sequenceEqual found.Objective expected.Objective "objective"
+            Expect.equal (bytes b) (bytes aligned) "running statistics too"
+            Expect.equal (bytes a) before "the reference is left as it is"
+
+        test "in place one start and two models are needed" {
+            use a = randomParameters smallMlp 1L
+            use b = randomParameters smallMlp 2L
+
+            failsWith [ "in place"; "1 start"; "found 2" ] (fun () ->
+                WeightMatching.MatchInPlace(a, b, WeightMatchingOptions(Starts = 2)) |> ignore)
+
+            failsWith [ "in place"; "two models" ] (fun () -> WeightMatching.MatchInPlace(a, a) |> ignore)
+        }
+
         test "a limit on passes is told as the reason" {
             use a = randomParameters smallMlp 1L
             use b = randomParameters smallMlp 2L
