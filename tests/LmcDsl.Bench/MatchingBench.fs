@@ -10,7 +10,7 @@ open LmcDsl.Core.Measures
 open TorchSharp
 
 /// The products of one pass over all groups.
-let private products (a: ParameterSet) (b: ParameterSet) () =
+let products (a: ParameterSet) (b: ParameterSet) () =
     use _ = torch.no_grad ()
 
     for group in a.Network.Groups do

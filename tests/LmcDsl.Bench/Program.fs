@@ -11,6 +11,7 @@ type private Argument =
     | [<Unique>] Peers
     | [<Unique>] Memory of models: int
     | [<Unique>] Peak
+    | [<Unique>] Profile
     | [<Unique>] Threads of int
     | [<Unique>] Results of string
 
@@ -21,6 +22,7 @@ type private Argument =
             | Peers -> "time weight matching beside a straightforward implementation with SciPy (slow)."
             | Memory _ -> "instead: memory held after each of so many models of one run."
             | Peak -> "instead: memory that weight matching takes on VGG16 at four times its width."
+            | Profile -> "instead: what the parts of a training step and of a straight-through step take."
             | Threads _ -> "threads of one operation (default: 2)."
             | Results _ -> "folder for bench.json (default: results/bench)."
 
@@ -87,6 +89,9 @@ let private run (results: ParseResults<Argument>) =
     | Some models when models < 1 -> raise (LmcException $"--memory: expected 1 or more models, found {models}")
     | Some models -> Terminal.table (MemoryBench.table models)
     | None when results.Contains Peak -> Terminal.table (MemoryBench.matching ())
+    | None when results.Contains Profile ->
+        for make in ProfileBench.tables do
+            Terminal.table (make ())
     | None -> compare results
 
 [<EntryPoint>]
