@@ -3,8 +3,8 @@ namespace LmcDsl.Core.Runtime;
 /// <summary>Parts of large tensors, so that what is done with one never takes a copy of all of it.</summary>
 internal static class Parts
 {
-    /// <summary>The most numbers of a part: 4 MB in float32.</summary>
-    public const long Entries = 1 << 20;
+    /// <summary>The most numbers of a part: 1 MB in float32.</summary>
+    public const long Entries = 1 << 18;
 
     /// <summary>Divides a dimension.</summary>
     /// <param name="length">Its length.</param>
