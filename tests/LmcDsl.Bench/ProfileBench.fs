@@ -120,9 +120,7 @@ let private straightThrough () =
             use _ = torch.NewDisposeScope()
             mixture.Gradient(moved, batch, false, 0L, 0) |> ignore)
         "of it: matrix products", 1, products sizes (int64 batch)
-        "Adam, one pass",
-        1,
-        (fun () -> FusedStep.Apply(free, gradients, TrainingOptions(LearningRate = 0.0), 0.0, 1L))
+        "Adam, one pass", 1, (fun () -> FusedStep.Apply(free, gradients, TrainingOptions(LearningRate = 0.0), 0.0, 1L))
         "matching that changes nothing", 1, matching
         "of it: matrix products of costs", 1, MatchingBench.products a b
         "of it: assignments", 1, assignments

@@ -51,7 +51,10 @@ let tests =
             let dimension = random.Next 3
             // Some stay where they are.
             let staying = random.Next n
-            let p = Permutation [ yield! [ 0 .. staying - 1 ]; for s in (draw seed (n - staying)).Sources -> staying + s ]
+
+            let p =
+                Permutation [ yield! [ 0 .. staying - 1 ]; for s in (draw seed (n - staying)).Sources -> staying + s ]
+
             let shape = [| for d in 0..2 -> if d = dimension then int64 (n * block) else int64 (1 + width % (3 + d)) |]
             let x = torch.arange(entries shape).view shape
             let expected = p.Apply(x, dimension, block)
@@ -66,7 +69,7 @@ let tests =
                 let p = draw 3 (int shape[dimension])
                 let expected = p.Apply(x, dimension)
                 p.ApplyInPlace(x, dimension)
-                Expect.isTrue (x.equal(expected).all().item<bool> ()) $"{shape}, {dimension}"
+                Expect.isTrue (x.equal(expected).all().item<bool>()) $"{shape}, {dimension}"
                 failsWith [ $"dimension {dimension}"; "3" ] (fun () -> draw 1 3 |> _.ApplyInPlace(x, dimension))
         }
 
