@@ -24,13 +24,17 @@ internal sealed class AugmentingForest<T>(int n)
     private readonly T[] distance = new T[n]; // of open columns; -infinity once in a tree, where nothing shortens it
     private readonly T[] closed = new T[n]; // -infinity while open, +infinity once in a tree: the maximum with it masks
     private readonly T[] reached = new T[n]; // the distance at which a column joined its tree
-    private readonly T[] predecessor = new T[n]; // the row by way of which a column is at its distance
+    private readonly T[] predecessor = new T[n]; // the row by way of which a column is at its distance, as RowScan keeps it
     private readonly T[] head = new T[n]; // of rows in a tree: their own potential, less their distance; -infinity for others
     private readonly int[] root = new int[n]; // of rows in a tree: the free row that it grew from
-    private readonly List<int> rows = [];
-    private readonly List<int> columns = [];
+    private readonly int[] elder = new int[n]; // of rows in a tree: the row that joined before, -1 for the root
+    private readonly int[] youngest = new int[n]; // of roots: the row that joined last
+    private readonly List<int> trees = []; // their roots
     private readonly List<int> freeColumns = [];
     private readonly List<int> orphans = [];
+    private readonly int[] near = new int[2 * n]; // open columns that were found no further away than the trees had grown
+    private int nearCount;
+    private int rowsInTrees;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Complete(ref CostMatrix cost, PartialAssignment<T> m)
@@ -41,109 +45,127 @@ internal sealed class AugmentingForest<T>(int n)
         Array.Fill(head, T.NegativeInfinity);
         freeColumns.AddRange(Enumerable.Range(0, n).Where(j => m.RowOf[j] < 0));
         if (freeColumns.Count >= WorthTransposing) cost.WithColumns();
+        var length = T.NegativeInfinity;
         foreach (var i in m.FreeRows())
         {
             var least = RowScan<T>.Least(cost.Row(i), m.Potential);
-            if (!TakeFree(cost, m, i, least)) Join(cost, m, i, i, least);
+            if (TakeFree(cost, m, i, least)) continue;
+            trees.Add(i);
+            Join(i, i, -1, least);
+            Shorten(cost, m, i, length);
         }
 
-        var nearest = RowScan<T>.Nearest(distance, closed);
-        var last = T.NegativeInfinity;
-        while (rows.Count > 0)
+        while (trees.Count > 0)
         {
-            var (length, column) = nearest;
-            // Of columns equally near a free one ends a search. Ties show by the distance not getting on.
-            if (length <= last) column = FreeAt(length) ?? column;
-            last = length;
-            nearest = m.RowOf[column] < 0 ? Augment(cost, m, column, length) : Grow(cost, m, column, length);
+            var column = NextNear(length);
+            if (column < 0)
+            {
+                (var nearest, column) = RowScan<T>.Nearest(distance, closed);
+                // Of columns equally near a free one ends a search. Ties show by the distance not getting on.
+                if (nearest <= length) column = FreeAt(nearest) ?? column;
+            }
+
+            length = distance[column];
+            if (m.RowOf[column] < 0) Augment(cost, m, column, length);
+            else Grow(cost, m, column, length);
         }
     }
 
-    private int From(int column) => int.CreateTruncating(predecessor[column]);
+    private int From(int column) => RowScan<T>.Index(predecessor[column]);
+
+    private int NextNear(T length)
+    {
+        while (nearCount > 0)
+        {
+            var j = near[--nearCount];
+            if (T.IsNegative(closed[j]) && distance[j] <= length) return j;
+        }
+
+        return -1;
+    }
+
+    private void Join(int row, int tree, int before, T start)
+    {
+        (root[row], elder[row], youngest[tree], head[row]) = (tree, before, row, start);
+        rowsInTrees++;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private (T Length, int Column) Grow(in CostMatrix cost, PartialAssignment<T> m, int column, T length)
+    private void Grow(in CostMatrix cost, PartialAssignment<T> m, int column, T length)
     {
-        columns.Add(column);
         reached[column] = length;
         distance[column] = T.NegativeInfinity;
         closed[column] = T.PositiveInfinity;
-        var i = m.RowOf[column];
-        var start = RowScan<T>.Cost(cost[i, column]) - m.Potential[column] - length;
-        Join(cost, m, i, root[From(column)], start);
-        return RowScan<T>.Nearest(distance, closed);
+        var (i, tree) = (m.RowOf[column], root[From(column)]);
+        Join(i, tree, youngest[tree], RowScan<T>.Cost(cost[i, column]) - m.Potential[column] - length);
+        Shorten(cost, m, i, length);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Join(in CostMatrix cost, PartialAssignment<T> m, int row, int tree, T start)
+    private void Shorten(in CostMatrix cost, PartialAssignment<T> m, int row, T length)
     {
-        rows.Add(row);
-        (root[row], head[row]) = (tree, start);
-        RowScan<T>.Shorten(cost.Row(row), m.Potential, start, distance, predecessor, row);
+        if (nearCount > n) nearCount = 0; // whatever is forgotten here is found again as the nearest
+        var known = nearCount;
+        nearCount = RowScan<T>.Shorten(
+            cost.Row(row), m.Potential, head[row], distance, predecessor, row, length, near, nearCount);
+        for (var k = known; k < nearCount; k++)
+        {
+            if (m.RowOf[near[k]] >= 0) continue;
+            (near[k], near[nearCount - 1]) = (near[nearCount - 1], near[k]); // a free column ends a search: it goes first
+            return;
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private (T Length, int Column) Augment(in CostMatrix cost, PartialAssignment<T> m, int column, T length)
+    private void Augment(in CostMatrix cost, PartialAssignment<T> m, int column, T length)
     {
         var tree = root[From(column)];
         freeColumns.Remove(column);
-        Flip(m, tree, column);
+        trees.Remove(tree);
         Dissolve(m, tree, length);
-        Adopt(cost, m);
-        return RowScan<T>.Nearest(distance, closed);
+        Flip(m, tree, column);
+        Adopt(cost, m, length);
     }
 
     // Orphans: the columns that were in the tree, and the open ones that were nearest to it.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Dissolve(PartialAssignment<T> m, int tree, T length)
     {
-        foreach (var j in CollectionsMarshal.AsSpan(columns))
+        for (var i = youngest[tree]; i >= 0; i = elder[i])
         {
-            if (root[From(j)] != tree) continue;
+            head[i] = T.NegativeInfinity;
+            rowsInTrees--;
+            if (i == tree) continue;
+            var j = m.ColumnOf[i];
             m.Potential[j] += reached[j] - length;
             closed[j] = T.NegativeInfinity;
         }
 
-        Keep(columns, closed);
         orphans.Clear();
         for (var j = 0; j < n; j++)
         {
-            if (!T.IsNegative(closed[j]) || root[From(j)] != tree) continue;
+            if (root[From(j)] != tree || !T.IsNegative(closed[j])) continue;
             distance[j] = T.PositiveInfinity;
             orphans.Add(j);
         }
-
-        foreach (var i in CollectionsMarshal.AsSpan(rows))
-            if (root[i] == tree) head[i] = T.NegativeInfinity;
-        Keep(rows, head);
     }
 
-    // Keeps the entries that are in a tree: what the trees say of them is not -infinity.
+    // Orphans find the nearest way by the rows that stay, by rows or by columns, whichever are fewer.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Keep(List<int> entries, T[] inTree)
+    private void Adopt(in CostMatrix cost, PartialAssignment<T> m, T length)
     {
-        var all = CollectionsMarshal.AsSpan(entries);
-        var kept = 0;
-        foreach (var entry in all)
-            if (!T.IsNegativeInfinity(inTree[entry])) all[kept++] = entry;
-        entries.RemoveRange(kept, all.Length - kept);
-    }
-
-    // Orphans find the nearest way by the rows that stay.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Adopt(in CostMatrix cost, PartialAssignment<T> m)
-    {
-        if (!cost.HasColumns)
+        if (!cost.HasColumns || rowsInTrees < orphans.Count)
         {
-            foreach (var i in rows)
-                RowScan<T>.Shorten(cost.Row(i), m.Potential, head[i], distance, predecessor, i);
+            foreach (var tree in trees)
+                for (var i = youngest[tree]; i >= 0; i = elder[i])
+                    Shorten(cost, m, i, length);
             return;
         }
 
         foreach (var j in CollectionsMarshal.AsSpan(orphans))
         {
-            var (length, row) = RowScan<T>.Cheapest(cost.Column(j), head);
-            (distance[j], predecessor[j]) = (length - m.Potential[j], T.CreateTruncating(row));
+            var (least, row) = RowScan<T>.Cheapest(cost.Column(j), head);
+            (distance[j], predecessor[j]) = (least - m.Potential[j], RowScan<T>.Kept(row));
+            if (distance[j] <= length && nearCount < near.Length) near[nearCount++] = j;
         }
     }
 

@@ -13,8 +13,9 @@ internal static class CostScan
     {
         var greatest = Vector256<float>.Zero;
         var k = 0;
-        for (; k + 8 <= values.Length; k += 8)
-            greatest = Vector256.Max(greatest, Vector256.Abs(Vector256.Create(values.Slice(k, 8)))); // Max keeps NaN
+        ref var first = ref MemoryMarshal.GetReference(values);
+        for (; k + 8 <= values.Length; k += 8) // Max keeps NaN
+            greatest = Vector256.Max(greatest, Vector256.Abs(Vector256.LoadUnsafe(ref first, (nuint)k)));
         var result = 0f;
         for (var lane = 0; lane < 8; lane++) result = Math.Max(result, greatest[lane]);
         for (; k < values.Length; k++) result = Math.Max(result, Math.Abs(values[k]));
@@ -51,10 +52,16 @@ internal static class CostScan
     public static void Transpose(ReadOnlySpan<float> cost, int n, Span<float> to)
     {
         const int Tile = 16; // a cache line of floats
-        for (var top = 0; top < n; top += Tile)
-            for (var left = 0; left < n; left += Tile)
-                for (var i = top; i < Math.Min(top + Tile, n); i++)
-                    for (var j = left; j < Math.Min(left + Tile, n); j++)
+        for (var left = 0; left < n; left += Tile)
+        {
+            var right = Math.Min(left + Tile, n);
+            for (var top = 0; top < n; top += Tile)
+            {
+                var bottom = Math.Min(top + Tile, n);
+                for (var j = left; j < right; j++) // whole lines are written, one after another
+                    for (var i = top; i < bottom; i++)
                         to[j * n + i] = cost[i * n + j];
+            }
+        }
     }
 }

@@ -7,7 +7,8 @@ namespace LmcDsl.Core.Solvers;
 
 /// <summary>
 /// Vectorised passes over one row of a float cost matrix, with potentials and distances in float (8 columns at a time) or in
-/// double (4). Numbers of rows and columns are counted in the same type, so that all lanes are of one width.
+/// double (4). Numbers of columns are counted in the same type, and those of rows kept in it, so that all lanes are of one
+/// width.
 /// </summary>
 /// <typeparam name="T">float or double.</typeparam>
 internal static class RowScan<T>
@@ -74,16 +75,55 @@ internal static class RowScan<T>
         return (value, T.IsPositiveInfinity(others) ? value : others);
     }
 
-    /// <summary>Shortens the distances of all open columns by way of row i.</summary>
+    /// <summary>
+    /// Shortens the distances of all open columns by way of row i, and adds to <paramref name="near"/> those that are now
+    /// within the limit.
+    /// </summary>
+    /// <returns>How many columns <paramref name="near"/> now holds.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Shorten(
-        ReadOnlySpan<float> row, ReadOnlySpan<T> v, T head, Span<T> distance, Span<T> predecessor, int i)
+    public static int Shorten(
+        ReadOnlySpan<float> row, ReadOnlySpan<T> v, T head, Span<T> distance, Span<T> predecessor, int i, T limit,
+        Span<int> near, int nearCount)
     {
-        var (heads, self) = (Vector256.Create(head), Vector256.Create(T.CreateTruncating(i)));
+        var self = Kept(i);
+        var (heads, selves, limits) = (Vector256.Create(head), Vector256.Create(self), Vector256.Create(limit));
+        ref var distances = ref MemoryMarshal.GetReference(distance);
+        ref var predecessors = ref MemoryMarshal.GetReference(predecessor);
         var k = 0;
-        for (; k + Lanes <= row.Length; k += Lanes) Shorten(row, v, heads, distance, predecessor, self, k);
-        for (; k < row.Length; k++) Shorten(row, v, head, distance, predecessor, i, k);
+        for (; k + Lanes <= row.Length; k += Lanes)
+        {
+            // Without a branch: whether a distance gets shorter cannot be predicted. Few that do are within the limit.
+            var (way, old) = (Reduced(row, v, k) - heads, Load(distance, k));
+            var shorter = Vector256.LessThan(way, old);
+            Vector256.MinNative(way, old).StoreUnsafe(ref distances, (nuint)k);
+            Vector256.ConditionalSelect(shorter, selves, Load(predecessor, k)).StoreUnsafe(ref predecessors, (nuint)k);
+            var found = (shorter & Vector256.LessThanOrEqual(way, limits)).ExtractMostSignificantBits();
+            for (; found != 0; found &= found - 1) near[nearCount++] = k + BitOperations.TrailingZeroCount(found);
+        }
+
+        for (; k < row.Length; k++)
+        {
+            var way = Cost(row[k]) - v[k] - head;
+            if (!(way < distance[k])) continue;
+            (distance[k], predecessor[k]) = (way, self);
+            if (way <= limit) near[nearCount++] = k;
+        }
+
+        return nearCount;
     }
+
+    /// <summary>The number of a row, or -1, as the bits of a T, to lie in lanes of one width with the potentials.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static T Kept(int row)
+    {
+        var kept = T.Zero;
+        Unsafe.As<T, int>(ref kept) = row;
+        return kept;
+    }
+
+    /// <summary>The row whose number is <see cref="Kept"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Index(T kept) => Unsafe.As<T, int>(ref kept);
 
     /// <summary>The least cost - v of the row, and its column; -1 where all are infinite.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -141,28 +181,6 @@ internal static class RowScan<T>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<T> Load(ReadOnlySpan<T> values, int k) =>
         Vector256.LoadUnsafe(ref MemoryMarshal.GetReference(values), (nuint)k);
-
-    // Without a branch: whether a distance gets shorter cannot be predicted.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<T> Shorten(
-        ReadOnlySpan<float> row, ReadOnlySpan<T> v, Vector256<T> heads, Span<T> distance, Span<T> predecessor,
-        Vector256<T> self, int k)
-    {
-        var way = Reduced(row, v, k) - heads;
-        var old = Load(distance, k);
-        var now = Vector256.MinNative(way, old);
-        now.StoreUnsafe(ref MemoryMarshal.GetReference(distance), (nuint)k);
-        Vector256.ConditionalSelect(Vector256.LessThan(way, old), self, Load(predecessor, k))
-            .StoreUnsafe(ref MemoryMarshal.GetReference(predecessor), (nuint)k);
-        return now;
-    }
-
-    private static void Shorten(
-        ReadOnlySpan<float> row, ReadOnlySpan<T> v, T head, Span<T> distance, Span<T> predecessor, int i, int k)
-    {
-        var way = Cost(row[k]) - v[k] - head;
-        if (way < distance[k]) (distance[k], predecessor[k]) = (way, T.CreateTruncating(i));
-    }
 
     // The least of the lanes, and what the first lane that holds it says.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
