@@ -31,8 +31,9 @@ internal sealed class AugmentingForest<T>(int n)
     private readonly int[] youngest = new int[n]; // of roots: the row that joined last
     private readonly List<int> trees = []; // their roots
     private readonly List<int> freeColumns = [];
-    private readonly List<int> orphans = [];
+    private readonly int[] orphans = new int[n]; // columns that lost the row that they were nearest to
     private readonly int[] near = new int[2 * n]; // open columns that were found no further away than the trees had grown
+    private int orphanCount;
     private int nearCount;
     private int rowsInTrees;
 
@@ -140,20 +141,21 @@ internal sealed class AugmentingForest<T>(int n)
             closed[j] = T.NegativeInfinity;
         }
 
-        orphans.Clear();
-        for (var j = 0; j < n; j++)
+        orphanCount = 0;
+        for (var j = 0; j < n; j++) // Without a branch: there is no telling which.
         {
-            if (root[From(j)] != tree || !T.IsNegative(closed[j])) continue;
-            distance[j] = T.PositiveInfinity;
-            orphans.Add(j);
+            orphans[orphanCount] = j;
+            orphanCount += root[From(j)] == tree ? 1 : 0;
         }
+
+        foreach (var j in orphans.AsSpan(0, orphanCount)) distance[j] = T.PositiveInfinity;
     }
 
     // Orphans find the nearest way by the rows that stay, by rows or by columns, whichever are fewer.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Adopt(in CostMatrix cost, PartialAssignment<T> m, T length)
     {
-        if (!cost.HasColumns || rowsInTrees < orphans.Count)
+        if (!cost.HasColumns || rowsInTrees < orphanCount)
         {
             foreach (var tree in trees)
                 for (var i = youngest[tree]; i >= 0; i = elder[i])
@@ -161,7 +163,7 @@ internal sealed class AugmentingForest<T>(int n)
             return;
         }
 
-        foreach (var j in CollectionsMarshal.AsSpan(orphans))
+        foreach (var j in orphans.AsSpan(0, orphanCount))
         {
             var (least, row) = RowScan<T>.Cheapest(cost.Column(j), head);
             (distance[j], predecessor[j]) = (least - m.Potential[j], RowScan<T>.Kept(row));

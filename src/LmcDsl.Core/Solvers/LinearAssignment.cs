@@ -16,7 +16,7 @@ public sealed record Assignment(int[] Columns, double[] RowPotentials, double[] 
 /// <summary>
 /// The linear assignment problem, solved exactly: give each row a column of its own at the least total cost. Column and row
 /// reduction (Jonker and Volgenant, Computing 38, 1987), then shortest augmenting paths from all free rows at once; O(n^3)
-/// at worst. From nothing, first with potentials in float, 8 columns at a time; then, from what that or a similar problem
+/// at worst. From nothing, first with potentials in float, 16 columns at a time; then, from what that or a similar problem
 /// gave, in double, so that the answer is exact.
 /// </summary>
 public static class LinearAssignment

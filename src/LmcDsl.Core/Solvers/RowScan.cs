@@ -6,30 +6,30 @@ using System.Runtime.Intrinsics;
 namespace LmcDsl.Core.Solvers;
 
 /// <summary>
-/// Vectorised passes over one row of a float cost matrix, with potentials and distances in float (8 columns at a time) or in
-/// double (4). Numbers of columns are counted in the same type, and those of rows kept in it, so that all lanes are of one
+/// Vectorised passes over one row of a float cost matrix, with potentials and distances in float (16 columns at a time) or in
+/// double (8). Numbers of columns are counted in the same type, and those of rows kept in it, so that all lanes are of one
 /// width.
 /// </summary>
 /// <typeparam name="T">float or double.</typeparam>
 internal static class RowScan<T>
     where T : unmanaged, IBinaryFloatingPointIeee754<T>
 {
-    private static int Lanes => Vector256<T>.Count;
+    private static int Lanes => Vector512<T>.Count;
 
     /// <summary>The least cost - v of the row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static T Least(ReadOnlySpan<float> row, ReadOnlySpan<T> v)
     {
-        var least = Vector256.Create(T.PositiveInfinity);
+        var least = Vector512.Create(T.PositiveInfinity);
         var other = least;
         var k = 0;
         for (; k + 2 * Lanes <= row.Length; k += 2 * Lanes)
         {
-            least = Vector256.MinNative(least, Reduced(row, v, k));
-            other = Vector256.MinNative(other, Reduced(row, v, k + Lanes));
+            least = Vector512.MinNative(least, Reduced(row, v, k));
+            other = Vector512.MinNative(other, Reduced(row, v, k + Lanes));
         }
 
-        least = Vector256.MinNative(least, other);
+        least = Vector512.MinNative(least, other);
         var (result, _) = LeastLane(least, least);
         for (; k < row.Length; k++) result = T.Min(result, Cost(row[k]) - v[k]);
         return result;
@@ -39,24 +39,24 @@ internal static class RowScan<T>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static (T First, int Column, T Second) TwoSmallest(ReadOnlySpan<float> row, ReadOnlySpan<T> v)
     {
-        var first = Vector256.Create(T.PositiveInfinity);
+        var first = Vector512.Create(T.PositiveInfinity);
         var second = first;
-        var where = Vector256.Create(-T.One);
-        var index = Vector256.CreateSequence(T.Zero, T.One);
-        var step = Vector256.Create(T.CreateTruncating(Lanes));
+        var where = Vector512.Create(-T.One);
+        var index = Vector512.CreateSequence(T.Zero, T.One);
+        var step = Vector512.Create(T.CreateTruncating(Lanes));
         var k = 0;
         for (; k + Lanes <= row.Length; k += Lanes, index += step)
         {
             var value = Reduced(row, v, k);
-            var below = Vector256.LessThan(value, first);
-            second = Vector256.MinNative(second, Vector256.MaxNative(value, first));
-            where = Vector256.ConditionalSelect(below, index, where);
-            first = Vector256.MinNative(first, value);
+            var below = Vector512.LessThan(value, first);
+            second = Vector512.MinNative(second, Vector512.MaxNative(value, first));
+            where = Vector512.ConditionalSelect(below, index, where);
+            first = Vector512.MinNative(first, value);
         }
 
         var (least, column) = LeastLane(first, where);
         // Of the lane that holds the least, the second least counts; of all others, the least.
-        var (next, _) = LeastLane(Vector256.ConditionalSelect(Vector256.Equals(where, Vector256.Create(T.CreateTruncating(column))), second, first), first);
+        var (next, _) = LeastLane(Vector512.ConditionalSelect(Vector512.Equals(where, Vector512.Create(T.CreateTruncating(column))), second, first), first);
         for (; k < row.Length; k++)
         {
             var value = Cost(row[k]) - v[k];
@@ -86,7 +86,7 @@ internal static class RowScan<T>
         Span<int> near, int nearCount)
     {
         var self = Kept(i);
-        var (heads, selves, limits) = (Vector256.Create(head), Vector256.Create(self), Vector256.Create(limit));
+        var (heads, selves, limits) = (Vector512.Create(head), Vector512.Create(self), Vector512.Create(limit));
         ref var distances = ref MemoryMarshal.GetReference(distance);
         ref var predecessors = ref MemoryMarshal.GetReference(predecessor);
         var k = 0;
@@ -94,10 +94,10 @@ internal static class RowScan<T>
         {
             // Without a branch: whether a distance gets shorter cannot be predicted. Few that do are within the limit.
             var (way, old) = (Reduced(row, v, k) - heads, Load(distance, k));
-            var shorter = Vector256.LessThan(way, old);
-            Vector256.MinNative(way, old).StoreUnsafe(ref distances, (nuint)k);
-            Vector256.ConditionalSelect(shorter, selves, Load(predecessor, k)).StoreUnsafe(ref predecessors, (nuint)k);
-            var found = (shorter & Vector256.LessThanOrEqual(way, limits)).ExtractMostSignificantBits();
+            var shorter = Vector512.LessThan(way, old);
+            Vector512.MinNative(way, old).StoreUnsafe(ref distances, (nuint)k);
+            Vector512.ConditionalSelect(shorter, selves, Load(predecessor, k)).StoreUnsafe(ref predecessors, (nuint)k);
+            var found = (shorter & Vector512.LessThanOrEqual(way, limits)).ExtractMostSignificantBits();
             for (; found != 0; found &= found - 1) near[nearCount++] = k + BitOperations.TrailingZeroCount(found);
         }
 
@@ -129,14 +129,14 @@ internal static class RowScan<T>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static (T Least, int Column) Cheapest(ReadOnlySpan<float> row, ReadOnlySpan<T> v)
     {
-        var (least, where) = (Vector256.Create(T.PositiveInfinity), Vector256.Create(-T.One));
-        var (index, step) = (Vector256.CreateSequence(T.Zero, T.One), Vector256.Create(T.CreateTruncating(Lanes)));
+        var (least, where) = (Vector512.Create(T.PositiveInfinity), Vector512.Create(-T.One));
+        var (index, step) = (Vector512.CreateSequence(T.Zero, T.One), Vector512.Create(T.CreateTruncating(Lanes)));
         var k = 0;
         for (; k + Lanes <= row.Length; k += Lanes, index += step)
         {
             var value = Reduced(row, v, k);
-            where = Vector256.ConditionalSelect(Vector256.LessThan(value, least), index, where);
-            least = Vector256.MinNative(value, least);
+            where = Vector512.ConditionalSelect(Vector512.LessThan(value, least), index, where);
+            least = Vector512.MinNative(value, least);
         }
 
         var best = LeastLane(least, where);
@@ -149,14 +149,14 @@ internal static class RowScan<T>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static (T Length, int Column) Nearest(ReadOnlySpan<T> distance, ReadOnlySpan<T> closed)
     {
-        var (least, where) = (Vector256.Create(T.PositiveInfinity), Vector256.Create(-T.One));
-        var (index, step) = (Vector256.CreateSequence(T.Zero, T.One), Vector256.Create(T.CreateTruncating(Lanes)));
+        var (least, where) = (Vector512.Create(T.PositiveInfinity), Vector512.Create(-T.One));
+        var (index, step) = (Vector512.CreateSequence(T.Zero, T.One), Vector512.Create(T.CreateTruncating(Lanes)));
         var k = 0;
         for (; k + Lanes <= distance.Length; k += Lanes, index += step)
         {
-            var now = Vector256.MaxNative(Load(distance, k), Load(closed, k));
-            where = Vector256.ConditionalSelect(Vector256.LessThan(now, least), index, where);
-            least = Vector256.MinNative(now, least);
+            var now = Vector512.MaxNative(Load(distance, k), Load(closed, k));
+            where = Vector512.ConditionalSelect(Vector512.LessThan(now, least), index, where);
+            least = Vector512.MinNative(now, least);
         }
 
         var best = LeastLane(least, where);
@@ -170,26 +170,27 @@ internal static class RowScan<T>
     public static T Cost(float cost) => T.CreateTruncating(cost);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<T> Reduced(ReadOnlySpan<float> row, ReadOnlySpan<T> v, int k)
+    private static Vector512<T> Reduced(ReadOnlySpan<float> row, ReadOnlySpan<T> v, int k)
     {
         ref var costs = ref MemoryMarshal.GetReference(row);
-        if (typeof(T) == typeof(float)) return Vector256.LoadUnsafe(ref costs, (nuint)k).As<float, T>() - Load(v, k);
-        var (low, high) = Vector128.Widen(Vector128.LoadUnsafe(ref costs, (nuint)k));
-        return Vector256.Create(low, high).As<double, T>() - Load(v, k);
+        if (typeof(T) == typeof(float)) return Vector512.LoadUnsafe(ref costs, (nuint)k).As<float, T>() - Load(v, k);
+        var (low, high) = Vector256.Widen(Vector256.LoadUnsafe(ref costs, (nuint)k));
+        return Vector512.Create(low, high).As<double, T>() - Load(v, k);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<T> Load(ReadOnlySpan<T> values, int k) =>
-        Vector256.LoadUnsafe(ref MemoryMarshal.GetReference(values), (nuint)k);
+    private static Vector512<T> Load(ReadOnlySpan<T> values, int k) =>
+        Vector512.LoadUnsafe(ref MemoryMarshal.GetReference(values), (nuint)k);
 
     // The least of the lanes, and what the first lane that holds it says.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (T Least, int Column) LeastLane(Vector256<T> values, Vector256<T> where)
+    private static (T Least, int Column) LeastLane(Vector512<T> values, Vector512<T> where)
     {
-        var half = Vector128.MinNative(values.GetLower(), values.GetUpper());
-        var least = T.MinNative(half[0], half[1]);
-        if (Lanes == 8) least = T.MinNative(least, T.MinNative(half[2], half[3]));
-        var lane = BitOperations.TrailingZeroCount(Vector256.Equals(values, Vector256.Create(least)).ExtractMostSignificantBits());
+        var half = Vector256.MinNative(values.GetLower(), values.GetUpper());
+        var quarter = Vector128.MinNative(half.GetLower(), half.GetUpper());
+        var least = T.MinNative(quarter[0], quarter[1]);
+        if (Lanes == 16) least = T.MinNative(least, T.MinNative(quarter[2], quarter[3]));
+        var lane = BitOperations.TrailingZeroCount(Vector512.Equals(values, Vector512.Create(least)).ExtractMostSignificantBits());
         return (least, int.CreateTruncating(where[lane]));
     }
 }
