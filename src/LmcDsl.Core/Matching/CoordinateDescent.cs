@@ -17,6 +17,7 @@ internal sealed class CoordinateDescent : IDisposable
     private readonly GroupMatching[] groups;
     private readonly Permutation[] found;
     private readonly bool[] stale;
+    private readonly double?[] shares; // of each parameter in the objective, where known
 
     /// <summary>Begins at the given permutations.</summary>
     /// <param name="reference">The reference; read at each pass.</param>
@@ -31,6 +32,7 @@ internal sealed class CoordinateDescent : IDisposable
         found = [.. start.Permutations];
         groups = [.. Enumerable.Range(0, found.Length).Select(g => new GroupMatching(reference, Moved, g))];
         stale = [.. found.Select(_ => true)];
+        shares = new double?[moved.Network.Parameters.Length];
     }
 
     /// <summary>The model as it is permuted so far.</summary>
@@ -40,12 +42,15 @@ internal sealed class CoordinateDescent : IDisposable
     public PermutationSet Found => new(Moved.Network, found);
 
     /// <summary>⟨reference, moved⟩ over all learned parameters, summed in double.</summary>
+    /// <remarks>Of parameters that have not changed since it was last asked for, the sum is known.</remarks>
     public double Objective
     {
         get
         {
             using var scope = NewDisposeScope();
-            return InnerProduct.Of(reference.Learned(), Moved.Learned());
+            for (var p = 0; p < shares.Length; p++)
+                if (Moved.Network.Parameters[p].Learned) shares[p] ??= InnerProduct.Of(reference.Views[p], Moved.Views[p]);
+            return shares.Sum() ?? 0;
         }
     }
 
@@ -54,6 +59,7 @@ internal sealed class CoordinateDescent : IDisposable
     {
         foreach (var group in groups) group.Cost.Forget();
         Array.Fill(stale, true);
+        Array.Clear(shares);
     }
 
     /// <summary>Passes over the groups, in random order, until one changes nothing.</summary>
@@ -91,6 +97,7 @@ internal sealed class CoordinateDescent : IDisposable
             if (groups[g].Improve(other => groups[other].Cost, out var step) is not { } neighbours) continue;
             foreach (var neighbour in neighbours) stale[neighbour] = true;
             found[g] = step.After(found[g]);
+            foreach (var axis in Moved.Network.Groups[g].Axes) shares[axis.Parameter] = null;
             changed = true;
             stale[g] = groups[g].IsOnBothSides;
         }

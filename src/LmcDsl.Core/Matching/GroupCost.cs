@@ -83,7 +83,7 @@ internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, int 
         }
 
         // What must be copied to lie by units is copied a part at a time.
-        foreach (var (at, count) in Parts.Of(left.shape[0], left.numel()))
+        foreach (var (at, count) in Parts.Of(left.shape[0], left.numel(), Parts.Within(moved.Flat.numel())))
             AddProduct(into, axis, left.narrow(0, at, count), right.narrow(0, at, count));
     }
 

@@ -17,12 +17,14 @@ internal sealed class GroupMove
     private readonly ParameterSet moved;
     private readonly Permutation step;
     private readonly PermutedAxis[] axes;
+    private readonly long part;
 
     public GroupMove(ParameterSet reference, ParameterSet moved, int group, Permutation step)
     {
         this.reference = reference;
         this.moved = moved;
         this.step = step;
+        part = Parts.Within(moved.Flat.numel());
         Group = group;
         Units = [.. step.Moving];
         Sources = [.. Units.Select(i => step.Sources[i])];
@@ -86,7 +88,7 @@ internal sealed class GroupMove
 
     private long PerUnit(PermutedAxis axis) => moved.Views[axis.Parameter].numel() / reference.Network.Groups[Group].Units;
 
-    private bool IsOnePart(PermutedAxis axis) => PerUnit(axis) * Units.Length <= Parts.Entries;
+    private bool IsOnePart(PermutedAxis axis) => PerUnit(axis) * Units.Length <= part;
 
     private void Permute(PermutedAxis axis) => step.ApplyInPlace(moved.Views[axis.Parameter], axis.Dimension, axis.Block);
 
@@ -94,11 +96,11 @@ internal sealed class GroupMove
     private void InParts(PermutedAxis axis, Action<Tensor, Tensor, Tensor> work)
     {
         var view = moved.Views[axis.Parameter];
-        foreach (var (at, count) in Parts.Of(Units.Length, PerUnit(axis) * Units.Length))
+        foreach (var (at, count) in Parts.Of(Units.Length, PerUnit(axis) * Units.Length, part))
         {
             using var scope = NewDisposeScope();
-            var part = (int)at..(int)(at + count);
-            var (to, from) = (Entries(Units[part], axis.Block), Entries(Sources[part], axis.Block));
+            var units = (int)at..(int)(at + count);
+            var (to, from) = (Entries(Units[units], axis.Block), Entries(Sources[units], axis.Block));
             work(
                 reference.Views[axis.Parameter].index_select(axis.Dimension, to),
                 view.index_select(axis.Dimension, to),
