@@ -82,10 +82,14 @@ let private training () =
 
 let private straightThrough () =
     let a, b = Weights.mlps 512
-    let batch, steps = 500, 10
-    let data = examples 5000L
-    let options = StraightThroughOptions(Steps = steps, CheckEvery = 1000, CheckOn = 1, BatchSize = batch)
+    let batch = 500
+    let data = Weights.fashion 5000
     let start = WeightMatching.Match(a, b).Permutations
+
+    let search steps () =
+        let options = StraightThroughOptions(Steps = steps, CheckEvery = 1000, CheckOn = 1, BatchSize = batch)
+        StraightThrough.Match(a, b, data, options, start) |> ignore
+
     let moved = start.Apply b
     let mixture = new MixtureLoss(a, data, 1)
     let free = new TrainingState(a.Clone(), torch.zeros_like (a.Learned()), torch.zeros_like (a.Learned()), 0)
@@ -113,7 +117,8 @@ let private straightThrough () =
             LinearAssignment.Minimize(ReadOnlySpan costs, n, answer) |> ignore
 
     table $"A straight-through step of the MLP 784-512x3-10, batch {batch}" [
-        "whole step", steps, (fun () -> StraightThrough.Match(a, b, data, options, start) |> ignore)
+        "whole step, of ten with what the search does once", 10, search 10
+        "whole step, of a hundred", 100, search 100
         "mixture's loss and gradient",
         1,
         (fun () ->

@@ -11,7 +11,7 @@ let private steps = 10
 
 let private straightThrough () =
     let a, b = Weights.mlps 512
-    let data = new DataSplit(torch.randn (5000L, 1L, 28L, 28L), torch.randint (10L, [| 5000L |]))
+    let data = Weights.fashion 5000
     let options = StraightThroughOptions(Steps = steps, CheckEvery = 1000, CheckOn = 1)
     let scipy = Scipy()
 

@@ -30,6 +30,13 @@ let private pair dataset examples name (architecture: Architecture) options =
     use few = new DataSplit(data.Train.Images.narrow (0L, 0L, count), data.Train.Labels.narrow (0L, 0L, count))
     trainOne network few options 0L name, trainOne network few options 1L name
 
+/// So many of the images that the MLPs were trained on.
+let fashion (count: int) =
+    use data = DataSource.load FashionMnist
+
+    let first (all: torch.Tensor) = all.narrow(0L, 0L, int64 count).clone ()
+    new DataSplit(first data.Train.Images, first data.Train.Labels)
+
 /// MLPs 784-n-n-n-10 on Fashion-MNIST: ten epochs at width 512, one for wider ones.
 let mlps width =
     let epochs = if width <= 512 then 10 else 1
