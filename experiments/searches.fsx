@@ -5,7 +5,7 @@
 open LmcDsl
 
 let searches (recipe: Recipe) =
-    [ WM; recipe.SinkhornWM; WM |> startingFrom recipe.SinkhornWM; AM ] @ recipe.StraightThrough
+    [ WM; recipe.SinkhornWM; WM |> startingFrom recipe.SinkhornWM; AM; recipe.STE; recipe.SinkhornSTE ]
 
 let plans scale =
     [

@@ -35,22 +35,15 @@ module ScriptCommand =
         let path, rest = script "plan" words
         become "dotnet" ([ "fsi"; "--quiet"; path ] @ rest @ [ "--plan" ])
 
-    // What a script must load, in the order in which it is loaded.
-    let private libraries =
-        [
-            "TorchSharp"
-            "LmcDsl.Core"
-            "LmcDsl"
-            "Argu"
-            "Spectre.Console"
-            "XPlot.Plotly"
-            "MathNet.Numerics"
-        ]
-
-    /// The lines by which a script takes the library from where this command is installed.
+    /// The lines by which a script takes the library from where this command is installed: those of the experiments' own prelude, which
+    /// take it from where it is built.
     let prelude () : string =
-        libraries
-        |> List.map (fun name ->
-            let path = Path.Combine(AppContext.BaseDirectory, $"{name}.dll")
+        use built = Reflection.Assembly.GetExecutingAssembly().GetManifestResourceStream "prelude.fsx" |> nonNull
+        use reader = new StreamReader(built)
+
+        reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries)
+        |> Array.filter _.StartsWith("#r ")
+        |> Array.map (fun line ->
+            let path = Path.Combine(AppContext.BaseDirectory, string (Path.GetFileName(line.Split('"')[1])))
             $"#r \"{path}\"")
         |> String.concat "\n"

@@ -11,10 +11,10 @@ open LmcDsl.Core.Matching
 open LmcDsl.Core.Runtime
 open TorchSharp
 
-let private megabytes field =
-    File.ReadLines "/proc/self/status"
-    |> Seq.find _.StartsWith(field + ":")
-    |> fun line -> int (line.Split(' ', StringSplitOptions.RemoveEmptyEntries).[1]) / 1024
+let private megabytes (memory: int -> int64 option) =
+    match memory Environment.ProcessId with
+    | Some bytes -> int (bytes / 1_048_576L)
+    | None -> raise (LmcException "memory: expected a system that tells what a process holds (/proc), found none")
 
 /// Trains so many MLPs 784-512x3-10 on MNIST, aligns each to the first and scores it, in one process, and tells what the process held
 /// after each model: megabytes, by the number of models.
@@ -49,7 +49,7 @@ let table (models: int) : Table =
         for seed in 1L .. int64 models do
             let pair = { setup with Seeds = Listed [ 0L; seed ] }
             runner.Run [ pair |> (train >> align WM >> measureAll [ L2; Accuracy ]) ] |> ignore
-            held.Add(megabytes "VmRSS")
+            held.Add(megabytes Memory.held)
 
         let shown = [ 1; 2; 5; 10; 20; 30; 40; 50; models ] |> List.filter (fun n -> n <= models) |> List.distinct
 
@@ -61,7 +61,7 @@ let table (models: int) : Table =
                     for n in shown do
                         yield [ string n; string held[n - 1]; string (held |> Seq.truncate n |> Seq.max) ]
 
-                    yield [ "peak"; ""; string (megabytes "VmHWM") ]
+                    yield [ "peak"; ""; string (megabytes Memory.peak) ]
                 ]
         }
     finally
@@ -76,10 +76,10 @@ let matching () : Table =
         new ParameterSet(network, torch.randn (network.TotalCount, generator = generator))
 
     let a, b = drawn 1L, drawn 2L
-    let before = megabytes "VmRSS"
+    let before = megabytes Memory.held
     File.WriteAllText("/proc/self/clear_refs", "5") // the peak is counted from here
     let found = WeightMatching.MatchInPlace(a, b)
-    let peak = megabytes "VmHWM"
+    let peak = megabytes Memory.peak
     let model = int (network.TotalCount * 4L / 1_048_576L)
     let units = network.Groups |> Seq.map _.Units |> Seq.max
 

@@ -156,7 +156,7 @@ module Measuring =
     let internal conflicts (reports: Plan<Report> list) : string list =
         reports
         |> List.map Plan.node
-        |> List.filter (fun node -> node.Op = "report")
+        |> List.filter Report.isReport
         |> List.collect (fun node -> List.zip node.Args["rows"].Items node.Inputs)
         |> List.groupBy fst
         |> List.filter (fun (_, rows) -> rows |> List.distinctBy (fun (_, step) -> step.Key) |> List.length > 1)

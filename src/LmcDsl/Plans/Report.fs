@@ -54,9 +54,14 @@ module Report =
 
         Json.Object [ "rows", Json.Array(report.Rows |> List.map row) ]
 
+    let private op = "report"
+
+    /// Whether a step puts a report together, of what other steps measure.
+    let internal isReport (node: Node) : bool = node.Op = op
+
     /// A plan of a report: what each row is about (its fields but for the value) and the step that measures it.
     let internal plan (title: string) (rows: (Json * Node) list) : Plan<Report> =
-        Plan.make ("report", 2) title (Json.Object [ "rows", Json.Array(List.map fst rows) ]) (List.map snd rows)
+        Plan.make (op, 2) title (Json.Object [ "rows", Json.Array(List.map fst rows) ]) (List.map snd rows)
 
     /// What a plan of a report is made of, row by row.
     let internal planned (report: Plan<Report>) : (Json * Node) list =

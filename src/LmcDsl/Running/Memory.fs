@@ -21,3 +21,6 @@ module internal Memory =
 
     /// The most that a process had in memory so far.
     let peak (processId: int) : int64 option = field $"/proc/{processId}/status" "VmHWM"
+
+    /// What a process has in memory.
+    let held (processId: int) : int64 option = field $"/proc/{processId}/status" "VmRSS"

@@ -172,7 +172,7 @@ type Runner(options: RunOptions) =
     // A report some of whose rows failed is not stored: run again, they may not.
     let report (root: Node) : Report =
         let rows =
-            if root.Op <> "report" || store.Contains root.Key then
+            if not (Report.isReport root) || store.Contains root.Key then
                 []
             else
                 Report.planned (Plan root)

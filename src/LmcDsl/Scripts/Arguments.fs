@@ -180,10 +180,10 @@ module Arguments =
             kept @ [ "--threads"; string shared ]
         | _ -> kept
 
-    /// Reads the command line of the experiment `name`.
+    /// Reads the command line of an experiment's script, of which help speaks by its path.
     /// Raises `Usage` where it asks for help or is not understood.
-    let parse (name: string) (arguments: string list) : Arguments =
-        let parser = ArgumentParser.Create<Argument>(programName = $"dotnet fsi experiments/{name}.fsx")
+    let parse (script: string) (arguments: string list) : Arguments =
+        let parser = ArgumentParser.Create<Argument>(programName = $"dotnet fsi {script}")
 
         let results =
             try

@@ -95,13 +95,17 @@ module Experiment =
                     $"{experiment.Name}: expected reports that agree, found two ways to '{shown}': make an experiment of each search or merge"
             )
 
-    let private commandOf name (arguments: Arguments) =
-        String.Join(" ", $"dotnet fsi experiments/{name}.fsx" :: arguments.Essential)
+    let private usualFolder = "experiments"
+
+    let private scriptOf (folder: string) name = Path.Combine(folder, $"{name}.fsx")
+
+    let private commandOf folder name (arguments: Arguments) =
+        String.Join(" ", $"dotnet fsi {scriptOf folder name}" :: arguments.Essential)
 
     // Runs experiments one after another on one store, which they share; `write` saves the results of each.
-    let private runTogether name (experiments: Experiment list) (words: string list) (cancel: CancellationToken) write =
+    let private runTogether folder name (experiments: Experiment list) (words: string list) (cancel: CancellationToken) write =
         let notice = TorchRuntime.Load()
-        let arguments = Arguments.parse name words
+        let arguments = Arguments.parse (scriptOf folder name) words
         let scales = experiments |> List.map (fun experiment -> scaleFor experiment arguments)
         // A cheap look at a set-up, to use its threads where no training does.
         let threads = (scales.Head.Adapt Setup.standard).Threads
@@ -146,12 +150,12 @@ module Experiment =
 
     let private failures = "some measurements failed; the table of failed measurements says why"
 
-    let private runOne (experiment: Experiment) words cancel =
+    let private runOne scripts (experiment: Experiment) words cancel =
         let mutable after: unit -> unit = ignore
 
         let write (arguments: Arguments) _ _ plans report =
             let folder = defaultArg arguments.Results (Path.Combine(folderOf arguments, experiment.Name))
-            let provenance = Results.provenance (commandOf experiment.Name arguments) plans
+            let provenance = Results.provenance (commandOf scripts experiment.Name arguments) plans
 
             let tables, notice =
                 Results.write
@@ -169,7 +173,7 @@ module Experiment =
                     notice |> Option.iter Console.WriteLine
                     Console.WriteLine $"Written: {Path.GetFullPath folder}/index.html, table.md, table.tex, report.json"
 
-        let failed = runTogether experiment.Name [ experiment ] words cancel write
+        let failed = runTogether scripts experiment.Name [ experiment ] words cancel write
         after ()
 
         if failed then
@@ -178,17 +182,22 @@ module Experiment =
     /// Runs an experiment with the words of a command line. Returns the exit code: 0 done, 1 a mistake in what was given or a
     /// measurement that failed, 2 a wrong argument, 130 interrupted. A mistake is told in one line.
     let runWithArguments (words: string list) (experiment: Experiment) : int =
-        CommandLine.guarded experiment.Name (runOne experiment words)
+        CommandLine.guarded experiment.Name (runOne usualFolder experiment words)
 
-    // A script that another one loads does not run.
-    let private isScript name (commandLine: string[]) =
-        commandLine.Length > 0 && Path.GetFileNameWithoutExtension commandLine[0] = name
+    // The folder of the script and the words after it, where it is the experiment's own. A script that another one loads does not run.
+    let private script name (commandLine: string[]) =
+        match List.ofArray commandLine with
+        | path :: words when Path.GetFileNameWithoutExtension path = name ->
+            let folder = Path.GetDirectoryName(Path.GetRelativePath(Directory.GetCurrentDirectory(), path))
+            Some(string folder, words)
+        | _ -> None
 
     /// Runs an experiment with the script's command line, and ends the process with its exit code. Does nothing where the script is
     /// loaded by another one.
     let run (commandLine: string[]) (experiment: Experiment) : unit =
-        if isScript experiment.Name commandLine then
-            exit (runWithArguments (commandLine |> Array.skip 1 |> Array.toList) experiment)
+        script experiment.Name commandLine
+        |> Option.iter (fun (folder, words) ->
+            exit (CommandLine.guarded experiment.Name (runOne folder experiment words)))
 
     // The page of claims and its text, beside the experiments' folders.
     let private writeClaims
@@ -212,9 +221,7 @@ module Experiment =
 
         Console.WriteLine $"Written: {Path.GetFullPath root}/report.html, report.md, and a folder for each experiment"
 
-    /// Runs several experiments in one process with one command line, each into a folder of its own under `--results`, and judges
-    /// claims by their reports. Returns the exit code.
-    let runAllWithArguments name title (claims: Claim list) (words: string list) (experiments: Experiment list) : int =
+    let private runEach scripts name title (claims: Claim list) (words: string list) (experiments: Experiment list) : int =
         CommandLine.guarded name (fun cancel ->
             let finished = Collections.Generic.List<string * Report * Exhibits>()
             let allPlans = Collections.Generic.List<Plan<Report>>()
@@ -225,7 +232,7 @@ module Experiment =
             let write (arguments: Arguments) (experiment: Experiment) scale plans report =
                 asked <- Some(arguments, scale)
                 root <- defaultArg arguments.Results (folderOf arguments)
-                let provenance = Results.provenance (commandOf experiment.Name arguments) plans
+                let provenance = Results.provenance (commandOf scripts experiment.Name arguments) plans
                 let folder = Path.Combine(root, experiment.Name)
                 let exhibits = experiment.Show report
 
@@ -236,11 +243,11 @@ module Experiment =
                 finished.Add(experiment.Name, report, exhibits)
                 allPlans.AddRange plans
 
-            let failed = runTogether name experiments words cancel write
+            let failed = runTogether scripts name experiments words cancel write
 
             match asked with
             | Some(arguments, scale) ->
-                let provenance = Results.provenance (commandOf name arguments) (List.ofSeq allPlans)
+                let provenance = Results.provenance (commandOf scripts name arguments) (List.ofSeq allPlans)
                 writeClaims root title claims scale provenance (List.ofSeq finished)
                 images |> Option.iter Console.WriteLine
             | None -> ()
@@ -248,7 +255,8 @@ module Experiment =
             if failed then
                 raise (LmcException failures))
 
-    /// `runAllWithArguments` with the script's command line, ending the process. Does nothing where the script is loaded by another.
+    /// Runs several experiments in one process with the script's command line, each into a folder of its own under `--results`, judges
+    /// claims by their reports, and ends the process. Does nothing where the script is loaded by another one.
     let runAll (commandLine: string[]) name title claims experiments : unit =
-        if isScript name commandLine then
-            exit (runAllWithArguments name title claims (commandLine |> Array.skip 1 |> Array.toList) experiments)
+        script name commandLine
+        |> Option.iter (fun (folder, words) -> exit (runEach folder name title claims words experiments))

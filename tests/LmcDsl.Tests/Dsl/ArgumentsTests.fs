@@ -6,7 +6,7 @@ open Expecto
 open LmcDsl
 open LmcDsl.Tests.Fixtures
 
-let private parse words = Arguments.parse "test" words
+let private parse words = Arguments.parse "experiments/test.fsx" words
 
 let private refused words parts =
     try

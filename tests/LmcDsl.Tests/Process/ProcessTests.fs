@@ -21,8 +21,7 @@ let private undisturbed =
             resultsOf folder))
 
 let private signal (name: string) (child: Process) =
-    use kill = Process.Start("kill", [ $"-{name}"; string child.Id ])
-    kill.WaitForExit()
+    runProgram "." "kill" [ $"-{name}"; string child.Id ] |> ignore
 
 let tests =
     testSequenced (
