@@ -34,7 +34,7 @@ let private pair dataset examples name (architecture: Architecture) options =
 let fashion (count: int) =
     use data = DataSource.load FashionMnist
 
-    let first (all: torch.Tensor) = all.narrow(0L, 0L, int64 count).clone ()
+    let first (all: torch.Tensor) = all.narrow(0L, 0L, int64 count).clone()
     new DataSplit(first data.Train.Images, first data.Train.Labels)
 
 /// MLPs 784-n-n-n-10 on Fashion-MNIST: ten epochs at width 512, one for wider ones.

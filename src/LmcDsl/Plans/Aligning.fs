@@ -21,19 +21,19 @@ module Aligning =
             match search with
             | Search.ActivationMatching options ->
                 let args = onTraining (Json.ofValue options)
-                Plan.make ("activationMatching", 1) $"match activations of {title}" args inputs
+                Plan.make ("activationMatching", 2) $"match activations of {title}" args inputs
             | Search.StraightThrough options ->
                 let args = onTraining (Json.ofValue options)
-                Plan.make ("straightThrough", 2) $"straight-through search of {title}" args inputs
+                Plan.make ("straightThrough", 3) $"straight-through search of {title}" args inputs
             | Search.SinkhornStraightThrough options ->
                 let args = onTraining (Json.ofValue options)
-                Plan.make ("sinkhornStraightThrough", 1) $"straight-through Sinkhorn search of {title}" args inputs
+                Plan.make ("sinkhornStraightThrough", 2) $"straight-through Sinkhorn search of {title}" args inputs
             | Search.Sinkhorn options ->
                 let args = plain (Json.ofValue options)
-                Plan.make ("sinkhornMatching", 1) $"match weights of {title} by Sinkhorn" args inputs
+                Plan.make ("sinkhornMatching", 2) $"match weights of {title} by Sinkhorn" args inputs
             | Search.WeightMatching options ->
                 let args = plain (Json.ofValue options)
-                Plan.make ("weightMatching", 1) $"match weights of {title}" args inputs
+                Plan.make ("weightMatching", 2) $"match weights of {title}" args inputs
             | Search.From _ -> invalidOp "unfolded before"
 
         match search with
@@ -94,13 +94,13 @@ module Aligning =
             match search with
             | JointSearch.MergeMany options ->
                 Plan.make
-                    ("mergeMany", 1)
+                    ("mergeMany", 2)
                     $"match {n} models in turn"
                     (Json.Object [ "options", Json.ofValue options ])
                     models
             | JointSearch.Universe options ->
                 let args = Json.Object [ "options", Json.ofValue options ]
-                Plan.make ("universeMatching", 1) $"match {n} models to a universe" args models
+                Plan.make ("universeMatching", 2) $"match {n} models to a universe" args models
 
         let aligned index : Plan<Model> =
             if index >= n then

@@ -190,13 +190,13 @@ module LibraryOps =
     let all: Op list =
         [
             { Name = "train"; Version = 2; Run = train }
-            { Name = "weightMatching"; Version = 1; Run = weightMatching }
-            { Name = "sinkhornMatching"; Version = 1; Run = sinkhornMatching }
-            { Name = "mergeMany"; Version = 1; Run = mergeMany }
-            { Name = "universeMatching"; Version = 1; Run = universeMatching }
-            { Name = "activationMatching"; Version = 1; Run = activationMatching }
-            { Name = "straightThrough"; Version = 2; Run = straightThrough }
-            { Name = "sinkhornStraightThrough"; Version = 1; Run = sinkhornStraightThrough }
+            { Name = "weightMatching"; Version = 2; Run = weightMatching }
+            { Name = "sinkhornMatching"; Version = 2; Run = sinkhornMatching }
+            { Name = "mergeMany"; Version = 2; Run = mergeMany }
+            { Name = "universeMatching"; Version = 2; Run = universeMatching }
+            { Name = "activationMatching"; Version = 2; Run = activationMatching }
+            { Name = "straightThrough"; Version = 3; Run = straightThrough }
+            { Name = "sinkhornStraightThrough"; Version = 2; Run = sinkhornStraightThrough }
             { Name = "resetStatistics"; Version = 1; Run = resetStatistics }
             { Name = "renormalise"; Version = 1; Run = renormalise }
             { Name = "permute"; Version = 1; Run = permute }

@@ -103,7 +103,14 @@ module Experiment =
         String.Join(" ", $"dotnet fsi {scriptOf folder name}" :: arguments.Essential)
 
     // Runs experiments one after another on one store, which they share; `write` saves the results of each.
-    let private runTogether folder name (experiments: Experiment list) (words: string list) (cancel: CancellationToken) write =
+    let private runTogether
+        folder
+        name
+        (experiments: Experiment list)
+        (words: string list)
+        (cancel: CancellationToken)
+        write
+        =
         let notice = TorchRuntime.Load()
         let arguments = Arguments.parse (scriptOf folder name) words
         let scales = experiments |> List.map (fun experiment -> scaleFor experiment arguments)
@@ -221,7 +228,14 @@ module Experiment =
 
         Console.WriteLine $"Written: {Path.GetFullPath root}/report.html, report.md, and a folder for each experiment"
 
-    let private runEach scripts name title (claims: Claim list) (words: string list) (experiments: Experiment list) : int =
+    let private runEach
+        scripts
+        name
+        title
+        (claims: Claim list)
+        (words: string list)
+        (experiments: Experiment list)
+        : int =
         CommandLine.guarded name (fun cancel ->
             let finished = Collections.Generic.List<string * Report * Exhibits>()
             let allPlans = Collections.Generic.List<Plan<Report>>()

@@ -20,8 +20,7 @@ let private undisturbed =
             Expect.equal code 0 (output + errors)
             resultsOf folder))
 
-let private signal (name: string) (child: Process) =
-    runProgram "." "kill" [ $"-{name}"; string child.Id ] |> ignore
+let private signal (name: string) (child: Process) = runProgram "." "kill" [ $"-{name}"; string child.Id ] |> ignore
 
 let tests =
     testSequenced (
