@@ -1,7 +1,9 @@
 // Activation matching beside weight matching: distances, barriers, R and the permutations.   dotnet fsi build.fsx -t ActivationMatching
 #load "prelude.fsx"
+#load "paper/Recipe.fs"
 
 open LmcDsl
+open LmcDsl.Paper
 
 let plans scale =
     [

@@ -1,7 +1,9 @@
 // Figure 1: singular values of models that differ in seed only are nearly the same.   dotnet fsi build.fsx -t Figure1
 #load "prelude.fsx"
+#load "paper/Recipe.fs"
 
 open LmcDsl
+open LmcDsl.Paper
 
 let plans scale =
     [
@@ -10,10 +12,8 @@ let plans scale =
     ]
 
 let show report =
-    let difference = Quantity.field "spectrumDifference" [ "difference" ] 100.0 "difference of singular values (%)" 2
-
     let table title keys =
-        Table.summary title keys [ Column.mean difference; Column.count ] (fun _ -> true) (Spectra.differences report)
+        Table.summary title keys [ Column.mean Quantity.spectrumDifference; Column.count ] (fun _ -> true) (Spectra.differences report)
 
     {
         Tables =

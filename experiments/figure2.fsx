@@ -1,11 +1,13 @@
 // Figure 2: R between two models, with and without permutation, over five searches.   dotnet fsi build.fsx -t Figure2
 #load "prelude.fsx"
+#load "paper/Recipe.fs"
 
 open LmcDsl
+open LmcDsl.Paper
 
 open LmcDsl.Core.Matching
 
-let searchWith seed = Search.WeightMatching(WeightMatchingOptions(Seed = seed))
+let searchWith seed = weightMatching (WeightMatchingOptions(Seed = seed))
 
 let plans scale =
     [

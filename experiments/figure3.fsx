@@ -1,7 +1,9 @@
 // Figure 3: R between the merged model and its parents, naive and aligned.   dotnet fsi build.fsx -t Figure3
 #load "prelude.fsx"
+#load "paper/Recipe.fs"
 
 open LmcDsl
+open LmcDsl.Paper
 
 let plans scale =
     [

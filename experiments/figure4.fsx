@@ -1,7 +1,9 @@
 // Figure 4: layer inputs lie along right singular vectors of large singular values.   dotnet fsi build.fsx -t Figure4
 #load "prelude.fsx"
+#load "paper/Recipe.fs"
 
 open LmcDsl
+open LmcDsl.Paper
 
 let plans scale =
     [
@@ -10,13 +12,11 @@ let plans scale =
     ]
 
 let show report =
-    let field name heading factor digits = Column.mean (Quantity.field "inputEnergy" [ name ] factor heading digits)
-
     let columns =
         [
-            field "vectors" "share of vectors (%)" 100.0 1
-            field "energy" "share of inputs' energy (%)" 100.0 1
-            field "times" "energy per vector, times the mean" 1.0 1
+            Column.mean Quantity.dominantVectors
+            Column.mean Quantity.dominantEnergy
+            Column.mean Quantity.energyPerVector
             Column.count
         ]
 

@@ -1,7 +1,9 @@
 // Figure 5: R of the pair (b, c), each aligned to a.   dotnet fsi build.fsx -t Figure5
 #load "prelude.fsx"
+#load "paper/Recipe.fs"
 
 open LmcDsl
+open LmcDsl.Paper
 
 let plans scale =
     [

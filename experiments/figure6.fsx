@@ -1,7 +1,9 @@
 // Figure 6: the accuracy over the plane through three models, naive and aligned.   dotnet fsi build.fsx -t Figure6
 #load "prelude.fsx"
+#load "paper/Recipe.fs"
 
 open LmcDsl
+open LmcDsl.Paper
 
 let plans scale =
     let points = if scale.Size = Smoke then 5 else 21
@@ -12,17 +14,15 @@ let plans scale =
     ]
 
 let show report =
-    let field name heading = Column.mean (Quantity.field "landscapeCentre" [ name ] 1.0 heading 2)
-
     {
         Tables =
             [
                 Table.summary
                     "Test accuracy on the plane"
                     [ "network"; "state" ]
-                    [ field "models" "at the models (%)"; field "mean" "at their mean (%)" ]
+                    [ Column.mean Quantity.cornerAccuracy; Column.mean Quantity.centreAccuracy ]
                     (fun _ -> true)
-                    (Landscapes.centres report)
+                    report
             ]
         Figures = Landscapes.figures report
     }

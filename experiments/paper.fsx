@@ -1,5 +1,7 @@
 // Everything: every table and figure of the paper, then the claims page.   dotnet fsi build.fsx -t Paper
 #load "prelude.fsx"
+#load "paper/Recipe.fs"
+#load "paper/Claims.fs"
 #load "table1.fsx"
 #load "figure1.fsx"
 #load "figure2.fsx"
@@ -14,6 +16,9 @@
 #load "figure6.fsx"
 #load "theorem41.fsx"
 #load "theorem42.fsx"
+
+open LmcDsl
+open LmcDsl.Paper
 
 [
     Table1.item
@@ -31,4 +36,4 @@
     Theorem41.item
     Theorem42.item
 ]
-|> LmcDsl.Experiment.runAll fsi.CommandLineArgs "paper" "The claims of arXiv 2402.04051" LmcDsl.PaperClaims.all
+|> Experiment.runAll fsi.CommandLineArgs "paper" "The claims of arXiv 2402.04051" Claims.all

@@ -20,6 +20,6 @@ let agreement = train >> align WM >> mergeN 3 >> measure R
 let quality = train >> align WM >> mergeN 3 >> measureAll [ Barrier; L2; Accuracy ]
 
 // Nothing has run so far. This line trains what is missing, measures, and writes results/quickstart.
-Experiment.create "quickstart" "Three networks, one basin" setup [ agreement; quality ]
+Experiment.create "quickstart" "Three networks, one basin" setup [ quality; agreement ]
 |> Experiment.withFallback Glyphs
 |> Experiment.run fsi.CommandLineArgs

@@ -1,10 +1,12 @@
 // Regularisation: weight decay and learning rate against dominant singular values and barrier.   dotnet fsi build.fsx -t Regularisation
 #load "prelude.fsx"
+#load "paper/Recipe.fs"
 
 open LmcDsl
+open LmcDsl.Paper
 
 let plans scale =
-    let mlp = Recipe.mlp scale DataSet.FashionMnist
+    let mlp = Recipe.mlp scale FashionMnist
 
     let measures =
         mlp.Train >> align WM >> pairs [ 0, 1; 0, 2 ] >> measureAll [ mlp.Barrier; R; SingularValues; Accuracy ]

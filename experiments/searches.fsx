@@ -1,8 +1,10 @@
 // Every search on every network: how near it brings two models, and how flat the line between them gets. Networks with
 // batch norm twice: with statistics averaged like parameters, and recomputed.   dotnet fsi build.fsx -t Searches
 #load "prelude.fsx"
+#load "paper/Recipe.fs"
 
 open LmcDsl
+open LmcDsl.Paper
 
 let searches (recipe: Recipe) =
     [ WM; recipe.SinkhornWM; WM |> startingFrom recipe.SinkhornWM; AM; recipe.STE; recipe.SinkhornSTE ]
@@ -43,7 +45,7 @@ let show report =
                     (fun _ -> true)
                     report
             ]
-        Figures = Figures.ofReport report
+        Figures = (Results.standard [ Barrier; R ] report).Figures
     }
 
 let item = Experiment.ofScale "searches" "Every search on every network" plans show

@@ -1,7 +1,9 @@
 // Table 1: what weight matching does to barrier, its Taylor estimate and distance.   dotnet fsi build.fsx -t Table1
 #load "prelude.fsx"
+#load "paper/Recipe.fs"
 
 open LmcDsl
+open LmcDsl.Paper
 
 let plans scale =
     [

@@ -1,7 +1,9 @@
 // Table 2: the straight-through estimator beside weight matching, barrier and R.   dotnet fsi build.fsx -t Table2
 #load "prelude.fsx"
+#load "paper/Recipe.fs"
 
 open LmcDsl
+open LmcDsl.Paper
 
 let plans scale =
     [

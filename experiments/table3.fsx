@@ -1,7 +1,9 @@
 // Table 3: three models and more. b and c are aligned to a; what of the pair (b, c), and of the mean?   dotnet fsi build.fsx -t Table3
 #load "prelude.fsx"
+#load "paper/Recipe.fs"
 
 open LmcDsl
+open LmcDsl.Paper
 
 let searches (recipe: Recipe) = [ WM; AM ] @ recipe.StraightThrough
 
@@ -17,7 +19,7 @@ let plans scale =
                     >> measureAll [ recipe.Barrier; Accuracy ]
                     |> sweep SeedsOf (Recipe.seedTriples recipe))
 
-        let mlp = Recipe.mlp scale DataSet.FashionMnist
+        let mlp = Recipe.mlp scale FashionMnist
 
         for search in searches mlp do
             mlp.Setup

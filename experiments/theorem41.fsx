@@ -1,7 +1,9 @@
 // Theorem 4.1: the distance of weights from singular values and vectors is the direct one.   dotnet fsi build.fsx -t Theorem41
 #load "prelude.fsx"
+#load "paper/Recipe.fs"
 
 open LmcDsl
+open LmcDsl.Paper
 
 let plans scale =
     [
@@ -10,25 +12,19 @@ let plans scale =
     ]
 
 let show report =
-    let direct = Quantity.field "distanceForms" [ "direct" ] 1.0 "‖W_a − W_b‖²" 5
-    let spectral = Quantity.field "distanceForms" [ "spectral" ] 1.0 "from singular vectors" 5
-
-    let relative =
-        { direct with
-            Heading = "relative difference (1e-6)"
-            Digits = 3
-            Of = fun s -> Option.map2 (fun x y -> 1e6 * abs (x - y) / x) (direct.Of s) (spectral.Of s)
-        }
-
     {
         Tables =
             [
                 Table.summary
                     "Two forms of the objective, by layer"
                     [ "network"; "state"; "layer" ]
-                    [ Column.mean direct; Column.mean spectral; Column.mean relative ]
+                    [
+                        Column.mean Quantity.directDistance
+                        Column.mean Quantity.spectralDistance
+                        Column.mean Quantity.formsDifference
+                    ]
                     (fun _ -> true)
-                    (Subject.byLayer "distanceForms" report)
+                    (distanceFormsByLayer report)
             ]
         Figures = []
     }

@@ -1,7 +1,9 @@
 // Theorem 4.2: a layer's output difference and its bound from dominant singular vectors.   dotnet fsi build.fsx -t Theorem42
 #load "prelude.fsx"
+#load "paper/Recipe.fs"
 
 open LmcDsl
+open LmcDsl.Paper
 
 let plans scale =
     [
@@ -12,8 +14,7 @@ let plans scale =
     ]
 
 let show report =
-    let field name heading digits = Quantity.field "outputBound" [ name ] 1.0 heading digits
-    let byLayer = Subject.byLayer "outputBound" report
+    let byLayer = outputBoundByLayer report
 
     {
         Tables =
@@ -22,10 +23,10 @@ let show report =
                     "Output difference and bound, by layer"
                     [ "network"; "layer"; "γ"; "state" ]
                     [
-                        Column.mean (field "measured" "measured" 3)
-                        Column.mean (field "bound" "bound" 3)
-                        Column.mean (field "dominantPart" "of it by dominant vectors" 3)
-                        Column.mean (field "largestRatio" "largest measured / bound" 3)
+                        Column.mean Quantity.outputDifference
+                        Column.mean Quantity.outputBound
+                        Column.mean Quantity.dominantBound
+                        Column.mean Quantity.boundRatio
                     ]
                     (fun _ -> true)
                     byLayer
@@ -36,7 +37,7 @@ let show report =
                 "Mean difference of the outputs of each layer of the MLP on MNIST between two aligned models, on the same inputs, and its bound (γ = 0.3)."
                 "layer"
                 []
-                [ field "bound" "bound" 3; field "measured" "measured" 3 ]
+                [ Quantity.outputBound; Quantity.outputDifference ]
                 (fun s -> s.Aligned && s.Key "γ" = "0.3" && s.Key "network" = "MLP / MNIST")
                 byLayer
             |> Option.toList

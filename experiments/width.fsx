@@ -1,7 +1,9 @@
 // Width: wider networks have a smaller share of dominant singular values and a lower barrier.   dotnet fsi build.fsx -t Width
 #load "prelude.fsx"
+#load "paper/Recipe.fs"
 
 open LmcDsl
+open LmcDsl.Paper
 
 open LmcDsl.Core.Architectures
 
@@ -9,7 +11,7 @@ let measures (recipe: Recipe) =
     recipe.Train >> align WM >> pairs [ 0, 1; 0, 2 ] >> measureAll [ recipe.Barrier; R; SingularValues ]
 
 let plans scale =
-    let mlp = Recipe.mlp scale DataSet.FashionMnist
+    let mlp = Recipe.mlp scale FashionMnist
 
     let widths =
         match scale.Size with

@@ -106,19 +106,15 @@ module Models =
 
     /// The data set of an argument, read onto the device.
     let data (argument: string) (name: string) (arguments: ParseResults<ModelArgument>) : ImageData =
-        match DataSet.tryParse name with
-        | Some dataset ->
-            let loaded = Stage.during $"reading {name}" (fun () -> DataSource.load dataset)
-            let device = device arguments
+        let dataset = Library.dataSet argument name
+        let loaded = Stage.during $"reading {name}" (fun () -> DataSet.load dataset)
+        let device = device arguments
 
-            if device.``type`` = TorchSharp.DeviceType.CPU then
-                loaded
-            else
-                use onCpu = loaded
-                onCpu.To device
-        | None ->
-            let known = String.Join(", ", DataSet.all |> List.map DataSet.name)
-            raise (LmcException $"{argument}: expected one of {known}, found '{name}'")
+        if device.``type`` = TorchSharp.DeviceType.CPU then
+            loaded
+        else
+            use onCpu = loaded
+            onCpu.To device
 
     /// The data set of `--data`, which `why` needs.
     let requiredData why (arguments: ParseResults<ModelArgument>) : ImageData =

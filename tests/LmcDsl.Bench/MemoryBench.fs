@@ -33,14 +33,13 @@ let table (models: int) : Table =
         // A model's measurement is the last of its steps.
         let tell event =
             match event with
-            | Finished(node, _) when node.Op = "train" -> Console.Error.WriteLine node.Title
+            | Finished(node, _) when node.Op.Name = "train" -> Console.Error.WriteLine node.Title
             | _ -> ()
 
         use runner =
             new Runner(
                 {
                     Store = Store.Open folder.FullName
-                    Ops = Ops.ofList LibraryOps.all
                     Tell = tell
                     Cancel = CancellationToken.None
                 }

@@ -24,7 +24,7 @@ let private trainOne (network: Network) (data: DataSplit) options seed name =
 
 let private pair dataset examples name (architecture: Architecture) options =
     let network = Network architecture
-    use data = DataSource.load dataset
+    use data = DataSet.load dataset
     let count = min (int64 examples) data.Train.Count
 
     use few = new DataSplit(data.Train.Images.narrow (0L, 0L, count), data.Train.Labels.narrow (0L, 0L, count))
@@ -32,7 +32,7 @@ let private pair dataset examples name (architecture: Architecture) options =
 
 /// So many of the images that the MLPs were trained on.
 let fashion (count: int) =
-    use data = DataSource.load FashionMnist
+    use data = DataSet.load FashionMnist
 
     let first (all: torch.Tensor) = all.narrow(0L, 0L, int64 count).clone()
     new DataSplit(first data.Train.Images, first data.Train.Labels)

@@ -13,6 +13,15 @@ public sealed record RawImages(int[] Shape, byte[] Pixels, byte[] Labels)
     public int Count => Labels.Length;
 }
 
+/// <summary>Inputs less a mean, over a deviation: <c>(value - mean) / deviation</c>.</summary>
+/// <param name="Means">One for each channel, or one for all; of images in units of 255.</param>
+/// <param name="Deviations">As many, above 0.</param>
+public sealed record Scale(IReadOnlyList<double> Means, IReadOnlyList<double> Deviations)
+{
+    internal (double Mean, double Deviation) Of(int channel) =>
+        (Means[Means.Count == 1 ? 0 : channel], Deviations[Deviations.Count == 1 ? 0 : channel]);
+}
+
 /// <summary>A data set for classification: training and test examples, normalised alike.</summary>
 /// <param name="Train">The training examples.</param>
 /// <param name="Test">The test examples.</param>
@@ -20,20 +29,21 @@ public sealed record RawImages(int[] Shape, byte[] Pixels, byte[] Labels)
 public sealed record ImageData(DataSplit Train, DataSplit Test, int Classes) : IDisposable
 {
     /// <summary>
-    /// Makes tensors of bytes: (pixel/255 - mean) / deviation, both taken for each channel over all training images (from
-    /// the histogram of the bytes, so exact and the same everywhere).
+    /// Makes tensors of bytes: (pixel/255 - mean) / deviation, both given, or taken for each channel over all training images
+    /// (from the histogram of the bytes, so exact and the same everywhere).
     /// </summary>
     /// <param name="train">Training images.</param>
     /// <param name="test">Test images, of the same shape.</param>
     /// <param name="classes">Number of classes; every label is below it.</param>
+    /// <param name="scale">Means and deviations; null for those of the training images.</param>
     /// <returns>The data set, on the CPU.</returns>
     /// <exception cref="LmcException">The two differ in shape, a label is out of range, or a channel is constant.</exception>
-    public static ImageData Normalise(RawImages train, RawImages test, int classes)
+    public static ImageData Normalise(RawImages train, RawImages test, int classes, Scale? scale = null)
     {
         Guard.Require(
             train.Shape.SequenceEqual(test.Shape),
             $"data: expected test images of the training images' shape [{string.Join(", ", train.Shape)}], found [{string.Join(", ", test.Shape)}]");
-        var scales = Enumerable.Range(0, train.Shape[0]).Select(c => Scale(train, c)).ToArray();
+        var scales = Enumerable.Range(0, train.Shape[0]).Select(c => scale?.Of(c) ?? Measured(train, c)).ToArray();
         return new ImageData(Tensors(train, scales, classes), Tensors(test, scales, classes), classes);
     }
 
@@ -62,7 +72,7 @@ public sealed record ImageData(DataSplit Train, DataSplit Test, int Classes) : I
         Test.Dispose();
     }
 
-    private static (double Mean, double Deviation) Scale(RawImages images, int channel)
+    private static (double Mean, double Deviation) Measured(RawImages images, int channel)
     {
         var plane = images.Shape[1] * images.Shape[2];
         var histogram = new long[256];

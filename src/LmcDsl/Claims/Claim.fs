@@ -1,6 +1,5 @@
 namespace LmcDsl
 
-open System.Globalization
 open MathNet.Numerics.Statistics
 
 /// What was measured of a claim in one place, and whether it is as claimed there.
@@ -60,7 +59,7 @@ module Claim =
         | DoesNotHold -> "does not hold here"
         | NotMeasured -> "not measured"
 
-    let private number (digits: int) (value: float) = value.ToString($"F{digits}", CultureInfo.InvariantCulture)
+    let private number = Number.fixedPoint
 
     let private show (quantity: Quantity) (summary: Summary) =
         let digits = max 2 quantity.Digits
@@ -175,13 +174,13 @@ module Claim =
                     |> List.groupBy _.Key(along)
                     |> List.choose (fun (at, own) ->
                         summary quantity own
-                        |> Option.map (fun s -> System.Double.Parse(at, CultureInfo.InvariantCulture), s.Mean))
+                        |> Option.map (fun s -> Number.parse at, s.Mean))
                     |> List.sortBy fst
 
                 if cells.Length >= 3 then
                     let correlation = Correlation.Spearman(List.map fst cells, List.map snd cells)
                     let values = cells |> List.map (snd >> number (max 2 quantity.Digits)) |> String.concat ", "
-                    let places = cells |> List.map (fst >> Json.float >> Json.text) |> String.concat ", "
+                    let places = cells |> List.map (fst >> Number.shortest) |> String.concat ", "
 
                     {
                         Where = where

@@ -4,6 +4,7 @@ open System
 open System.Globalization
 open System.Text.Json
 open System.Text.Json.Nodes
+open System.Text.Json.Serialization
 open LmcDsl.Core.Runtime
 
 /// A JSON value, compared by content. Its canonical text, `Json.text`, has one spelling for each value: keys in ordinal
@@ -130,8 +131,16 @@ type Json =
 [<RequireQualifiedAccess>]
 module Json =
 
-    // Canonical order puts a union's tag after other fields.
-    let private web = JsonSerializerOptions(JsonSerializerDefaults.Web, AllowOutOfOrderMetadataProperties = true)
+    // Canonical order puts a union's tag after other fields; numbers that JSON lacks are texts.
+    let private web =
+        JsonSerializerOptions(
+            JsonSerializerDefaults.Web,
+            AllowOutOfOrderMetadataProperties = true,
+            NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals
+        )
+
+    // Every field of the type must be there, for numbers that are read to be those that were written.
+    let private strict = JsonSerializerOptions(web, RespectRequiredConstructorParameters = true)
 
     /// The canonical text of a value.
     let text (json: Json) : string = json.ToString()
@@ -141,7 +150,7 @@ module Json =
         if value = 0.0 then
             Json.Number "0" // also for -0
         elif Double.IsFinite value then
-            Json.Number(value.ToString("R", CultureInfo.InvariantCulture))
+            Json.Number(Number.shortest value)
         else
             Json.Text(value.ToString CultureInfo.InvariantCulture)
 
@@ -181,6 +190,15 @@ module Json =
             match JsonSerializer.Deserialize<'a>(text json, web) with
             | null -> raise (LmcException $"JSON: expected a {typeof<'a>.Name}, found null")
             | value -> value
+        with :? JsonException as error ->
+            raise (LmcException($"JSON: expected a {typeof<'a>.Name}: {error.Message}", error))
+
+    /// A value of the type that `ofValue` wrote, with every field of it. Raises `LmcException` where it does not fit.
+    let toExactly<'a> (json: Json) : 'a =
+        try
+            match JsonSerializer.Deserialize(text json, typeof<'a>, strict) with
+            | null -> raise (LmcException $"JSON: expected a {typeof<'a>.Name}, found null")
+            | value -> unbox<'a> value
         with :? JsonException as error ->
             raise (LmcException($"JSON: expected a {typeof<'a>.Name}: {error.Message}", error))
 

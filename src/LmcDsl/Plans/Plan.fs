@@ -3,22 +3,49 @@ namespace LmcDsl
 open System.Security.Cryptography
 open System.Text
 
+/// Arguments of a step: whatever changes its value, and the data set that they name.
+type Args =
+    {
+        /// Whatever changes the value, apart from inputs and operation.
+        Json: Json
+        /// The data set to read, where there is one.
+        Data: DataSet option
+    }
+
 /// One step of a plan: an operation, its arguments, and the steps whose values it takes. A description; nothing runs.
+[<CustomEquality; NoComparison>]
 type Node =
     {
-        /// Name of the operation, for example `train`.
-        Op: string
-        /// Version of the operation's meaning.
-        Version: int
+        /// What makes the value: whoever has the plan has the operations.
+        Op: Op
         /// Whatever changes the value.
         Args: Json
+        /// The data set that the arguments name, where they do.
+        Data: DataSet option
         /// The steps whose values it takes, in order.
         Inputs: Node list
-        /// SHA-256 of the four above, in hexadecimal: the address of the value.
+        /// SHA-256 of operation, version, arguments and inputs, in hexadecimal: the address of the value.
         Key: string
         /// What people read. Not part of the key.
         Title: string
     }
+
+    override this.Equals other =
+        match other with
+        | :? Node as node -> node.Key = this.Key
+        | _ -> false
+
+    override this.GetHashCode() = this.Key.GetHashCode()
+
+/// Making arguments.
+[<RequireQualifiedAccess>]
+module Args =
+
+    /// No arguments.
+    let none = { Json = Json.Object []; Data = None }
+
+    /// Arguments without a data set.
+    let ofFields (fields: (string * Json) list) = { Json = Json.Object fields; Data = None }
 
 /// A description of a value of type 'a: how it comes about, not the value itself. 'a is only there for the compiler.
 type Plan<'a> = Plan of Node
@@ -37,13 +64,13 @@ module Plan =
     let node (Plan node: Plan<'a>) : Node = node
 
     /// Describes a step. `args` holds everything that changes the value, apart from the inputs.
-    let make (op: string, version: int) (title: string) (args: Json) (inputs: Node list) : Plan<'a> =
+    let make (op: Op) (title: string) (args: Args) (inputs: Node list) : Plan<'a> =
 
         let identity =
             Json.Object [
-                "op", Json.Text op
-                "version", Json.int (int64 version)
-                "args", args
+                "op", Json.Text op.Name
+                "version", Json.int (int64 op.Version)
+                "args", args.Json
                 "inputs", Json.texts (inputs |> List.map _.Key)
             ]
 
@@ -52,8 +79,8 @@ module Plan =
         Plan
             {
                 Op = op
-                Version = version
-                Args = args
+                Args = args.Json
+                Data = args.Data
                 Inputs = inputs
                 Key = System.Convert.ToHexStringLower hash
                 Title = title
@@ -87,3 +114,29 @@ module Plan =
 
     /// A plan as text, for reading and for tests.
     let show (Plan root: Plan<'a>) : string = lines (fun _ -> "") [ root ] |> String.concat "\n"
+
+/// Reports as steps: put together of what other steps measure.
+[<RequireQualifiedAccess>]
+module internal ReportStep =
+
+    let private run (context: OpContext) =
+        let rows = List.map2 Report.row context.Args["rows"].Items (Value.documents context)
+        Document(Report.toJson { Rows = rows })
+
+    let private op = Op.make "report" 2 0.5 run
+
+    /// Whether a step puts a report together.
+    let is (node: Node) : bool = node.Op = op
+
+    /// A plan of a report: what each row is about (its fields but for the value) and the step that measures it.
+    let plan (title: string) (rows: (Json * Node) list) : Plan<Report> =
+        Plan.make op title (Args.ofFields [ "rows", Json.Array(List.map fst rows) ]) (List.map snd rows)
+
+    /// What a plan of a report is made of, row by row; a plan of anything else has none.
+    let rows (report: Plan<Report>) : (Json * Node) list =
+        let node = Plan.node report
+        if is node then List.zip node.Args["rows"].Items node.Inputs else []
+
+    /// The operations that measure the rows of reports, in the order in which they come.
+    let measures (reports: Plan<Report> list) : Op list =
+        reports |> List.collect (rows >> List.map (snd >> _.Op)) |> List.distinct

@@ -54,20 +54,6 @@ module Report =
 
         Json.Object [ "rows", Json.Array(report.Rows |> List.map row) ]
 
-    let private op = "report"
-
-    /// Whether a step puts a report together, of what other steps measure.
-    let internal isReport (node: Node) : bool = node.Op = op
-
-    /// A plan of a report: what each row is about (its fields but for the value) and the step that measures it.
-    let internal plan (title: string) (rows: (Json * Node) list) : Plan<Report> =
-        Plan.make (op, 2) title (Json.Object [ "rows", Json.Array(List.map fst rows) ]) (List.map snd rows)
-
-    /// What a plan of a report is made of, row by row.
-    let internal planned (report: Plan<Report>) : (Json * Node) list =
-        let node = Plan.node report
-        List.zip node.Args["rows"].Items node.Inputs
-
     /// A row of a plan, with what was measured.
     let internal row (about: Json) (value: Json) : Row =
         {
@@ -99,8 +85,8 @@ module Report =
     /// Labels but for the search, which only aligned rows have: what an aligned row and its naive one share.
     let setting (labels: (string * string) list) = labels |> List.filter (fun (name, _) -> name <> searchLabel)
 
-    /// A number by its path of names.
-    let number (path: string list) (value: Json) = (value, path) ||> List.fold (fun json name -> json[name]) |> _.Float
+    /// What tables call the layer of a weight: its name without the ending that all weights have.
+    let layerName (weight: string) : string = weight.Replace(".weight", "")
 
     /// What tells a row from others of a report in one text: its state, and those of its labels that are not the same on
     /// all rows; for example `aligned, VGG11, WM`.

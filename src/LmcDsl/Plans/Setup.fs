@@ -45,10 +45,10 @@ module Networks =
 
     /// A multilayer perceptron with these hidden widths, ReLU and biases.
     let mlp (hidden: int list) (data: DataSet) : Architecture =
-        Catalogue.Mlp(List.toArray (DataSet.shape data), List.toArray hidden, DataSet.classes data)
+        Catalogue.Mlp(List.toArray data.Shape, List.toArray hidden, data.Classes)
 
     let private catalogued (make: int list -> int -> Architecture) (data: DataSet) =
-        make (DataSet.shape data) (DataSet.classes data)
+        make data.Shape data.Classes
 
     /// VGG11 with the given width multiplier and norm.
     let vgg11 (width: float) (norm: Norm) : DataSet -> Architecture =

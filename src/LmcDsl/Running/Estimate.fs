@@ -8,22 +8,15 @@ open System.Diagnostics
 type Estimate() =
 
     // Trainings of one recipe take alike, those of two do not.
-    let kind (node: Node) = if node.Op = "train" then node.Title.Split(", seed").[0] else node.Op
+    let kind (node: Node) = if isTraining node then node.Title.Split(", seed").[0] else node.Op.Name
 
     let finished = Dictionary<string, float * int>()
     let running = Dictionary<string, Node * Stopwatch>()
     let shares = Dictionary<string, float>()
     // By kind, so that a plan of many steps costs no more at each event than one of few.
     let waiting = Dictionary<string, HashSet<string>>()
-    let ops = Dictionary<string, string>()
+    let ops = Dictionary<string, Op>()
     let mutable spent = 0.0
-
-    // Before any step of an operation has ended: seconds of the quickstart on two cores.
-    let prior op =
-        match op with
-        | "train" -> 40.0
-        | "barrier" -> 3.5
-        | _ -> 0.5
 
     let elapsed (clock: Stopwatch) = clock.Elapsed.TotalSeconds
 
@@ -40,7 +33,7 @@ type Estimate() =
             running.Values
             |> Seq.filter (fun (node, _) -> kind node = kindOf)
             |> Seq.tryPick expected
-            |> Option.defaultValue (prior ops[kindOf])
+            |> Option.defaultValue ops[kindOf].Seconds
 
     let left (node: Node, clock: Stopwatch) =
         max 0.0 (defaultArg (expected (node, clock)) (perStep (kind node)) - elapsed clock)

@@ -28,8 +28,6 @@ type RunOptions =
     {
         /// Where values are kept.
         Store: Store
-        /// The operations that plans may name.
-        Ops: IReadOnlyDictionary<string, Op>
         /// Where events go.
         Tell: RunEvent -> unit
         /// Ends the run at the next step of a training, or the next operation.
@@ -41,21 +39,24 @@ type Runner(options: RunOptions) =
 
     let store = options.Store
     let threadsOf = Steps.threads TorchRuntime.Threads
-    let data = Dictionary<string * string, ImageData>()
+    let data = Dictionary<string, ImageData>()
     let failed = Dictionary<string, string>() // steps that ended in a mistake in this run, and the line that says which
 
-    let dataFor name device =
-        match data.TryGetValue((name, device)) with
+    // A step's data set on its device, read once for a run.
+    let dataFor (node: Node) () : ImageData =
+        let device = node.Args.TryItem "device" |> Option.map _.String |> Option.defaultValue "cpu"
+
+        let dataset =
+            match node.Data with
+            | Some dataset -> dataset
+            | None -> raise (LmcException "expected arguments that name a data set, found none")
+
+        let key = $"{device} {Json.text (DataSet.identity dataset)}"
+
+        match data.TryGetValue key with
         | true, found -> found
         | _ ->
-            let dataset =
-                match DataSet.tryParse name with
-                | Some dataset -> dataset
-                | None ->
-                    let known = String.Join(", ", DataSet.all |> List.map DataSet.name)
-                    raise (LmcException $"data set '{name}': expected one of {known}")
-
-            let loaded = DataSource.load dataset
+            let loaded = DataSet.load dataset
 
             let placed =
                 if device = "cpu" then
@@ -64,22 +65,13 @@ type Runner(options: RunOptions) =
                     use onCpu = loaded
                     onCpu.To(TorchRuntime.Device device)
 
-            data[(name, device)] <- placed
+            data[key] <- placed
             placed
-
-    let opOf (node: Node) =
-        match options.Ops.TryGetValue node.Op with
-        | true, op when op.Version = node.Version -> op
-        | true, op ->
-            raise (LmcException $"operation '{node.Op}': the plan asks for version {node.Version}, found {op.Version}")
-        | _ ->
-            let known = String.Join(", ", options.Ops.Keys)
-            raise (LmcException $"operation '{node.Op}': expected one of {known}")
 
     let record (node: Node) (notes: (string * Json) seq) (started: DateTimeOffset) (seconds: float) =
         [
-            "op", Json.Text node.Op
-            "version", Json.int (int64 node.Version)
+            "op", Json.Text node.Op.Name
+            "version", Json.int (int64 node.Op.Version)
             "title", Json.Text node.Title
             "args", node.Args
             "inputs", Json.texts (node.Inputs |> List.map _.Key)
@@ -99,7 +91,8 @@ type Runner(options: RunOptions) =
             {
                 Args = node.Args
                 Inputs = inputs
-                Data = dataFor
+                OwnsInputs = true
+                Data = dataFor node
                 Progress = fun progress -> options.Tell(Advanced(node, progress))
                 SavePartial = fun content -> store.WritePartial(node.Key, content)
                 LoadPartial = fun () -> store.ReadPartial node.Key
@@ -107,7 +100,7 @@ type Runner(options: RunOptions) =
                 Cancel = options.Cancel
             }
 
-        use value = (opOf node).Run context
+        use value = node.Op.Run context
         let file, content = Value.encode value
         let seconds = clock.Elapsed.TotalSeconds
         store.Write(node.Key, file, content, record node notes started seconds)
@@ -172,10 +165,10 @@ type Runner(options: RunOptions) =
     // A report some of whose rows failed is not stored: run again, they may not.
     let report (root: Node) : Report =
         let rows =
-            if not (Report.isReport root) || store.Contains root.Key then
+            if not (ReportStep.is root) || store.Contains root.Key then
                 []
             else
-                Report.planned (Plan root)
+                ReportStep.rows (Plan root)
                 |> List.map (fun (about, step) ->
                     try
                         ensure step
@@ -200,9 +193,7 @@ type Runner(options: RunOptions) =
 
     /// Makes one step's value, with whatever it needs, if it is not stored.
     /// Raises `LmcException` where it fails.
-    member _.Make(node: Node) : unit =
-        opOf node |> ignore
-        ensure node
+    member _.Make(node: Node) : unit = ensure node
 
     /// Takes note that a step failed elsewhere, and why: it is not tried here.
     member _.NoteFailure(key: string, line: string) : unit = failed[key] <- line
@@ -211,10 +202,9 @@ type Runner(options: RunOptions) =
     /// Where a measurement, or something it needs, fails, its row says why and the others are made all the same.
     /// Raises `LmcException` where nothing could be measured, `OperationCanceledException` when cancelled.
     member _.RunGroups(groups: Plan<Report> list list, finished: Report list -> unit) : unit =
-        // Every operation must be known before the first of them begins.
         let roots = groups |> List.concat |> List.map Plan.node
         let all = Plan.steps roots
-        all |> List.iter (opOf >> ignore)
+        Steps.requireOneMeaning all
         let toDo = Steps.missing store roots
         options.Tell(Planned(toDo, all.Length - toDo.Length))
 

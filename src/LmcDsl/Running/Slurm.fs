@@ -87,7 +87,7 @@ module Slurm =
         let measured = roots |> List.collect _.Inputs |> List.map _.Key |> HashSet
 
         Plan.steps roots
-        |> List.filter (fun node -> not (Report.isReport node) && (Steps.isLong node || measured.Contains node.Key))
+        |> List.filter (fun node -> not (ReportStep.is node) && (Steps.isLong node || measured.Contains node.Key))
 
     // Long steps are tasks of their own, of short ones several share one; where that makes more tasks than an array may have, all share.
     let internal tasksOf (most: int) (nodes: Node list) : Node list list =

@@ -8,17 +8,17 @@ open LmcDsl.Core.Runtime
 module internal Steps =
 
     /// Whether a step takes so long that it is worth a place of its own.
-    let isLong (node: Node) : bool =
-        match node.Op with
-        | "train"
-        | "barrier"
-        | "trainingBarrier"
-        | "taylor"
-        | "landscape"
-        | "straightThrough"
-        | "sinkhornStraightThrough"
-        | "sinkhornMatching" -> true
-        | _ -> false
+    let isLong (node: Node) : bool = Op.isLong node.Op
+
+    /// Raises `LmcException` where a plan has two operations of one name and version whose code differs: their values would be taken for
+    /// each other's.
+    let requireOneMeaning (steps: Node list) : unit =
+        for (name, version), codes in steps |> List.groupBy (fun node -> node.Op.Name, node.Op.Version) do
+            if codes |> List.distinctBy _.Op.Code |> List.length > 1 then
+                raise (
+                    LmcException
+                        $"operation '{name}' of version {version}: expected one of that name, found two with different code; give one of them another name"
+                )
 
     /// The steps that must be done for a store to hold the values of some, in order: what is not stored, and what that needs.
     let missing (store: Store) (roots: Node list) : Node list =

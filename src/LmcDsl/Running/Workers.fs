@@ -114,9 +114,9 @@ module Workers =
 
         let run (plans: Plan<Report> list) (tell: RunEvent -> unit) (cancel: CancellationToken) =
             let roots = plans |> List.map Plan.node
-            let all = Plan.steps roots |> List.filter (Report.isReport >> not)
+            let all = Plan.steps roots |> List.filter (ReportStep.is >> not)
             let byKey = dict [ for node in all -> node.Key, node ] |> Dictionary
-            let toDo = Steps.missing store roots |> List.filter (Report.isReport >> not)
+            let toDo = Steps.missing store roots |> List.filter (ReportStep.is >> not)
             tell (Planned(toDo, all.Length - toDo.Length))
 
             // Long steps first, then the plan's order.

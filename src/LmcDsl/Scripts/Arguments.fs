@@ -95,12 +95,7 @@ module Arguments =
 
         value
 
-    let private dataset name =
-        match DataSet.tryParse name with
-        | Some dataset -> dataset
-        | None ->
-            let known = String.Join(", ", DataSet.all |> List.map DataSet.name)
-            raise (LmcException $"--dataset: expected one of {known}, found '{name}'")
+    let private dataset name = Library.dataSet "--dataset" name
 
     let private engine (results: ParseResults<Argument>) =
         let jobs = results.TryGetResult Argument.Jobs |> Option.map (atLeastOne "jobs")

@@ -23,11 +23,11 @@ module internal Engines =
         keys |> List.map (Steps.finder "--nodes" plans) |> List.iter runner.Make
 
     /// A worker process's part: steps by their keys, as they come.
-    let serve (store: Store) ops (cancel: CancellationToken) (plans: Plan<Report> list) =
+    let serve (store: Store) (cancel: CancellationToken) (plans: Plan<Report> list) =
         let mutable owned: Runner option = None
 
         let start tell cancel =
-            let runner = new Runner({ Store = store; Ops = ops; Tell = tell; Cancel = cancel })
+            let runner = new Runner({ Store = store; Tell = tell; Cancel = cancel })
             owned <- Some runner
             runner.Make
 

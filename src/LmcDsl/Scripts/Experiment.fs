@@ -18,10 +18,8 @@ type Experiment =
         Setup: Setup option
         /// The data set to take where the set-up's cannot be had and the command line names none.
         Fallback: DataSet option
-        /// What the reports are shown as.
-        Show: Report -> Exhibits
-        /// The library's operations and the script's own.
-        Ops: Op list
+        /// What the reports are shown as; by default what each metric shows of itself.
+        Show: (Report -> Exhibits) option
     }
 
 /// Running experiments from scripts.
@@ -36,8 +34,7 @@ module Experiment =
             Plans = fun scale -> reports |> List.map (fun report -> report (scale.Adapt setup))
             Setup = Some setup
             Fallback = None
-            Show = Results.standard
-            Ops = LibraryOps.all
+            Show = None
         }
 
     /// An experiment at several scales, on recipes of its own (see `Recipe`), with tables and figures of its own.
@@ -48,8 +45,7 @@ module Experiment =
             Plans = plans
             Setup = None
             Fallback = None
-            Show = show
-            Ops = LibraryOps.all
+            Show = Some show
         }
 
     /// The same experiment, on another data set where its own cannot be had and the command line names none.
@@ -63,10 +59,10 @@ module Experiment =
         | None, _ when arguments.NamesData -> wrong "dataset" "has data sets of its own"
         | Some _, _ when arguments.Size.IsSome -> wrong "scale" "has one scale"
         | Some setup, Some fallback when not arguments.NamesData && not arguments.ShowPlan ->
-            match DataSource.locate setup.Data with
+            match setup.Data.Locate() with
             | Ok _ -> { Size = Laptop; Adapt = arguments.Change }
             | Error reason ->
-                Console.WriteLine $"Using the built-in data set {DataSet.name fallback}, since {reason}"
+                Console.WriteLine $"Using the built-in data set {fallback.Name}, since {reason}"
 
                 {
                     Size = Laptop
@@ -95,6 +91,11 @@ module Experiment =
                     $"{experiment.Name}: expected reports that agree, found two ways to '{shown}': make an experiment of each search or merge"
             )
 
+    let private exhibitsOf experiment plans report =
+        match experiment.Show with
+        | Some show -> show report
+        | None -> Results.ofOps (ReportStep.measures plans) report
+
     let private usualFolder = "experiments"
 
     let private scriptOf (folder: string) name = Path.Combine(folder, $"{name}.fsx")
@@ -119,13 +120,12 @@ module Experiment =
         TorchRuntime.UseThreads threads
         let groups = List.map2 plansOf experiments scales
         let store = Store.Open arguments.Store
-        let ops = lazy (experiments |> List.collect _.Ops |> List.distinctBy _.Name |> Ops.ofList)
 
         if arguments.ShowPlan then
             groups |> List.concat |> List.map Plan.node |> Terminal.plan store
             false
         elif arguments.IsWorker then
-            Engines.serve store ops.Value cancel (List.concat groups)
+            Engines.serve store cancel (List.concat groups)
             false
         else
             if notice <> "" then
@@ -135,7 +135,7 @@ module Experiment =
             let waiting = Collections.Generic.Queue(List.zip3 experiments scales groups)
 
             Terminal.during (fun tell ->
-                use runner = new Runner({ Store = store; Ops = ops.Value; Tell = tell; Cancel = cancel })
+                use runner = new Runner({ Store = store; Tell = tell; Cancel = cancel })
 
                 Engines.asked name arguments store threads words
                 |> Option.iter (fun engine ->
@@ -171,7 +171,7 @@ module Experiment =
                     experiment.Name
                     experiment.Title
                     provenance
-                    (experiment.Show report)
+                    (exhibitsOf experiment plans report)
                     report
 
             after <-
@@ -248,7 +248,7 @@ module Experiment =
                 root <- defaultArg arguments.Results (folderOf arguments)
                 let provenance = Results.provenance (commandOf scripts experiment.Name arguments) plans
                 let folder = Path.Combine(root, experiment.Name)
-                let exhibits = experiment.Show report
+                let exhibits = exhibitsOf experiment plans report
 
                 let _, notice =
                     Results.write folder arguments.Images experiment.Name experiment.Title provenance exhibits report

@@ -83,7 +83,7 @@ module Draw =
                 String.Join(", ", name), [ for place, all in places -> place, Statistics.summarise (List.map snd all) ]
         ]
 
-    let private number (text: string) = Double.Parse(text, Globalization.CultureInfo.InvariantCulture)
+    let private number = Number.parse
 
     // Naive series have the colour of naive rows, of several quantities the last one is strong.
     let private shade (name: string) series pale =

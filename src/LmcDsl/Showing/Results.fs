@@ -17,12 +17,19 @@ type Exhibits =
 [<RequireQualifiedAccess>]
 module Results =
 
-    /// The tables and figures that any report has.
-    let standard (report: Report) : Exhibits = { Tables = Table.ofReport report; Figures = Figures.ofReport report }
+    /// What operations show of a report: its tables, and figures of its rows that did not fail.
+    let ofOps (ops: Op list) (report: Report) : Exhibits =
+        {
+            Tables = Table.ofReport ops report
+            Figures = ops |> List.distinct |> List.collect (fun op -> op.Draws(Report.sound report))
+        }
+
+    /// What metrics show of a report.
+    let standard (metrics: Metric list) : Report -> Exhibits = ofOps (metrics |> List.map _.Op)
 
     // How the models were trained: each recipe once, with its seeds.
     let private trainings (plans: Plan<Report> list) =
-        let steps = plans |> List.map Plan.node |> Plan.steps |> List.filter (fun node -> node.Op = "train")
+        let steps = plans |> List.map Plan.node |> Plan.steps |> List.filter isTraining
 
         let recipe (node: Node) =
             match node.Args with

@@ -1,7 +1,6 @@
 namespace LmcDsl
 
 open System
-open System.Globalization
 
 /// A table for people: texts in rows and columns.
 type Table =
@@ -55,7 +54,7 @@ module Column =
                     |> List.choose (fun subject -> Option.map2 (fun x y -> x, y) (one.Of subject) (other.Of subject))
                     |> Statistics.pairedT
                     |> Option.map (fun p ->
-                        let digits = p.ToString("0.000", Globalization.CultureInfo.InvariantCulture)
+                        let digits = Number.fixedPoint 3 p
                         if p < 0.05 then digits + "*" else digits)
                     |> Option.defaultValue "–"
         }
@@ -71,7 +70,7 @@ module Table =
     let isNumeric (table: Table) (column: int) =
         let isNumber (cell: string) =
             let number = cell.Split(' ').[0].TrimEnd '*'
-            cell = "–" || fst (Double.TryParse(number, NumberStyles.Float, CultureInfo.InvariantCulture))
+            cell = "–" || (Number.tryParse number).IsSome
 
         table.Rows |> List.forall (fun row -> isNumber row[column])
 
@@ -128,50 +127,45 @@ module Table =
                 ]
         }
 
-    let private pairTable title withMean (report: Report) : Table =
-        let gammas =
-            [
-                for row in (Report.sound report).Rows do
-                    if row.Measure = "singularVectors" then
-                        for t in row.Value["thresholds"].Items do
-                            t["gamma"].Float
-            ]
-            |> List.distinct
+    // What operations show of a report.
+    let private shown (ops: Op list) (report: Report) : Quantity list =
+        ops |> List.distinct |> List.collect (fun op -> op.Shows report)
 
-        let quantities =
-            [
-                Quantity.lossBarrier
-                Quantity.midpointLoss
-                Quantity.taylor
-                Quantity.accuracyBarrier
-                Quantity.midpointAccuracy
-                Quantity.l2
-                Quantity.reduction
-                Quantity.agreement
-            ]
-            @ (gammas |> List.map Quantity.r)
-
+    // Of subjects of one kind, by setting, so that naive and aligned rows of a pair stand together.
+    let private ofSubjects title keep ops (report: Report) : Table =
         Subject.ofReport report
-        |> List.filter (fun s -> s.Models.Length = 2 && List.contains "mean" s.Models = withMean)
+        |> List.filter keep
         |> List.sortBy (fun s -> Report.setting s.Labels, s.Models, s.Aligned, s.Labels)
-        |> list title [ "pair"; "state" ] [ _.Key("pair"); _.Key("state") ] quantities
+        |> list title [ "pair"; "state" ] [ _.Key("pair"); _.Key("state") ] (shown ops report)
 
-    /// Barriers, distances and R of each pair of members, naive and aligned. Only columns that the report has.
-    let pairs (report: Report) : Table = pairTable "Pairs of models" false report
+    let private withMean (s: Subject) = List.contains "mean" s.Models
 
-    /// R of the merged model with each of its parents.
-    let parents (report: Report) : Table = pairTable "The mean and its parents" true report
+    /// What operations show of each pair of members, naive and aligned. Only columns that the report has.
+    let pairs (ops: Op list) : Report -> Table =
+        ofSubjects "Pairs of models" (fun s -> s.Models.Length = 2 && not (withMean s)) ops
 
-    /// Loss and accuracy of single models: the parents and their means.
-    let scores (report: Report) : Table =
+    /// What they show of the merged model with each of its parents.
+    let parents (ops: Op list) : Report -> Table =
+        ofSubjects "The mean and its parents" (fun s -> s.Models.Length = 2 && withMean s) ops
+
+    /// What they show of three models and more together.
+    let several (ops: Op list) (report: Report) : Table =
+        let table = ofSubjects "Models together" (fun s -> s.Models.Length > 2) ops report
+
+        { table with
+            Columns = table.Columns |> List.map (fun heading -> if heading = "pair" then "models" else heading)
+        }
+
+    /// What they show of single models: the parents and their means.
+    let singles (ops: Op list) (report: Report) : Table =
         let name (s: Subject) =
             match s.Models with
             | [ "mean" ] -> $"""mean, {s.Key "state"}"""
             | models -> String.Join(", ", models)
 
         Subject.ofReport report
-        |> List.filter (fun s -> (s.Find "score").IsSome)
-        |> list "Models on the test set" [ "model" ] [ name ] [ Quantity.loss; Quantity.accuracy ]
+        |> List.filter (fun s -> s.Models.Length = 1)
+        |> list "Single models" [ "model" ] [ name ] (shown ops report)
 
     /// What could not be measured, and why.
     let failures (report: Report) : Table =
@@ -196,5 +190,10 @@ module Table =
     /// The tables that have rows.
     let filled (tables: Table list) : Table list = tables |> List.filter (fun table -> not table.Rows.IsEmpty)
 
-    /// Every table that the report has rows for.
-    let ofReport (report: Report) : Table list = filled [ pairs report; parents report; scores report ]
+    /// What operations show of a report: every table that has rows and numbers.
+    let ofReport (ops: Op list) (report: Report) : Table list =
+        let hasNumbers (table: Table) = table.Columns.Length > 1 && not table.Rows.IsEmpty
+
+        [ pairs; parents; several; singles ]
+        |> List.map (fun table -> table ops report)
+        |> List.filter hasNumbers

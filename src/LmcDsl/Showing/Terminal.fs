@@ -19,7 +19,7 @@ module Terminal =
 
     let private common (write: string -> unit) (event: RunEvent) =
         match event with
-        | Planned(toDo, _) when not toDo.IsEmpty && toDo |> List.forall Report.isReport -> ()
+        | Planned(toDo, _) when not toDo.IsEmpty && toDo |> List.forall ReportStep.is -> ()
         | Planned(toDo, alreadyDone) when toDo.IsEmpty -> write $"{alreadyDone} steps, all done before"
         | Planned(toDo, alreadyDone) -> write $"{toDo.Length} steps to do, {alreadyDone} done before"
         | Finished(node, seconds) when seconds >= 0.05 -> write $"✓ {doneLine node seconds}"

@@ -2,6 +2,7 @@ module LmcDsl.Tests.Dsl.ClaimTests
 
 open Expecto
 open LmcDsl
+open LmcDsl.Paper
 
 let private row network search width value =
     {
@@ -9,7 +10,14 @@ let private row network search width value =
         Models = [ "0"; "1" ]
         Aligned = true
         Labels = [ "network", network; "width", width; "search", search ]
-        Value = Json.Object [ "loss", Json.float value ]
+        Value =
+            Json.Object [
+                "loss", Json.float value
+                "accuracy", Json.float 0.0
+                "midpointLoss", Json.float value
+                "midpointAccuracy", Json.float 0.0
+                "curve", Json.Array []
+            ]
     }
 
 let private report =
@@ -60,13 +68,13 @@ let tests =
                     System.IO.Path.Combine(__SOURCE_DIRECTORY__, "..", "..", "..", "experiments", "paper.fsx")
                 )
 
-            for claim in PaperClaims.all do
+            for claim in Claims.all do
                 Expect.stringContains paper $"\"{claim.Experiment}.fsx\"" claim.Sentence
                 Expect.isTrue (claim.Rule.EndsWith ".") claim.Rule
         }
 
         test "without reports nothing is measured, and no claim fails" {
-            let judged = ClaimsPage.judge PaperClaims.all [ "table1", { Rows = [] } ]
+            let judged = ClaimsPage.judge Claims.all [ "table1", { Rows = [] } ]
             Expect.all judged (fun (_, _, verdict) -> verdict = NotMeasured) "not measured"
         }
     ]

@@ -61,7 +61,7 @@ let tests =
             inStore (fun store ->
                 let missing () = Steps.missing store [ Plan.node plan ]
                 Expect.equal (missing ()).Length steps.Length "all"
-                let last = steps |> List.filter (fun node -> node.Op = "barrier") |> List.last
+                let last = steps |> List.filter (fun node -> node.Op.Name = "barrier") |> List.last
                 give store last
                 Expect.isFalse (missing () |> List.exists (fun node -> node.Key = last.Key)) "stored"
 
@@ -72,11 +72,11 @@ let tests =
         }
 
         test "what needs a failed step is found, near and far" {
-            let first = steps |> List.find (fun node -> node.Op = "train")
+            let first = steps |> List.find (fun node -> node.Op.Name = "train")
             let needs = Steps.needing (Collections.Generic.HashSet [ first.Key ])
             Expect.isTrue (needs first) "itself"
             Expect.isTrue (needs (Plan.node plan)) "the report"
-            let other = steps |> List.filter (fun node -> node.Op = "train") |> List.last
+            let other = steps |> List.filter (fun node -> node.Op.Name = "train") |> List.last
             Expect.isFalse (needs other) "another training"
         }
 
@@ -142,12 +142,12 @@ let tests =
                                     Labels = [ "search", "WM" ]
                                     Value =
                                         Json.parse
-                                            """{"curve":[{"lambda":0,"loss":1,"accuracy":0.5},{"lambda":1,"loss":1,"accuracy":0.5}]}"""
+                                            """{"loss":0,"accuracy":0,"midpointLoss":0,"midpointAccuracy":0,"curve":[{"lambda":0,"loss":1,"accuracy":0.5},{"lambda":1,"loss":1,"accuracy":0.5}]}"""
                                 }
                         ]
                 }
 
-            for figure in Figures.ofReport report do
+            for figure in (Results.standard [ Barrier ] report).Figures do
                 Expect.stringContains figure.Caption "the first 48 of 60 lines" "the caption"
         }
     ]

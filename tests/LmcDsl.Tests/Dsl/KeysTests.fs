@@ -47,11 +47,11 @@ let private searches =
         AM
         STE
         SinkhornSTE
-        Search.WeightMatching(WeightMatchingOptions(Seed = 4L, Starts = 3))
-        Search.Sinkhorn(SinkhornMatchingOptions(Steps = 20, Polish = true))
-        Search.ActivationMatching(ActivationMatchingOptions(Correlation = true))
-        Search.StraightThrough(StraightThroughOptions(Steps = 7))
-        Search.SinkhornStraightThrough(SinkhornStraightThroughOptions(Steps = 9))
+        weightMatching (WeightMatchingOptions(Seed = 4L, Starts = 3))
+        sinkhornMatching (SinkhornMatchingOptions(Steps = 20, Polish = true))
+        activationMatching (ActivationMatchingOptions(Correlation = true))
+        straightThrough (StraightThroughOptions(Steps = 7))
+        sinkhornStraightThrough (SinkhornStraightThroughOptions(Steps = 9))
         STE |> startingFrom AM
         WM |> startingFrom SinkhornWM
         SinkhornSTE |> startingFrom (WM |> startingFrom AM)
@@ -78,7 +78,7 @@ let private pipelines: (string * Plan<Report> list) list =
         "every search, statistics reset", [ for search in searches -> (train >> align search >> mergeN 2 >> measure Accuracy) withNorm ]
         "several models together",
         [
-            for search in [ MergeMany; Universe; JointSearch.MergeMany(MergeManyOptions(Seed = 2L)) ] ->
+            for search in [ MergeMany; Universe; mergeMany (MergeManyOptions(Seed = 2L)) ] ->
                 (train >> alignAll 3 search >> mergeN 3 >> measureAll [ L2; R; Accuracy ]) setup
         ]
         "merging",
@@ -99,7 +99,7 @@ let private pipelines: (string * Plan<Report> list) list =
             setup |> (fields |> sweep SeedsOf [ [ 0L; 1L ]; [ 2L; 3L ] ])
             setup |> (fields |> sweep (Width(fun w -> mlp [ w; w ])) [ 8; 16 ])
             setup |> sweepOver "steps" string [ 5; 6 ] (fun n ->
-                train >> align (Search.Sinkhorn(SinkhornMatchingOptions(Steps = n))) >> measure L2)
+                train >> align (sinkhornMatching (SinkhornMatchingOptions(Steps = n))) >> measure L2)
         ]
         "data and devices",
         [
@@ -116,7 +116,7 @@ let private text () =
 
             for node in Plan.steps (plans |> List.map Plan.node) do
                 if seen.Add node.Key then
-                    $"{node.Key} {node.Op} {node.Version}: {node.Title}"
+                    $"{node.Key} {node.Op.Name} {node.Op.Version}: {node.Title}"
     ]
     |> String.concat "\n"
 

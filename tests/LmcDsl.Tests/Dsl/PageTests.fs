@@ -36,6 +36,8 @@ let private report =
             ]
     }
 
+let private ops = [ Barrier; Taylor; L2; R; Accuracy ] |> List.map _.Op
+
 let private text =
     {
         Title = "A <title>"
@@ -62,7 +64,7 @@ let tests =
                     distance [ "0"; "1" ] true (setting "B" @ [ "search", "WM" ]) "5"
                 ]
 
-            let table = Table.pairs { Rows = rows }
+            let table = Table.pairs [ L2.Op ] { Rows = rows }
 
             Expect.equal
                 table.Columns
@@ -84,7 +86,7 @@ let tests =
         }
 
         test "the tables hold the numbers, and the reduction of L2" {
-            let pairs = Table.pairs report
+            let pairs = Table.pairs ops report
 
             Expect.equal
                 pairs.Columns
@@ -109,16 +111,16 @@ let tests =
                 ]
                 "rows"
 
-            Expect.equal (Table.parents report).Rows [ [ "mean, 0"; "aligned"; "0.750" ] ] "the mean and its parent"
+            Expect.equal (Table.parents ops report).Rows [ [ "mean, 0"; "aligned"; "0.750" ] ] "the mean and its parent"
 
             Expect.equal
-                (Table.scores report).Rows
+                (Table.singles ops report).Rows
                 [ [ "0"; "0.5000"; "90.00" ]; [ "mean, aligned"; "0.4000"; "95.00" ] ]
                 "scores"
         }
 
         test "a table is Markdown" {
-            let lines = (TableText.markdown (Table.scores report)).Split '\n'
+            let lines = (TableText.markdown (Table.singles ops report)).Split '\n'
             Expect.equal lines[2] "| model | loss | accuracy (%) |" "heading"
             Expect.equal lines[4] "| 0 | 0.5000 | 90.00 |" "row"
         }
@@ -129,7 +131,8 @@ let tests =
         }
 
         test "the page asks nothing of the network, and holds the script, the figures and the provenance" {
-            let html = Page.html text (Table.ofReport report) (Figures.ofReport report)
+            let shown = Results.ofOps ops report
+            let html = Page.html text shown.Tables shown.Figures
             let outside = Regex.Matches(html, """(?:src|href)\s*=\s*["'](?!data:)([^"']*)""")
             // plotly.js writes links of its own at run time, as text within the script.
             let inPage = Regex.Replace(html, "(?s)<script>.*?</script>", "")
@@ -143,12 +146,13 @@ let tests =
         }
 
         test "the same report gives the same page" {
-            let page () = Page.html text (Table.ofReport report) (Figures.ofReport report)
+            let shown = Results.ofOps ops report
+            let page () = Page.html text shown.Tables shown.Figures
             Expect.equal (page ()) (page ()) "same bytes"
         }
 
         test "a report without curves has no figure of them" {
-            let ids rows = Figures.ofReport { Rows = rows } |> List.map _.Id
+            let ids rows = (Results.ofOps ops { Rows = rows }).Figures |> List.map _.Id
             Expect.equal (ids []) [] "none"
             Expect.equal (ids [ row "singularVectors" [ "0"; "1" ] true (r "0.25") ]) [ "r-per-layer" ] "only R"
         }

@@ -12,7 +12,7 @@ let private setup = { Setup.standard with Threads = 2 }
 let private mainJob = train >> align WM >> mergeN 3 >> measure R
 let private keyOf plan = (Plan.node plan).Key
 let private steps plan = Plan.steps [ Plan.node plan ]
-let private trainings plan = steps plan |> List.filter (fun node -> node.Op = "train")
+let private trainings plan = steps plan |> List.filter (fun node -> node.Op.Name = "train")
 
 /// Every field of a set-up, changed: each must give other models.
 let private changes: (string * (Setup -> Setup)) list =
@@ -68,7 +68,7 @@ let tests =
 
         test "options of a search and of a metric are in the key" {
             let withSearch search = (train >> align search >> mergeN 2 >> measure L2) setup |> keyOf
-            let other = Search.WeightMatching(WeightMatchingOptions(Seed = 1L))
+            let other = weightMatching (WeightMatchingOptions(Seed = 1L))
             Expect.notEqual (withSearch other) (withSearch WM) "seed of the search"
             let withMetric metric = (train >> align WM >> mergeN 2 >> measure metric) setup |> keyOf
 
@@ -86,7 +86,7 @@ let tests =
             let by search = (train >> align search >> mergeN 2 >> measureAll [ L2; Accuracy ]) setup
             Expect.equal (conflicts [ by WM; by WM; mainJob setup ]) [] "the same steps agree"
             Expect.equal (conflicts [ by WM; by AM ]) [] "rows of two searches have different labels"
-            let seeded = Search.WeightMatching(WeightMatchingOptions(Seed = 1L))
+            let seeded = weightMatching (WeightMatchingOptions(Seed = 1L))
 
             Expect.equal
                 (conflicts [ by WM; by seeded ])
@@ -98,9 +98,10 @@ let tests =
         }
 
         test "titles are not part of a key" {
-            let make title : Plan<Report> = Plan.make ("op", 1) title Json.Null []
+            let op version = Op.make "op" version 0.1 (fun _ -> Document Json.Null)
+            let make title : Plan<Report> = Plan.make (op 1) title Args.none []
             Expect.equal (keyOf (make "a")) (keyOf (make "b")) "same key"
-            let other: Plan<Report> = Plan.make ("op", 2) "a" Json.Null []
+            let other: Plan<Report> = Plan.make (op 2) "a" Args.none []
             Expect.notEqual (keyOf other) (keyOf (make "a")) "the version is"
         }
 
@@ -108,10 +109,10 @@ let tests =
             let one = mainJob setup |> Plan.node
             let other = (train >> align WM >> mergeN 3 >> measure L2) setup |> Plan.node
             let together = Plan.steps [ one; other ]
-            Expect.equal (together |> List.filter (fun node -> node.Op = "train") |> List.length) 3 "trained once"
+            Expect.equal (together |> List.filter (fun node -> node.Op.Name = "train") |> List.length) 3 "trained once"
 
             Expect.equal
-                (together |> List.filter (fun node -> node.Op = "weightMatching") |> List.length)
+                (together |> List.filter (fun node -> node.Op.Name = "weightMatching") |> List.length)
                 2
                 "matched once"
         }
@@ -119,7 +120,7 @@ let tests =
         test "batch-norm statistics are recomputed after merging, where there are any and unless kept" {
             let resets pipeline network =
                 steps (pipeline { setup with Network = network; Data = Glyphs })
-                |> List.filter (fun node -> node.Op = "resetStatistics")
+                |> List.filter (fun node -> node.Op.Name = "resetStatistics")
                 |> List.length
 
             let plain = train >> align WM >> mergeN 2 >> measure Accuracy
@@ -132,7 +133,7 @@ let tests =
         }
 
         test "any search can be aligned by" {
-            let ops search = steps ((train >> align search >> mergeN 2 >> measure L2) setup) |> List.map _.Op
+            let ops search = steps ((train >> align search >> mergeN 2 >> measure L2) setup) |> List.map _.Op.Name
             Expect.contains (ops WM) "weightMatching" "by weights"
             Expect.contains (ops AM) "activationMatching" "by activations"
             Expect.contains (ops STE) "straightThrough" "straight through"
@@ -142,8 +143,8 @@ let tests =
         test "a search can begin at what another one found" {
             let found search =
                 steps ((train >> align search >> mergeN 2 >> measure L2) setup)
-                |> List.filter (fun node -> node.Op.EndsWith "Matching" || node.Op = "straightThrough")
-                |> List.map (fun node -> node.Op, node.Inputs |> List.map _.Op)
+                |> List.filter (fun node -> node.Op.Name.EndsWith "Matching" || node.Op.Name = "straightThrough")
+                |> List.map (fun node -> node.Op.Name, node.Inputs |> List.map _.Op.Name)
 
             let models = [ "train"; "train" ]
 
@@ -156,12 +157,12 @@ let tests =
                 ]
                 "one after another"
 
-            failsWith [ "startingFrom"; "activation matching" ] (fun () -> found (AM |> startingFrom WM) |> ignore)
+            failsWith [ "startingFrom"; "AM" ] (fun () -> found (AM |> startingFrom WM) |> ignore)
         }
 
         test "several models are matched together by one step, of as many as asked for" {
             let joint = (train >> alignAll 3 Universe >> mergeN 3 >> measure L2) setup
-            let searches = steps joint |> List.filter (fun node -> node.Op = "universeMatching")
+            let searches = steps joint |> List.filter (fun node -> node.Op.Name = "universeMatching")
             Expect.equal (searches |> List.map _.Inputs.Length) [ 3 ] "once, of three"
             failsWith [ "alignAll"; "2 or more"; "found 1" ] (fun () -> (train >> alignAll 1 Universe) setup |> ignore)
 
@@ -174,10 +175,10 @@ let tests =
                 (train >> renormalise >> mergeN 2 >> measure Accuracy)
                     { setup with Network = resnet20 0.25 Norm.Batch; Data = Glyphs }
 
-            let step = steps plan |> List.find (fun node -> node.Op = "resetStatistics")
+            let step = steps plan |> List.find (fun node -> node.Op.Name = "resetStatistics")
             let before = step.Inputs.Head
-            Expect.equal before.Op "renormalise" "first"
-            Expect.equal (before.Inputs |> List.map _.Op) [ "merge"; "train"; "train" ] "with its parents"
+            Expect.equal before.Op.Name "renormalise" "first"
+            Expect.equal (before.Inputs |> List.map _.Op.Name) [ "merge"; "train"; "train" ] "with its parents"
         }
 
         test "labels are on every row, the search's on aligned ones only" {
@@ -195,7 +196,20 @@ let tests =
         test "member 0 is the reference: it is not permuted" {
             let population = (train >> align WM) setup
             Expect.equal (keyOf (population.Member 0)) (keyOf (population.Trained 0)) "as trained"
-            Expect.equal (Plan.node (population.Member 1)).Op "permute" "the others are"
+            Expect.equal (Plan.node (population.Member 1)).Op.Name "permute" "the others are"
+        }
+
+        test "what a later stage would lose is refused, with the order that is meant" {
+            for name, stage in
+                [
+                    "align", align WM
+                    "alignAll", alignAll 2 MergeMany
+                    "keepStatistics", keepStatistics
+                    "repairOn", repairOn 10
+                    "renormalise", renormalise
+                ] do
+                failsWith [ name; "before mergeN"; $"train >> {name}" ] (fun () ->
+                    (train >> mergeN 2 >> stage >> measure L2) setup |> ignore)
         }
 
         test "mistakes are told when the pipeline is applied, before anything runs" {

@@ -2,6 +2,7 @@ module LmcDsl.Tests.Dsl.QuantityTests
 
 open Expecto
 open LmcDsl
+open LmcDsl.Tests.Fixtures
 
 let private row measure models aligned labels (value: string) =
     {
@@ -69,6 +70,9 @@ let tests =
         }
 
         test "layers become rows" {
+            let forms = Measure.derived<{| Layers: {| Name: string; D: float |} list |}> "forms"
+            let layer = Measure.derived<{| Name: string; D: float |}> "formsOfLayer"
+
             let report =
                 {
                     Rows =
@@ -82,10 +86,18 @@ let tests =
                         ]
                 }
 
-            let mean = Column.mean (Quantity.field "forms" [ "d" ] 1.0 "d" 1)
-            let table keys = (Table.summary "T" keys [ mean ] (fun _ -> true) (Subject.byLayer "forms" report)).Rows
+            let byLayer = Measure.byLayer (fun (f: {| Layers: {| Name: string; D: float |} list |}) -> [ for l: {| Name: string; D: float |} in f.Layers -> l.Name, l ]) layer forms report
+            let mean = Column.mean (layer |> Measure.quantity "d" 1 _.D)
+            let table keys = (Table.summary "T" keys [ mean ] (fun _ -> true) byLayer).Rows
             Expect.equal (table [ "layer" ]) [ [ "fc1"; "1.0" ]; [ "fc2"; "3.0" ] ] "each"
             Expect.equal (table [ "x" ]) [ [ "y"; "2.0 ± 1.4" ] ] "over both"
+        }
+
+        test "a value that lacks a field of its type is not read as zero" {
+            let measure = Measure.derived<{| A: float; B: float |}> "pairOfNumbers"
+            failsWith [ "pairOfNumbers"; "b" ] (fun () -> Measure.read measure (Json.parse """{"a":1}""") |> ignore)
+            let back = Measure.read measure (Json.parse """{"b":"NaN","a":1}""")
+            Expect.isTrue (System.Double.IsNaN back.B) "what JSON lacks comes back"
         }
 
         test "tables are written for papers and for programs" {

@@ -13,57 +13,40 @@ open LmcDsl.Tests.Fixtures
 let private runs = ref 0
 
 let private add =
-    {
-        Name = "add"
-        Version = 1
-        Run =
-            fun context ->
-                runs.Value <- runs.Value + 1
-
-                Document(
-                    Json.float (context.Args.Float + List.sum [ for json in Value.documents context -> json.Float ])
-                )
-    }
+    Op.make "add" 1 0.1 (fun context ->
+        runs.Value <- runs.Value + 1
+        Document(Json.float (context.Args["plus"].Float + List.sum [ for json in Value.documents context -> json.Float ])))
 
 let private asReport =
-    {
-        Name = "asReport"
-        Version = 1
-        Run =
-            fun context ->
-                let row =
-                    {
-                        Measure = "sum"
-                        Models = []
-                        Aligned = false
-                        Labels = []
-                        Value = List.head (Value.documents context)
-                    }
+    Op.make "asReport" 1 0.1 (fun context ->
+        let row =
+            {
+                Measure = "sum"
+                Models = []
+                Aligned = false
+                Labels = []
+                Value = List.head (Value.documents context)
+            }
 
-                Document(Report.toJson { Rows = [ row ] })
-    }
+        Document(Report.toJson { Rows = [ row ] }))
 
 // What results would differ by if it were left from the step before.
-let private threads =
-    {
-        Name = "threads"
-        Version = 1
-        Run = fun _ -> Document(Json.int (int64 TorchRuntime.Threads))
-    }
+let private threads = Op.make "threads" 1 0.1 (fun _ -> Document(Json.int (int64 TorchRuntime.Threads)))
 
-let private failing = { Name = "fail"; Version = 1; Run = fun _ -> raise (LmcException "no luck") }
+let private failing = Op.make "fail" 1 0.1 (fun _ -> raise (LmcException "no luck"))
+
+let private plus (value: float) = Args.ofFields [ "plus", Json.float value ]
 
 let private number value inputs : Plan<Alignment> =
-    Plan.make ("add", 1) $"add {value}" (Json.float value) (inputs |> List.map Plan.node)
+    Plan.make add $"add {value}" (plus value) (inputs |> List.map Plan.node)
 
-let private report (plan: Plan<'a>) : Plan<Report> = Plan.make ("asReport", 1) "report" Json.Null [ Plan.node plan ]
+let private report (plan: Plan<'a>) : Plan<Report> = Plan.make asReport "report" Args.none [ Plan.node plan ]
 
 let private one = number 1.0 []
 let private sum = report (number 10.0 [ one; number 2.0 [ one ] ])
 
 let private run (store: Store) (tell: RunEvent -> unit) plans =
-    let ops = Ops.ofList [ add; asReport; threads; failing ]
-    use runner = new Runner({ Store = store; Ops = ops; Tell = tell; Cancel = CancellationToken.None })
+    use runner = new Runner({ Store = store; Tell = tell; Cancel = CancellationToken.None })
     runner.Run plans
 
 let private runLibrary plans =
@@ -71,7 +54,6 @@ let private runLibrary plans =
         let options =
             {
                 Store = Store.Open folder
-                Ops = Ops.ofList LibraryOps.all
                 Tell = ignore
                 Cancel = CancellationToken.None
             }
@@ -106,21 +88,19 @@ let tests =
                         "labels", Json.Object []
                     ]
 
-                let broken: Plan<Alignment> = Plan.make ("fail", 1) "break" Json.Null [ Plan.node one ]
-                let needs: Plan<Alignment> = Plan.make ("add", 1) "add to it" (Json.float 1.0) [ Plan.node broken ]
+                let broken: Plan<Alignment> = Plan.make failing "break" Args.none [ Plan.node one ]
+                let needs: Plan<Alignment> = Plan.make add "add to it" (plus 1.0) [ Plan.node broken ]
 
                 let plan =
-                    Report.plan "some" [
+                    ReportStep.plan "some" [
                         about "good", Plan.node (number 5.0 [ one ])
                         about "bad", Plan.node broken
                         about "needs the bad", Plan.node needs
                     ]
 
-                let ops = Ops.ofList [ add; failing; LibraryOps.all |> List.find (fun op -> op.Name = "report") ]
-
                 let runAll () =
                     use runner =
-                        new Runner({ Store = store; Ops = ops; Tell = ignore; Cancel = CancellationToken.None })
+                        new Runner({ Store = store; Tell = ignore; Cancel = CancellationToken.None })
 
                     runner.Run [ plan ] |> List.exactlyOne |> _.Rows
 
@@ -134,11 +114,11 @@ let tests =
                 Expect.equal rows.Head.Value.Float 6.0 "the other was made"
                 Expect.isFalse (store.Contains (Plan.node plan).Key) "and nothing wrong is stored"
                 Expect.equal (runAll ()) rows "again"
-                let all = Report.plan "all" [ about "bad", Plan.node broken ]
+                let all = ReportStep.plan "all" [ about "bad", Plan.node broken ]
 
                 failsWith [ "break: no luck" ] (fun () ->
                     use runner =
-                        new Runner({ Store = store; Ops = ops; Tell = ignore; Cancel = CancellationToken.None })
+                        new Runner({ Store = store; Tell = ignore; Cancel = CancellationToken.None })
 
                     runner.Run [ all ] |> ignore))
         }
@@ -176,7 +156,7 @@ let tests =
 
             try
                 let step inputs args : Plan<Alignment> =
-                    Plan.make ("threads", 1) "threads" (Json.Object args) (List.map Plan.node inputs)
+                    Plan.make threads "threads" (Args.ofFields args) (List.map Plan.node inputs)
 
                 let training n = step [] [ "threads", Json.int n ]
                 let none = step [] []
@@ -201,22 +181,20 @@ let tests =
                 TorchRuntime.UseThreads before
         }
 
-        test "operations are known before the first one runs" {
+        test "a plan with two operations of one name and different code is refused before anything runs" {
             inStore (fun _ store ->
-                let unknown: Plan<Report> = Plan.make ("nonsense", 1) "x" Json.Null [ Plan.node one ]
-                failsWith [ "nonsense"; "add" ] (fun () -> run store ignore [ unknown ] |> ignore)
-                let newer: Plan<Report> = Plan.make ("add", 2) "x" Json.Null [ Plan.node one ]
-                failsWith [ "'add'"; "version 2"; "found 1" ] (fun () -> run store ignore [ newer ] |> ignore)
-                Expect.equal runs.Value 0 "nothing ran")
-        }
-
-        test "two operations of one name are refused" {
-            failsWith [ "'add'"; "found 2" ] (fun () -> Ops.ofList [ add; add ] |> ignore)
+                let twin = Op.make "add" 1 0.1 (fun _ -> Document(Json.float 0.0))
+                let other: Plan<Alignment> = Plan.make twin "twin" (plus 7.0) [ Plan.node one ]
+                failsWith [ "'add'"; "different code" ] (fun () -> run store ignore [ report other ] |> ignore)
+                Expect.equal runs.Value 0 "nothing ran"
+                let measured f = (Measure.make "mine" 1 f).Op
+                let one = measured (fun _ -> {| X = 1.0 |})
+                Expect.notEqual one.Code (measured (fun _ -> {| X = 2.0 |})).Code "told apart by what computes them")
         }
 
         test "a step that fails leaves no value, and what was done before it stays" {
             inStore (fun _ store ->
-                let bad: Plan<Alignment> = Plan.make ("fail", 1) "fail" Json.Null [ Plan.node one ]
+                let bad: Plan<Alignment> = Plan.make failing "fail" Args.none [ Plan.node one ]
                 failsWith [ "no luck" ] (fun () -> run store ignore [ report bad ] |> ignore)
                 Expect.isFalse (store.Contains (Plan.node bad).Key) "no value"
                 Expect.isTrue (store.Contains (Plan.node one).Key) "its input is kept"
@@ -261,7 +239,7 @@ let tests =
                 run store ignore [ sum ] |> ignore
                 let record = store.Record (Plan.node one).Key |> Option.get
                 Expect.equal record["op"].String "add" "op"
-                Expect.equal record["args"].Float 1.0 "arguments"
+                Expect.equal record["args"].["plus"].Float 1.0 "arguments"
                 Expect.isGreaterThanOrEqual record["seconds"].Float 0.0 "seconds"
                 Expect.stringContains record["provenance"].["packages"].["TorchSharp"].String "0.107" "packages"
                 Expect.isNotEmpty record["provenance"].["machine"].["processor"].String "machine")
@@ -285,8 +263,8 @@ let tests =
         test "every search, alone and from another, brings two trained networks nearer, and several models at once" {
             let setup = { Setup.standard with Data = Glyphs; Network = mlp [ 16; 12 ]; Epochs = 1 }
 
-            let ste = Search.StraightThrough(StraightThroughOptions(Steps = 3, CheckOn = 200))
-            let sinkhorn = Search.Sinkhorn(SinkhornMatchingOptions(Steps = 60))
+            let ste = straightThrough (StraightThroughOptions(Steps = 3, CheckOn = 200))
+            let sinkhorn = sinkhornMatching (SinkhornMatchingOptions(Steps = 60))
             let searches = [ WM; sinkhorn; AM; ste; ste |> startingFrom AM; WM |> startingFrom sinkhorn ]
             let by stage = train >> stage >> mergeN 3 >> measureAll [ L2; Accuracy ]
 
@@ -302,7 +280,7 @@ let tests =
                 |> List.find (fun row -> row.Measure = "distance" && row.Models = models && row.Labels = search)
                 |> fun row -> row.Value["l2"].Float
 
-            let names = [ for search in searches -> search.Name ] @ [ "MergeMany"; "Universe" ]
+            let names = [ for search in searches -> Search.title search ] @ [ "MergeMany"; "Universe" ]
             Expect.equal names[4..5] [ "STE from AM"; "WM from Sinkhorn" ] "names"
 
             for name in names do

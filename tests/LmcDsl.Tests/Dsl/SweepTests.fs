@@ -8,9 +8,9 @@ let private setup = { Setup.standard with Data = Glyphs; Network = mlp [ 4 ]; Th
 let private pipeline = train >> align WM >> measure L2
 
 let private labels plan =
-    [ for row, _ in Report.planned plan -> row["aligned"].Boolean, Report.labelsOfJson row["labels"] ]
+    [ for row, _ in ReportStep.rows plan -> row["aligned"].Boolean, Report.labelsOfJson row["labels"] ]
 
-let private trainings plan = Plan.steps [ Plan.node plan ] |> List.filter (fun node -> node.Op = "train") |> List.length
+let private trainings plan = Plan.steps [ Plan.node plan ] |> List.filter (fun node -> node.Op.Name = "train") |> List.length
 
 let tests =
     testList "Sweep" [
@@ -50,7 +50,7 @@ let tests =
         }
 
         test "over an option of a search, by any pipeline of the value" {
-            let search steps = Search.Sinkhorn(LmcDsl.Core.Matching.SinkhornMatchingOptions(Steps = steps))
+            let search steps = sinkhornMatching (LmcDsl.Core.Matching.SinkhornMatchingOptions(Steps = steps))
 
             let plan =
                 setup |> sweepOver "steps" string [ 10; 20 ] (fun steps -> train >> align (search steps) >> measure L2)
@@ -65,7 +65,7 @@ let tests =
 
         test "pairs says which pairs are measured, and how many models that takes" {
             let plan = setup |> (train >> pairs [ 0, 3 ] >> measure L2)
-            let models = [ for row, _ in Report.planned plan -> [ for m in row["models"].Items -> m.String ] ]
+            let models = [ for row, _ in ReportStep.rows plan -> [ for m in row["models"].Items -> m.String ] ]
             Expect.equal models [ [ "0"; "3" ] ] "that pair"
             Expect.equal (trainings plan) 2 "and its two models"
         }

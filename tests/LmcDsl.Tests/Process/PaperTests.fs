@@ -6,6 +6,7 @@ open System.IO
 open System.Text.RegularExpressions
 open Expecto
 open LmcDsl
+open LmcDsl.Paper
 open LmcDsl.Tests.Fixtures
 
 let private root = Path.GetFullPath(Path.Combine(__SOURCE_DIRECTORY__, "..", "..", ".."))
@@ -17,7 +18,7 @@ let private smoke folder name words =
     script name ([ "--scale"; "smoke"; "--store"; Path.Combine(folder, "store") ] @ words)
 
 let private dataIsThere =
-    lazy ([ Mnist; FashionMnist; Cifar10 ] |> List.forall (DataSource.locate >> Result.isOk))
+    lazy ([ Mnist; FashionMnist; Cifar10 ] |> List.forall (DataSet.isAtHand))
 
 /// Everything at the smallest scale, once, kept until the tests have looked at it.
 let private everything =
@@ -98,7 +99,7 @@ let tests =
                 needingData (fun (_, results, output) ->
                     let page = File.ReadAllText(Path.Combine(results, "report.html"))
 
-                    for claim in PaperClaims.all do
+                    for claim in Claims.all do
                         Expect.stringContains output claim.Sentence "in the terminal"
                         Expect.stringContains page (string (Net.WebUtility.HtmlEncode claim.Sentence)) "on the page"
 

@@ -1,8 +1,10 @@
-namespace LmcDsl
+namespace LmcDsl.Paper
+
+open LmcDsl
 
 /// The claims of 2402.04051 that its experiments decide, each with the rule that decides it. A verdict is computed, never written.
 [<RequireQualifiedAccess>]
-module PaperClaims =
+module Claims =
 
     let private network = [ "network" ]
     let private every (_: Subject) = true
@@ -51,10 +53,11 @@ module PaperClaims =
         ]
 
     let private singularVectors =
-        let difference =
-            Quantity.field "spectrumDifference" [ "difference" ] 100.0 "difference of singular values (%)" 2
-
-        let energy = Quantity.field "inputEnergy" [ "times" ] 1.0 "energy per dominant vector, times the mean" 2
+        let energy =
+            { Quantity.energyPerVector with
+                Heading = "energy per dominant vector, times the mean"
+                Digits = 2
+            }
 
         [
             claim
@@ -62,7 +65,7 @@ module PaperClaims =
                 (Some "singular-values-mlp-mnist")
                 "Singular values of independently trained models are nearly equal."
                 "The relative difference of a layer's singular values between seeds is below 10 % on average over layers and pairs."
-                (Spectra.differences >> Claim.mean network every difference (fun d -> d < 10.0))
+                (Spectra.differences >> Claim.mean network every Quantity.spectrumDifference (fun d -> d < 10.0))
             claim
                 "figure2"
                 (Some "r-between-models")
@@ -197,7 +200,10 @@ module PaperClaims =
             claim experiment figure sentence rule (Claim.against network keep "WM" ste quantity holds)
 
         let bAndC (s: Subject) = s.Aligned && ofThree s && s.Models = [ "1"; "2" ]
-        let centre name heading = Quantity.field "landscapeCentre" [ name ] 1.0 heading 2
+        let centre =
+            { Quantity.centreAccuracy with
+                Heading = "at the mean (%)"
+            }
 
         [
             compare
@@ -237,33 +243,24 @@ module PaperClaims =
                 (Some "landscape-aligned-mlp-mnist")
                 "After weight matching three models lie in one basin."
                 "On the plane through them the accuracy at their mean is within 2 points of that at the models."
-                (Landscapes.centres
-                 >> Claim.both
-                     network
-                     aligned
-                     (centre "mean" "at the mean (%)")
-                     (centre "models" "at the models (%)")
-                     (fun mean models -> mean > models - 2.0))
+                (Claim.both network aligned centre Quantity.cornerAccuracy (fun mean models -> mean > models - 2.0))
         ]
 
     let private theorems =
-        let relative: Quantity =
-            {
+        let relative =
+            { Quantity.formsDifference with
                 Heading = "relative difference of the two forms (1e-6)"
-                Unit = ""
-                Digits = 3
-                Of =
-                    fun s ->
-                        s.Find "distanceForms"
-                        |> Option.map (fun v -> 1e6 * abs (v["direct"].Float - v["spectral"].Float) / v["direct"].Float)
             }
 
-        let ratio = Quantity.field "outputBound" [ "largestRatio" ] 1.0 "measured / bound" 3
+        let ratio =
+            { Quantity.boundRatio with
+                Heading = "measured / bound"
+            }
 
-        let largest (quantity: Quantity) rule measure (report: Report) : Evidence list =
+        let largest (quantity: Quantity) rule (byLayer: Report -> Report) (report: Report) : Evidence list =
             [
                 for name, subjects in
-                    Subject.byLayer measure report |> Subject.ofReport |> List.groupBy _.Key("network") do
+                    byLayer report |> Subject.ofReport |> List.groupBy _.Key("network") do
                     let most = subjects |> List.choose quantity.Of |> List.max
 
                     {
@@ -280,13 +277,13 @@ module PaperClaims =
                 None
                 "Theorem 4.1: the squared distance of two weights follows from their singular values and vectors."
                 "In no layer does it differ from the direct one by more than one part in 10,000."
-                (largest relative (fun millionths -> millionths < 100.0) "distanceForms")
+                (largest relative (fun millionths -> millionths < 100.0) distanceFormsByLayer)
             claim
                 "theorem42"
                 (Some "output-bound")
                 "Theorem 4.2: the disagreement of dominant singular vectors bounds how far a layer's outputs differ (our derivation)."
                 "For no input of no layer does the measured difference exceed the bound."
-                (largest ratio (fun r -> r <= 1.0001) "outputBound")
+                (largest ratio (fun r -> r <= 1.0001) outputBoundByLayer)
         ]
 
     /// All of them, in the paper's order.

@@ -1,7 +1,6 @@
 namespace LmcDsl
 
 open System
-open System.Collections.Generic
 open System.IO
 open System.Threading
 open LmcDsl.Core.Architectures
@@ -37,8 +36,10 @@ type OpContext =
         Args: Json
         /// The values of its inputs, in order; freed by the runner.
         Inputs: Value list
-        /// A data set on a device, by its name, read once for a run; freed by the runner.
-        Data: string -> string -> ImageData
+        /// Whether the inputs are read for this step alone, which may then change them.
+        OwnsInputs: bool
+        /// The step's data set on its device, read once for a run; freed by the runner.
+        Data: unit -> ImageData
         /// Tells how far it is. Cheap; may be called at every step.
         Progress: Progress -> unit
         /// Keeps where the step stands, so that a killed one goes on from there.
@@ -51,16 +52,51 @@ type OpContext =
         Cancel: CancellationToken
     }
 
-/// An operation: a name, a version that is raised when its meaning changes, and what it does.
+/// An operation: a kind of step. Equal where name and version are.
+[<CustomEquality; NoComparison>]
 type Op =
     {
-        /// Its name, as plans give it.
+        /// Its name, for keys and rows.
         Name: string
-        /// The version of its meaning.
+        /// The version of its meaning, raised when that changes.
         Version: int
+        /// About how long it takes, in seconds: of the quickstart's steps, on two cores.
+        Seconds: float
         /// Makes the value.
         Run: OpContext -> Value
+        /// What a report's tables show of its rows.
+        Shows: Report -> Quantity list
+        /// What a report's page draws of its rows.
+        Draws: Report -> Figure list
+        /// Where the code is, to tell two operations of one name apart.
+        Code: Type
     }
+
+    override this.Equals other =
+        match other with
+        | :? Op as op -> op.Name = this.Name && op.Version = this.Version
+        | _ -> false
+
+    override this.GetHashCode() = hash (this.Name, this.Version)
+
+/// Making operations.
+[<RequireQualifiedAccess>]
+module Op =
+
+    /// An operation that nothing is shown of.
+    let make (name: string) (version: int) (seconds: float) (run: OpContext -> Value) : Op =
+        {
+            Name = name
+            Version = version
+            Seconds = seconds
+            Run = run
+            Shows = fun _ -> []
+            Draws = fun _ -> []
+            Code = run.GetType()
+        }
+
+    /// Whether it takes so long that it is worth a place of its own.
+    let internal isLong (op: Op) : bool = op.Seconds >= 2.0
 
 /// Reading values from and writing them to bytes, and taking an operation's inputs.
 [<RequireQualifiedAccess>]
@@ -98,15 +134,17 @@ module Value =
 
 /// What most operations need of their context.
 [<RequireQualifiedAccess>]
-module internal Take =
+module Take =
 
-    /// The data set that the arguments name, on the device that they name.
-    let data (context: OpContext) = context.Data context.Args["data"].["name"].String context.Args["device"].String
+    /// Training examples of the step's data set.
+    let train (context: OpContext) = context.Data().Train
+
+    /// Test examples of the step's data set.
+    let test (context: OpContext) = context.Data().Test
 
     /// The split that the arguments name, `train` or `test`.
     let split (context: OpContext) =
-        let all = data context
-        if context.Args["split"].String = "train" then all.Train else all.Test
+        if context.Args["split"].String = "train" then train context else test context
 
     /// A copy on the device that the arguments name.
     let onDevice (context: OpContext) (model: ParameterSet) =
@@ -118,6 +156,17 @@ module internal Take =
         | Parameters a :: Parameters b :: _ -> a, b
         | _ -> raise (LmcException "expected 2 models first")
 
+    /// The only input, which must be a model.
+    let model (context: OpContext) =
+        match context.Inputs with
+        | [ Parameters model ] -> model
+        | _ -> raise (LmcException "expected 1 model")
+
+    /// Does something with a copy of the only input on the device.
+    let modelOnDevice (context: OpContext) (work: ParameterSet -> 'a) =
+        use model = model context |> onDevice context
+        work model
+
     /// Does something with copies of the first two inputs on the device.
     let pairOnDevice (context: OpContext) (work: ParameterSet -> ParameterSet -> 'a) =
         let a, b = pair context
@@ -125,13 +174,5 @@ module internal Take =
         use b = onDevice context b
         work a b
 
-/// A set of operations by name.
-[<RequireQualifiedAccess>]
-module Ops =
-
-    /// A set of these operations.
-    /// Raises `LmcException` where two have one name.
-    let ofList (ops: Op list) : IReadOnlyDictionary<string, Op> =
-        match ops |> List.countBy _.Name |> List.tryFind (fun (_, n) -> n > 1) with
-        | Some(name, n) -> raise (LmcException $"operation '{name}': expected one of that name, found {n}")
-        | None -> dict [ for op in ops -> op.Name, op ] |> Dictionary :> _
+    /// Tells which share is done, in words.
+    let tell (context: OpContext) (words: string) (share: float) = context.Progress { Share = share; Text = words }

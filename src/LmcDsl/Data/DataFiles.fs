@@ -8,10 +8,32 @@ open System.Security.Cryptography
 open LmcDsl.Core.Data
 open LmcDsl.Core.Runtime
 
-/// Finds the files of a data set, checks them, and makes tensors of them. Looked for, in order: the folder `LMC_DATA`,
-/// the system's data sets, the user's cache, the data set's own mirrors (what they give goes into the cache).
+/// One file of a data set.
+type DataFile =
+    {
+        /// Its name, without the ending of a compressed copy.
+        Name: string
+        /// SHA-256 of its uncompressed content, in hexadecimal, where all copies have the same.
+        Sha256: string option
+    }
+
+/// The files of a data set that others publish.
+type FileSet =
+    {
+        /// The data set's name, and that of the folder.
+        Name: string
+        /// The files, in the order in which they are read.
+        Files: DataFile list
+        /// Where the data set's makers, or their hosts, serve the files; each with a slash at its end.
+        Mirrors: string list
+        /// A folder within the folder in which usual copies have them.
+        Within: string option
+    }
+
+/// Finds the files of published data sets and checks them. Looked for, in order: the folder `LMC_DATA`, the system's data sets, the user's
+/// cache, the data set's own mirrors (what they give goes into the cache).
 [<RequireQualifiedAccess>]
-module DataSource =
+module DataFiles =
 
     /// The user's cache of data sets.
     let cacheFolder () =
@@ -23,19 +45,16 @@ module DataSource =
 
         Path.Combine(cache, "lmcdsl", "data")
 
-    let private folders dataset =
-        let name = DataSet.name dataset
-
+    let private folders (set: FileSet) =
         [
             match Environment.GetEnvironmentVariable "LMC_DATA" with
             | null
             | "" -> ()
-            | folder -> Path.Combine(folder, name)
-            Path.Combine("/usr/share/datasets", name)
-            Path.Combine(cacheFolder (), name)
+            | folder -> Path.Combine(folder, set.Name)
+            Path.Combine("/usr/share/datasets", set.Name)
+            Path.Combine(cacheFolder (), set.Name)
         ]
-        |> List.collect (fun folder -> [ folder; Path.Combine(folder, $"{name}-batches-bin") ])
-        |> List.filter (fun folder -> dataset = Cifar10 || not (folder.EndsWith "-batches-bin"))
+        |> List.collect (fun folder -> folder :: (set.Within |> Option.toList |> List.map (fun inner -> Path.Combine(folder, inner))))
 
     let private tryFile (folder: string) (file: DataFile) =
         [ file.Name; file.Name + ".gz" ]
@@ -65,14 +84,15 @@ module DataSource =
 
         content.ToArray()
 
+    // Which file of which data set of the library has that content.
     let private owner sha256 =
-        DataSet.all
-        |> List.tryPick (fun dataset ->
-            DataSet.files dataset
+        Defined.all<FileSet> true
+        |> List.tryPick (fun set ->
+            set.Files
             |> List.tryFind (fun file -> file.Sha256 = Some sha256)
-            |> Option.map (fun file -> $"{DataSet.name dataset}/{file.Name}"))
+            |> Option.map (fun file -> $"{set.Name}/{file.Name}"))
 
-    let private verified dataset (file: DataFile) (path: string) =
+    let private verified (set: FileSet) (file: DataFile) (path: string) =
         let content = uncompressed 64_000_000 path
 
         match file.Sha256, Convert.ToHexStringLower(SHA256.HashData content) with
@@ -80,12 +100,12 @@ module DataSource =
             // A wrong magic number or a cut file has a reason of its own; a sound file of other content has not.
             Idx.Read(ReadOnlySpan content, path, (if file.Name.Contains "images" then 3 else 1)) |> ignore
             let what = owner found |> Option.map (fun name -> $" (that is {name})") |> Option.defaultValue ""
-            let wanted = $"{DataSet.name dataset}/{file.Name} with SHA-256 {expected} uncompressed"
+            let wanted = $"{set.Name}/{file.Name} with SHA-256 {expected} uncompressed"
             raise (LmcException $"{path}: expected {wanted}, found {found}{what}")
         | _ -> content
 
-    let private download (mirrors: string list) dataset (file: DataFile) =
-        let folder = Path.Combine(cacheFolder (), DataSet.name dataset)
+    let private download (mirrors: string list) (set: FileSet) (file: DataFile) =
+        let folder = Path.Combine(cacheFolder (), set.Name)
         let target = Path.Combine(folder, file.Name + ".gz")
 
         let attempt (client: HttpClient) (mirror: string) =
@@ -96,7 +116,7 @@ module DataSource =
 
                 try
                     File.WriteAllBytes(temporary, bytes)
-                    verified dataset file temporary |> ignore
+                    verified set file temporary |> ignore
                     File.Move(temporary, target, overwrite = true)
                     Ok target
                 finally
@@ -119,15 +139,15 @@ module DataSource =
 
     /// Finds every file of a data set, downloading what is missing.
     /// Returns the paths, or one line that says what was tried.
-    let locateFrom (mirrors: string list) dataset : Result<string list, string> =
+    let locateFrom (mirrors: string list) (set: FileSet) : Result<string list, string> =
         let inFolder folder =
-            let found = DataSet.files dataset |> List.map (tryFile folder)
+            let found = set.Files |> List.map (tryFile folder)
             if List.forall Option.isSome found then Some(List.choose id found) else None
 
-        match folders dataset |> List.tryPick inFolder with
+        match folders set |> List.tryPick inFolder with
         | Some paths -> Ok paths
         | None ->
-            let fetched = DataSet.files dataset |> List.map (fun file -> lazy download mirrors dataset file)
+            let fetched = set.Files |> List.map (fun file -> lazy download mirrors set file)
 
             match
                 fetched
@@ -138,8 +158,8 @@ module DataSource =
             with
             | None -> Ok(fetched |> List.choose (fun f -> Result.toOption f.Value))
             | Some reasons ->
-                let looked = String.Join(", ", folders dataset)
-                let names = String.Join(", ", DataSet.files dataset |> List.map _.Name)
+                let looked = String.Join(", ", folders set)
+                let names = String.Join(", ", set.Files |> List.map _.Name)
 
                 let why =
                     if reasons.IsEmpty then
@@ -147,60 +167,33 @@ module DataSource =
                     else
                         $"""cannot be downloaded ({String.Join("; ", reasons)})"""
 
-                Error $"{DataSet.name dataset} is not in {looked} and {why}"
+                Error $"{set.Name} is not in {looked} and {why}"
 
     /// `locateFrom` with the data set's own mirrors.
-    let locate dataset = locateFrom (DataSet.mirrors dataset) (DataSet.whole dataset)
+    let locate (set: FileSet) = locateFrom set.Mirrors set
 
-    let private located dataset =
-        match locate dataset with
-        | Ok paths -> paths
+    /// Path and uncompressed content of each file, checked.
+    /// Raises `LmcException` where a file is missing, damaged, cut, or another than its name says.
+    let read (set: FileSet) : (string * byte[]) list =
+        match locate set with
+        | Ok paths -> List.map2 (fun path file -> path, verified set file path) paths set.Files
         | Error reason -> raise (LmcException reason)
 
     let private hashes = Collections.Concurrent.ConcurrentDictionary<string * DateTime, string>()
 
-    /// What identifies the content, for keys and provenance: the checksums of its files. Where copies differ from each
-    /// other the files at hand are read.
-    let identity (dataset: DataSet) : Json =
-        let hashOf (path: string) =
-            let read _ = Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes path))
-            hashes.GetOrAdd((path, File.GetLastWriteTimeUtc path), read)
+    /// SHA-256 of a file, in hexadecimal; read once while it stays as it is.
+    let hashOf (path: string) : string =
+        let read _ =
+            use file = File.OpenRead path
+            Convert.ToHexStringLower(SHA256.HashData file)
 
-        let content =
-            match DataSet.whole dataset with
-            | Glyphs -> Json.Text LmcDsl.Core.Data.Glyphs.Version
-            | Cifar10 ->
-                match locate Cifar10 with
-                | Ok paths -> Json.texts (List.map hashOf paths)
-                | Error _ -> Json.Text "not found" // whoever reads it says so
-            | _ -> Json.texts (DataSet.files dataset |> List.choose _.Sha256)
+        hashes.GetOrAdd((Path.GetFullPath path, File.GetLastWriteTimeUtc path), read)
 
-        Json.Object [ "name", Json.Text(DataSet.name dataset); "content", content ]
-
-    /// Reads a data set into memory, checked and normalised. The caller disposes it.
-    /// Raises `LmcException` where a file is missing, damaged, cut, or another than its name says.
-    let rec load (dataset: DataSet) : ImageData =
-        let contents () =
-            let paths = located dataset
-            List.zip paths (List.map2 (verified dataset) (DataSet.files dataset) paths)
-
-        match dataset with
-        | Part(whole, train, test) ->
-            use all = load whole
-            all.First(train, test)
-        | Glyphs ->
-            let struct (train, test) = LmcDsl.Core.Data.Glyphs.Draw()
-            ImageData.Normalise(train, test, LmcDsl.Core.Data.Glyphs.Classes)
-        | Cifar10 ->
-            let files = contents () |> List.map (fun (path, content) -> struct (path, content))
-            let read part = CifarBinary.Read(List.toArray part)
-            ImageData.Normalise(read (List.take 5 files), read (List.skip 5 files), CifarBinary.Classes)
-        | Mnist
-        | FashionMnist ->
-            let files = contents ()
-
-            let images k =
-                let (imagesPath, images), (labelsPath, labels) = files[k], files[k + 1]
-                Idx.ReadImages(ReadOnlySpan images, imagesPath, ReadOnlySpan labels, labelsPath)
-
-            ImageData.Normalise(images 0, images 2, DataSet.classes dataset)
+    /// What identifies the content: the checksums of its files. Where copies differ from each other the files at hand are read.
+    let content (set: FileSet) () : Json =
+        match set.Files |> List.map _.Sha256 with
+        | known when List.forall Option.isSome known -> Json.texts (List.choose id known)
+        | _ ->
+            match locate set with
+            | Ok paths -> Json.texts (List.map hashOf paths)
+            | Error _ -> Json.Text "not found" // whoever reads it says so

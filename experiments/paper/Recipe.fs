@@ -1,26 +1,9 @@
-namespace LmcDsl
+namespace LmcDsl.Paper
 
+open LmcDsl
 open LmcDsl.Core.Architectures
 open LmcDsl.Core.Matching
 open LmcDsl.Core.Training
-
-/// How much work an experiment of the paper is to be.
-type Size =
-    /// Under a minute each: small networks on parts of the data. Shows that everything works, not what holds.
-    | Smoke
-    /// Two cores and an afternoon: MLPs at full size, convolutional networks narrow and trained for few epochs.
-    | Laptop
-    /// The recipes of the paper, for a machine with a GPU.
-    | Paper
-
-/// A size, and what the command line changes of every set-up.
-type Scale =
-    {
-        /// How much work.
-        Size: Size
-        /// Changes of the command line: device, threads, epochs, seeds.
-        Adapt: Setup -> Setup
-    }
 
 /// A network on a data set, as tables call it, with the recipe that trains it and how thoroughly it is measured.
 type Recipe =
@@ -50,10 +33,10 @@ type Recipe =
     member this.Barrier = BarrierOnTest this.Points
 
     /// Weight matching by Sinkhorn relaxation with the recipe's steps.
-    member this.SinkhornWM = Search.Sinkhorn(SinkhornMatchingOptions(Steps = this.Steps))
+    member this.SinkhornWM = sinkhornMatching (SinkhornMatchingOptions(Steps = this.Steps))
 
     /// The straight-through estimator with the recipe's steps.
-    member this.STE = Search.StraightThrough(StraightThroughOptions(Steps = this.Steps))
+    member this.STE = straightThrough (StraightThroughOptions(Steps = this.Steps))
 
     /// The straight-through searches that the recipe measures.
     member this.StraightThrough: Search list =
@@ -61,18 +44,11 @@ type Recipe =
         free @ [ this.SinkhornSTE ]
 
     /// The straight-through estimator over Sinkhorn logits with the recipe's steps.
-    member this.SinkhornSTE = Search.SinkhornStraightThrough(SinkhornStraightThroughOptions(Steps = this.Steps))
+    member this.SinkhornSTE = sinkhornStraightThrough (SinkhornStraightThroughOptions(Steps = this.Steps))
 
 /// The recipes of 2402.04051's experiments, after those of Git Re-Basin (2209.04836) and REPAIR (2211.08403), at three scales.
 [<RequireQualifiedAccess>]
 module Recipe =
-
-    let private dataTitle dataset =
-        match DataSet.whole dataset with
-        | Mnist -> "MNIST"
-        | FashionMnist -> "Fashion-MNIST"
-        | Cifar10 -> "CIFAR-10"
-        | other -> DataSet.name other
 
     /// The MLP with three hidden layers of 512 (of 32 for smoke): Adam at 1e-3, batches of 500.
     let mlp (scale: Scale) (data: DataSet) : Recipe =
@@ -83,7 +59,7 @@ module Recipe =
             | Paper -> 512, data, 100, 500, 10
 
         {
-            Title = $"MLP / {dataTitle data}"
+            Title = $"MLP / {data.Title}"
             Setup =
                 scale.Adapt
                     { Setup.standard with

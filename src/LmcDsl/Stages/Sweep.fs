@@ -18,7 +18,7 @@ type Field<'value> =
 [<AutoOpen>]
 module Sweep =
 
-    let private number (value: float) = Json.text (Json.float value)
+    let private number (value: float) = Number.shortest value
 
     /// A field of the script's own.
     let field name show set : Field<'value> = { Name = name; Show = show; Set = set }
@@ -63,9 +63,9 @@ module Sweep =
         (pipeline: 'value -> 'input -> Plan<Report>)
         =
         fun (input: 'input) ->
-            Report.plan $"sweep over {name}" [
+            ReportStep.plan $"sweep over {name}" [
                 for value in values do
-                    for row, step in Report.planned (pipeline value input) do
+                    for row, step in ReportStep.rows (pipeline value input) do
                         labelled name (show value) row, step
             ]
 

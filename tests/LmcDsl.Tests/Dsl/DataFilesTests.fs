@@ -1,4 +1,4 @@
-module LmcDsl.Tests.Dsl.DataSourceTests
+module LmcDsl.Tests.Dsl.DataFilesTests
 
 open System
 open System.IO
@@ -48,14 +48,14 @@ let private copyMnist (folder: string) =
 
     target
 
-let private refused parts = failsWith parts (fun () -> (DataSource.load Mnist).Dispose())
+let private refused parts = failsWith parts (fun () -> (DataSet.load Mnist).Dispose())
 
 let tests =
     testSequenced (
-        testList "DataSource" [
+        testList "DataFiles" [
             for dataset in [ Mnist; FashionMnist ] do
-                onRealData $"{DataSet.name dataset} is read, checked and normalised" (fun () ->
-                    use data = DataSource.load dataset
+                onRealData $"{dataset.Name} is read, checked and normalised" (fun () ->
+                    use data = DataSet.load dataset
                     Expect.equal (data.Train.Count, data.Test.Count) (60000L, 10000L) "sizes"
                     Expect.equal data.Train.Images.shape [| 60000L; 1L; 28L; 28L |] "shape"
                     Expect.isLessThan (abs (data.Train.Images.mean().item<float32>())) 1e-3f "mean 0")
@@ -88,7 +88,7 @@ let tests =
                         source.CopyTo target
 
                     Directory.GetFiles(mnist, "*.gz") |> Array.iter File.Delete
-                    (DataSource.load Mnist).Dispose()))
+                    (DataSet.load Mnist).Dispose()))
 
             onRealData
                 "what is nowhere is downloaded from a mirror into the cache, and found there the next time"
@@ -114,7 +114,7 @@ let tests =
                         Task.Run<unit> serve |> ignore
                         let mirrors = [ "http://127.0.0.1:1/dead/"; $"http://127.0.0.1:{port}/good/" ]
 
-                        match DataSource.locateFrom mirrors Mnist with
+                        match DataFiles.locateFrom mirrors mnistFiles with
                         | Ok paths ->
                             Expect.all
                                 paths
@@ -123,11 +123,11 @@ let tests =
                         | Error reason -> failtest reason
 
                         Expect.equal served.Value 4 "four files"
-                        Expect.isOk (DataSource.locateFrom [] Mnist) "found in the cache without a mirror"))
+                        Expect.isOk (DataFiles.locateFrom [] mnistFiles) "found in the cache without a mirror"))
 
             test "what cannot be had is told in one line with all that was tried" {
                 withData (fun folder ->
-                    match DataSource.locateFrom [ "http://127.0.0.1:1/" ] Mnist with
+                    match DataFiles.locateFrom [ "http://127.0.0.1:1/" ] mnistFiles with
                     | Error line ->
                         for part in
                             [ "mnist"; Path.Combine(folder, "data", "mnist"); "/usr/share/datasets"; "127.0.0.1" ] do

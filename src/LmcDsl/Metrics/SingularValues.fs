@@ -1,0 +1,89 @@
+namespace LmcDsl
+
+open LmcDsl.Core.Spectra
+
+/// Singular values of each weight of the models as trained.
+[<AutoOpen>]
+module SingularValuesMetric =
+
+    type private Layer = { Name: string; Values: float list }
+    type private Spectra = { Layers: Layer list }
+
+    let private measure =
+        Measure.make "singularValues" 1 (fun context ->
+            {
+                Layers = [ for l in Take.model context |> Spectrum.Of -> { Name = l.Name; Values = List.ofSeq l.Values } ]
+            })
+
+    let private difference = Measure.derived<{| Difference: float |}> "spectrumDifference"
+    let private dominant gamma (values: float list) = values |> List.filter (fun s -> s >= gamma * values.Head) |> List.length
+
+    [<RequireQualifiedAccess>]
+    module Quantity =
+
+        /// The share of singular values that are at least gamma times their layer's largest, over all layers, in per cent.
+        let dominantShare (gamma: float) =
+            measure
+            |> Measure.quantity $"dominant singular values (%%, γ={Number.shortest gamma})" 1 (fun spectra ->
+                let layers = spectra.Layers |> List.map _.Values
+                100.0 * float (layers |> List.sumBy (dominant gamma)) / float (layers |> List.sumBy List.length))
+
+        /// The relative difference of a layer's singular values between two models, in per cent; of `Spectra.differences`.
+        let spectrumDifference =
+            difference |> Measure.quantity "difference of singular values (%)" 2 (fun d -> 100.0 * d.Difference)
+
+    [<RequireQualifiedAccess>]
+    module Spectra =
+
+        /// The relative difference |s - s'| / |s| of each layer's singular values between each two models of the same labels: rows
+        /// labelled `layer`.
+        let differences (report: Report) : Report =
+            let norm xs = sqrt (xs |> List.sumBy (fun x -> x * x))
+
+            {
+                Rows =
+                    [
+                        for _, own in Measure.rows measure report |> List.groupBy (fun (row, _) -> row.Labels) do
+                            for (a, one), (b, other) in List.allPairs own own do
+                                if a.Models < b.Models then
+                                    for left, right in List.zip one.Layers other.Layers do
+                                        let models = { a with Models = a.Models @ b.Models }
+                                        let apart = norm (List.map2 (-) left.Values right.Values) / norm left.Values
+
+                                        Measure.row difference models [ "layer", Report.layerName left.Name ] {|
+                                            Difference = apart
+                                        |}
+                    ]
+            }
+
+        /// One figure for each network: singular values, over the layer's largest, by rank; one colour for each of at most six layers,
+        /// one line for each model.
+        let figures (report: Report) : Figure list =
+            [
+                for network, rows in Measure.rows measure report |> DrawRows.perNetwork do
+                    let traces =
+                        [
+                            for m, (_, spectra) in List.indexed rows do
+                                for k, layer in List.indexed (DrawRows.chosen 6 spectra.Layers) do
+                                    let s = layer.Values
+                                    let at i = float i / float (max 1 (s.Length - 1))
+                                    let points = s |> List.mapi (fun i v -> at i, v / s.Head)
+                                    Draw.curve (Report.layerName layer.Name) k m (m = 0) points
+                        ]
+
+                    let caption =
+                        $"{network}: singular values of {rows.Length} models that differ in seed only, over the layer's largest, by relative rank. Each line is a model; the lines of a layer have one colour."
+
+                    Draw.figure
+                        $"singular-values-{Draw.slug network}"
+                        caption
+                        (Draw.layout "rank / number of singular values" "s / largest s")
+                        traces
+            ]
+
+    /// Singular values of each weight of the models as trained.
+    let SingularValues =
+        measure
+        |> Metric.on Looks.models "singular values of" Metric.plain [ Quantity.dominantShare 0.3 ]
+        |> Metric.called "singular-values"
+        |> Metric.drawing Spectra.figures

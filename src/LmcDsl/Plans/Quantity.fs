@@ -1,0 +1,88 @@
+namespace LmcDsl
+
+/// What the rows of a report say of the same models in the same state: a subject, and the measurements of it.
+type Subject =
+    {
+        /// The models: members' numbers, or `mean`.
+        Models: string list
+        /// Whether they had been aligned.
+        Aligned: bool
+        /// Labels, in order.
+        Labels: (string * string) list
+        /// What an operation measured.
+        Find: string -> Json option
+        /// What it measured of the same models as trained, with the same labels but for the search.
+        FindNaive: string -> Json option
+    }
+
+    /// What tells it from others, by name: a label; `state` (naive or aligned); `pair`.
+    member this.Key(name: string) : string =
+        match name with
+        | "state" -> if this.Aligned then "aligned" else "naive"
+        | "pair" -> String.concat ", " this.Models
+        | label -> this.Labels |> List.tryFind (fst >> (=) label) |> Option.map snd |> Option.defaultValue "–"
+
+/// A number that a report holds of a subject.
+type Quantity =
+    {
+        /// What tables call it.
+        Heading: string
+        /// What axes add to that: its unit in brackets, where the heading does not have it.
+        Unit: string
+        /// Digits after the point in tables.
+        Digits: int
+        /// The number, where the report has it.
+        Of: Subject -> float option
+    }
+
+/// The subjects of reports.
+[<RequireQualifiedAccess>]
+module Subject =
+
+    /// Every subject of a report, in the order in which they first come. Failed rows count as absent.
+    let ofReport (report: Report) : Subject list =
+        let sound = (Report.sound report).Rows
+        let key (row: Row) = row.Models, row.Aligned, row.Labels
+
+        let byKey =
+            sound |> List.map (fun row -> (row.Measure, key row), row.Value) |> List.distinctBy fst |> Map.ofList
+
+        [
+            for models, aligned, labels in sound |> List.map key |> List.distinct ->
+                {
+                    Models = models
+                    Aligned = aligned
+                    Labels = labels
+                    Find = fun measure -> byKey.TryFind(measure, (models, aligned, labels))
+                    FindNaive = fun measure -> byKey.TryFind(measure, (models, false, Report.setting labels))
+                }
+        ]
+
+/// The numbers that tables and figures show.
+[<RequireQualifiedAccess>]
+module Quantity =
+
+    /// A quantity: what tables call it, digits after the point, and the number where the report has it.
+    let make (heading: string) (digits: int) (value: Subject -> float option) : Quantity =
+        {
+            Heading = heading
+            Unit = ""
+            Digits = digits
+            Of = value
+        }
+
+    /// The same with what axes add to its heading: a unit in brackets.
+    let inUnits (text: string) (quantity: Quantity) : Quantity = { quantity with Unit = text }
+
+    /// The same quantity, times a factor, under another heading.
+    let times (factor: float) (heading: string) (quantity: Quantity) : Quantity =
+        { quantity with
+            Heading = heading
+            Of = quantity.Of >> Option.map ((*) factor)
+        }
+
+    /// What an axis calls it.
+    let axis (quantity: Quantity) = quantity.Heading + quantity.Unit
+
+    /// A number as tables show it.
+    let show (quantity: Quantity) (value: float) = Number.fixedPoint quantity.Digits value

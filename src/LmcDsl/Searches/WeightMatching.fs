@@ -1,0 +1,23 @@
+namespace LmcDsl
+
+open LmcDsl.Core.Matching
+
+/// Weight matching by coordinate descent (Git Re-Basin, 2209.04836).
+[<AutoOpen>]
+module WeightMatchingSearch =
+
+    let private op =
+        Search.op<WeightMatchingOptions> "weightMatching" 2 0.5 (fun context options a b start ->
+            let tell sweeps (objective: float) =
+                Take.tell context $"pass {sweeps}, objective {Number.fixedPoint 2 objective}" 0.0
+
+            if context.OwnsInputs && options.Starts = 1 then
+                WeightMatching.MatchInPlace(a, b, options, start, tell)
+            else
+                WeightMatching.Match(a, b, options, start, tell))
+
+    /// Weight matching with options of its own.
+    let weightMatching (options: WeightMatchingOptions) : Search = Search.make "WM" op "match weights of" options
+
+    /// Weight matching with its default options.
+    let WM = weightMatching (WeightMatchingOptions())

@@ -1,0 +1,39 @@
+namespace LmcDsl
+
+/// Stages that end a pipeline: what is measured on a population.
+[<AutoOpen>]
+module Measuring =
+
+    /// Measures these pairs of members, in place of all pairs of the merged ones.
+    let pairs (chosen: (int * int) list) (population: Population) : Population = { population with Pairs = Some chosen }
+
+    let private about (population: Population) (look: Look, node: Node) =
+        let labels = if look.Aligned then population.Labels else Report.setting population.Labels
+
+        Json.Object [
+            "measure", Json.Text node.Op.Name
+            "models", Json.texts look.Models
+            "aligned", Json.Bool look.Aligned
+            "labels", Report.labelsToJson labels
+        ],
+        node
+
+    /// Several metrics as one report. What they share is computed once.
+    let measureAll (metrics: Metric list) (population: Population) : Plan<Report> =
+        metrics
+        |> List.collect (Metric.steps population)
+        |> List.map (about population)
+        |> ReportStep.plan "report"
+
+    /// A metric over the merged members: each pair naive and aligned, and, for R, the merged model with each parent.
+    /// Without `mergeN`, over members 0 and 1.
+    let measure (metric: Metric) (population: Population) : Plan<Report> = measureAll [ metric ] population
+
+    /// What two reports say of the same models in the same state and with the same labels by different steps, so that one
+    /// table cannot hold both: for example a pair aligned by one search with different options. Each such row as people read it.
+    let internal conflicts (reports: Plan<Report> list) : string list =
+        reports
+        |> List.collect ReportStep.rows
+        |> List.groupBy fst
+        |> List.filter (fun (_, rows) -> rows |> List.distinctBy (fun (_, step) -> step.Key) |> List.length > 1)
+        |> List.map (fun (_, rows) -> (snd rows.Head).Title)
