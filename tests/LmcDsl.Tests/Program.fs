@@ -8,6 +8,7 @@ let private tests =
         testList "Core" [
             Core.TorchRuntimeTests.tests
             Core.NetworkTests.tests
+            Core.LayerTests.tests
             Core.CatalogueTests.tests
             Core.PermutationTests.tests
             Core.SymmetryTests.tests
