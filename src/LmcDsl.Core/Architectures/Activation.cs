@@ -18,18 +18,23 @@ public enum ActivationFunction
 }
 
 /// <summary>An elementwise activation. It keeps every axis's label.</summary>
-/// <param name="Function">The function.</param>
-public sealed record Activation(ActivationFunction Function) : Layer
+public sealed class Activation(ActivationFunction function) : Layer
 {
-    /// <summary>A Lipschitz constant: |f(x) - f(y)| is at most this times |x - y|. Of GELU, the slope at the root of 2, rounded up.</summary>
-    [JsonIgnore]
-    public double Lipschitz => Function == ActivationFunction.Gelu ? 1.12891 : 1;
+    /// <summary>The function.</summary>
+    public ActivationFunction Function { get; } = function;
+
+    /// <inheritdoc/>
+    public override string Title => Function.ToString().ToLowerInvariant();
+
+    /// <inheritdoc/>
+    /// <remarks>Of GELU, the slope at the root of 2, rounded up.</remarks>
+    public override double? Lipschitz => Function == ActivationFunction.Gelu ? 1.12891 : 1;
 
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs) => inputs[0];
 
     /// <inheritdoc/>
-    public override Tensor Forward(ReadOnlySpan<Tensor> parameters, ReadOnlySpan<Tensor> inputs, Mode mode) =>
+    public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode) =>
         Function switch
         {
             ActivationFunction.Relu => nn.functional.relu(inputs[0]),

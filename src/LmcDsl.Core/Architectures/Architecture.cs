@@ -22,33 +22,74 @@ public sealed record Architecture(string Name, ImmutableArray<int> Input, Immuta
     /// <summary>The name by which a node reads the network's input.</summary>
     public const string InputName = "input";
 
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
+
+    private static readonly JsonDocumentOptions Lenient = new()
     {
-        AllowOutOfOrderMetadataProperties = true,
+        CommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
     };
 
     /// <summary>Writes the architecture as JSON, in one line.</summary>
     /// <returns>The text; <see cref="FromJson"/> reads it back.</returns>
+    /// <exception cref="LmcException">A layer of another library or a script does not say what is saved of it.</exception>
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
-    /// <summary>Reads what <see cref="ToJson"/> wrote.</summary>
+    /// <summary>Reads what <see cref="ToJson"/> wrote, or a person in its form: names in upper or lower case, with comments.</summary>
     /// <param name="json">The text.</param>
     /// <returns>The architecture; not yet checked, as <see cref="Network"/> does that.</returns>
-    /// <exception cref="LmcException">The text is not an architecture.</exception>
+    /// <exception cref="LmcException">
+    /// The text is not an architecture: the line names the field or kind that is not known, missing or of another type.
+    /// </exception>
     public static Architecture FromJson(string json)
     {
         try
         {
-            var read = JsonSerializer.Deserialize<Architecture>(json, Json);
-            Guard.Require(
-                read is { Input.IsDefaultOrEmpty: false, Nodes.IsDefaultOrEmpty: false }
-                    && read.Nodes.All(n => n is { Name: not null, Layer: not null, Inputs.IsDefault: false }),
-                $"architecture: expected name, input and nodes (each with name, layer and inputs), found {json}");
-            return read!;
+            using var document = JsonDocument.Parse(json, Lenient);
+            return Read(document.RootElement);
         }
-        catch (Exception error) when (error is JsonException or NotSupportedException)
+        catch (JsonException error)
         {
-            throw new LmcException($"architecture: not readable as JSON: {error.Message}", error);
+            throw new LmcException(
+                $"architecture: expected JSON, found something else at line {error.LineNumber + 1}, column {error.BytePositionInLine + 1}", error);
+        }
+    }
+
+    private static Architecture Read(JsonElement source)
+    {
+        const string What = "architecture";
+        var fields = JsonFields.Of(source, What, ["name", "input", "nodes"]);
+        fields.Require(What, "name", "input", "nodes");
+        return new Architecture(
+            JsonFields.Text(fields["name"], $"{What}: name"),
+            [.. JsonFields.List(fields["input"], $"{What}: input").Select(Size)],
+            [.. JsonFields.List(fields["nodes"], $"{What}: nodes").Select(Node)]);
+    }
+
+    private static int Size(JsonElement element)
+    {
+        var isSize = element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out _);
+        Guard.Require(isSize, $"architecture: input: expected whole numbers, found {JsonFields.Show(element)}");
+        return element.GetInt32();
+    }
+
+    private static LayerNode Node(JsonElement source, int index)
+    {
+        var what = $"architecture: node {index + 1}";
+        var fields = JsonFields.Of(source, what, ["name", "layer", "inputs"]);
+        fields.Require(what, "name", "layer", "inputs");
+        var name = JsonFields.Text(fields["name"], $"{what}: name");
+        what = $"architecture: layer '{name}'";
+        try
+        {
+            return new LayerNode(
+                name,
+                LayerConverter.Read(fields["layer"], Json),
+                [.. JsonFields.List(fields["inputs"], "inputs").Select(input => JsonFields.Text(input, "inputs"))]);
+        }
+        catch (LmcException error)
+        {
+            throw new LmcException($"{what}: {error.Message}", error);
         }
     }
 }

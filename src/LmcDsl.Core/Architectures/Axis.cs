@@ -21,6 +21,11 @@ public readonly record struct Axis(int Label, int Units, int Block = 1)
 /// <param name="Axes">The axes, outermost first: <c>[features]</c> or <c>[channels, height, width]</c>.</param>
 public sealed record Signal(ImmutableArray<Axis> Axes)
 {
+    /// <summary>A signal of these axes.</summary>
+    /// <param name="axes">The axes, outermost first.</param>
+    /// <returns>The signal.</returns>
+    public static Signal Of(params Axis[] axes) => new([.. axes]);
+
     /// <summary>The shape of one example.</summary>
     public long[] Shape => [.. Axes.Select(a => (long)a.Size)];
 }

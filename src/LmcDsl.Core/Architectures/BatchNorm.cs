@@ -7,10 +7,17 @@ namespace LmcDsl.Core.Architectures;
 /// Batch normalisation over the first axis (features, or channels over all positions), with learned scale and shift and
 /// running statistics (Ioffe and Szegedy, 1502.03167). All four follow the axis's label.
 /// </summary>
-/// <param name="Momentum">Weight of the newest batch in the running statistics.</param>
-/// <param name="Epsilon">Added to the variance.</param>
-public sealed record BatchNorm(double Momentum = 0.1, double Epsilon = 1e-5) : Layer
+public sealed class BatchNorm([AlwaysWritten] double momentum = 0.1, [AlwaysWritten] double epsilon = 1e-5) : Layer
 {
+    /// <summary>Weight of the newest batch in the running statistics.</summary>
+    public double Momentum { get; } = momentum;
+
+    /// <summary>Added to the variance.</summary>
+    public double Epsilon { get; } = epsilon;
+
+    /// <inheritdoc/>
+    public override RunningStatistics? Statistics { get; } = new("running_mean", "running_var");
+
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
@@ -26,7 +33,7 @@ public sealed record BatchNorm(double Momentum = 0.1, double Epsilon = 1e-5) : L
     }
 
     /// <inheritdoc/>
-    public override Tensor Forward(ReadOnlySpan<Tensor> parameters, ReadOnlySpan<Tensor> inputs, Mode mode) =>
+    public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode) =>
         nn.functional.batch_norm(
             inputs[0], parameters[2], parameters[3], parameters[0], parameters[1],
             training: mode == Mode.Training, momentum: Momentum, eps: Epsilon);

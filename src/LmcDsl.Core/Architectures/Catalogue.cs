@@ -122,7 +122,7 @@ public static class Catalogue
 
     private static Architecture Head(Chain chain, string name, IReadOnlyList<int> input, int classes)
     {
-        chain.Add("pool", new Pooling(PoolingFunction.Average, Kernel: 0));
+        chain.Add("pool", new Pooling(PoolingFunction.Average, kernel: 0));
         chain.Add("flatten", new Flatten());
         chain.Add("fc", new Dense(classes));
         return chain.Build(name, input);

@@ -1,7 +1,7 @@
 namespace LmcDsl.Core.Architectures;
 
 /// <summary>Writes down a network layer by layer: each reads the one before, unless told otherwise.</summary>
-internal sealed class Chain
+public sealed class Chain
 {
     private readonly List<LayerNode> nodes = [];
 

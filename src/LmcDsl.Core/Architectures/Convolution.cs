@@ -7,15 +7,31 @@ namespace LmcDsl.Core.Architectures;
 /// A 2-d convolution with a square kernel: weight <c>[channels, inputs, kernel, kernel]</c>. Output and input channels
 /// carry labels; the kernel's positions are fixed.
 /// </summary>
-/// <param name="Channels">Number of output channels.</param>
-/// <param name="Kernel">Side of the kernel.</param>
-/// <param name="Stride">Step of the kernel.</param>
-/// <param name="Padding">Rows and columns of zeros on each side.</param>
-/// <param name="Bias">Whether there is a bias.</param>
-/// <param name="Groups">Must be 1: grouped convolutions are refused.</param>
-public sealed record Convolution(
-    int Channels, int Kernel = 3, int Stride = 1, int Padding = 1, bool Bias = false, int Groups = 1) : Layer
+public sealed class Convolution(
+    int channels, [AlwaysWritten] int kernel = 3, [AlwaysWritten] int stride = 1, [AlwaysWritten] int padding = 1,
+    [AlwaysWritten] bool bias = false, [AlwaysWritten] int groups = 1) : Layer
 {
+    /// <summary>Number of output channels.</summary>
+    public int Channels { get; } = channels;
+
+    /// <summary>Side of the kernel.</summary>
+    public int Kernel { get; } = kernel;
+
+    /// <summary>Step of the kernel.</summary>
+    public int Stride { get; } = stride;
+
+    /// <summary>Rows and columns of zeros on each side.</summary>
+    public int Padding { get; } = padding;
+
+    /// <summary>Whether there is a bias.</summary>
+    public bool Bias { get; } = bias;
+
+    /// <summary>Must be 1: grouped convolutions are refused.</summary>
+    public int Groups { get; } = groups;
+
+    /// <inheritdoc/>
+    public override LinearMap? Linear => new("weight", Bias ? "bias" : null, Patches);
+
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
@@ -34,9 +50,13 @@ public sealed record Convolution(
     }
 
     /// <inheritdoc/>
-    public override Tensor Forward(ReadOnlySpan<Tensor> parameters, ReadOnlySpan<Tensor> inputs, Mode mode) =>
+    public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode) =>
         nn.functional.conv2d(
             ChannelsLast(inputs[0]), parameters[0], Bias ? parameters[1] : null, strides: [Stride, Stride], padding: [Padding, Padding]);
+
+    // Each position's patch of the input as a column.
+    private Tensor Patches(Tensor input) =>
+        nn.functional.unfold(input.contiguous(), Kernel, 1, Padding, Stride).transpose(0, 1).flatten(start_dim: 1);
 
     // The same numbers with each position's channels side by side in memory, which convolutions and norms are faster on. Their
     // outputs come in the same order, so that only a network's first convolution copies.

@@ -4,10 +4,17 @@ using static TorchSharp.torch;
 namespace LmcDsl.Core.Architectures;
 
 /// <summary>A fully connected layer: <c>y = x W^T + b</c>, W of shape <c>[units, inputs]</c>, b of shape <c>[units]</c>.</summary>
-/// <param name="Units">Number of outputs.</param>
-/// <param name="Bias">Whether there is a bias.</param>
-public sealed record Dense(int Units, bool Bias = true) : Layer
+public sealed class Dense(int units, [AlwaysWritten] bool bias = true) : Layer
 {
+    /// <summary>Number of outputs.</summary>
+    public int Units { get; } = units;
+
+    /// <summary>Whether there is a bias.</summary>
+    public bool Bias { get; } = bias;
+
+    /// <inheritdoc/>
+    public override LinearMap? Linear => new("weight", Bias ? "bias" : null, input => input.t());
+
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
@@ -23,6 +30,6 @@ public sealed record Dense(int Units, bool Bias = true) : Layer
     }
 
     /// <inheritdoc/>
-    public override Tensor Forward(ReadOnlySpan<Tensor> parameters, ReadOnlySpan<Tensor> inputs, Mode mode) =>
+    public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode) =>
         nn.functional.linear(inputs[0], parameters[0], Bias ? parameters[1] : null);
 }

@@ -7,7 +7,7 @@ namespace LmcDsl.Core.Architectures;
 /// Joins all axes of an example into one. The first axis keeps its label; each of its units becomes a block of
 /// neighbouring entries, one for each position. The other axes must not be permuted, and are fixed.
 /// </summary>
-public sealed record Flatten : Layer
+public sealed class Flatten : Layer
 {
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
@@ -20,6 +20,6 @@ public sealed record Flatten : Layer
     }
 
     /// <inheritdoc/>
-    public override Tensor Forward(ReadOnlySpan<Tensor> parameters, ReadOnlySpan<Tensor> inputs, Mode mode) =>
+    public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode) =>
         inputs[0].flatten(start_dim: 1);
 }

@@ -8,10 +8,14 @@ namespace LmcDsl.Core.Architectures;
 /// place of batch norm): mean and variance over channels and positions, learned scale and shift for each channel. More
 /// groups would let only permutations within a group pass, and are refused.
 /// </summary>
-/// <param name="Groups">Must be 1.</param>
-/// <param name="Epsilon">Added to the variance.</param>
-public sealed record GroupNorm(int Groups = 1, double Epsilon = 1e-5) : Layer
+public sealed class GroupNorm([AlwaysWritten] int groups = 1, [AlwaysWritten] double epsilon = 1e-5) : Layer
 {
+    /// <summary>Must be 1.</summary>
+    public int Groups { get; } = groups;
+
+    /// <summary>Added to the variance.</summary>
+    public double Epsilon { get; } = epsilon;
+
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
@@ -23,6 +27,6 @@ public sealed record GroupNorm(int Groups = 1, double Epsilon = 1e-5) : Layer
     }
 
     /// <inheritdoc/>
-    public override Tensor Forward(ReadOnlySpan<Tensor> parameters, ReadOnlySpan<Tensor> inputs, Mode mode) =>
+    public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode) =>
         nn.functional.group_norm(inputs[0], Groups, parameters[0], parameters[1], Epsilon);
 }

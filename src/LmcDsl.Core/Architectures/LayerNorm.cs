@@ -7,9 +7,11 @@ namespace LmcDsl.Core.Architectures;
 /// Layer normalisation over an example's axis of features, with learned scale and shift (Ba et al., 1607.06450). The mean
 /// and variance run over the whole axis, so they do not change under a permutation; scale and shift follow it.
 /// </summary>
-/// <param name="Epsilon">Added to the variance.</param>
-public sealed record LayerNorm(double Epsilon = 1e-5) : Layer
+public sealed class LayerNorm([AlwaysWritten] double epsilon = 1e-5) : Layer
 {
+    /// <summary>Added to the variance.</summary>
+    public double Epsilon { get; } = epsilon;
+
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
@@ -23,6 +25,6 @@ public sealed record LayerNorm(double Epsilon = 1e-5) : Layer
     }
 
     /// <inheritdoc/>
-    public override Tensor Forward(ReadOnlySpan<Tensor> parameters, ReadOnlySpan<Tensor> inputs, Mode mode) =>
+    public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode) =>
         nn.functional.layer_norm(inputs[0], [inputs[0].shape[1]], parameters[0], parameters[1], Epsilon);
 }

@@ -11,6 +11,8 @@ namespace LmcDsl.Core.Architectures;
 public sealed class Network
 {
     private readonly (Layer Layer, int[] Inputs, int[] Parameters)[] steps;
+    private readonly long[][] shapes; // of each node's output for one example, as it was wired
+    private bool isChecked; // whether a forward pass gave outputs of these shapes
 
     /// <summary>Wires an architecture.</summary>
     /// <param name="architecture">The description.</param>
@@ -38,6 +40,7 @@ public sealed class Network
         Outputs = Symmetry.Outputs(wiring, architecture, signals, Parameters, Groups);
         Taps = Symmetry.Taps(architecture, Outputs, Parameters);
         steps = Steps(architecture, Parameters);
+        shapes = [.. architecture.Nodes.Select(node => signals[node.Name].Shape)];
         FirstLinear = FindFirstLinear(steps);
     }
 
@@ -85,9 +88,11 @@ public sealed class Network
         for (var k = 0; k < steps.Length; k++)
         {
             outputs[k + 1] = Step(k, outputs, parameters, mode);
+            if (!isChecked) RequireWired(k, outputs[k + 1]);
             tap?.Invoke(Architecture.Nodes[k].Name, outputs[k + 1]);
         }
 
+        isChecked = true;
         return outputs[^1];
     }
 
@@ -117,10 +122,16 @@ public sealed class Network
         return layer.Forward(own, inputs, mode);
     }
 
+    // A layer whose wiring and computation disagree would be told far from where it stands. Once is enough.
+    private void RequireWired(int k, Tensor output) =>
+        Guard.Require(
+            output.dim() >= 1 && output.shape.AsSpan(1).SequenceEqual(shapes[k]),
+            $"layer '{Architecture.Nodes[k].Name}': expected an output {Guard.Show([-1, .. shapes[k]])} as it is wired, the batch first, found {Guard.Show(output.shape)}");
+
     private static int FindFirstLinear((Layer Layer, int[] Inputs, int[] Parameters)[] steps)
     {
         var first = Array.FindIndex(steps, step => step.Parameters.Length > 0);
-        var isLinear = first >= 0 && steps[first].Layer is (Dense or Convolution);
+        var isLinear = first >= 0 && steps[first].Layer.Linear is not null;
         // Outputs are numbered from 1, the input being 0: what follows must not read anything before the node's own.
         return isLinear && steps.Skip(first + 1).All(step => step.Inputs.All(read => read > first)) ? first : -1;
     }
@@ -135,12 +146,13 @@ public sealed class Network
                 signals.ContainsKey(read),
                 $"layer '{node.Name}': reads '{read}', expected one of the earlier {string.Join(", ", signals.Keys)}");
         Guard.Require(
-            node.Inputs.Length == node.Layer.Arity,
-            $"layer '{node.Name}': expected {node.Layer.Arity} inputs, found {node.Inputs.Length}");
+            node.Layer.Arity == 0 ? node.Inputs.Length >= 1 : node.Inputs.Length == node.Layer.Arity,
+            $"layer '{node.Name}': expected {(node.Layer.Arity == 0 ? "1 or more" : $"{node.Layer.Arity}")} inputs, found {node.Inputs.Length}");
         wiring.Enter(node.Name);
         try
         {
-            return node.Layer.Wire(wiring, [.. node.Inputs.Select(read => signals[read])]);
+            return node.Layer.Wire(wiring, [.. node.Inputs.Select(read => signals[read])])
+                ?? throw new LmcException($"expected a signal from the wiring of {node.Layer.Kind}, found null");
         }
         catch (LmcException error) when (!error.Message.StartsWith("layer '", StringComparison.Ordinal))
         {
@@ -172,8 +184,7 @@ public sealed class Network
                 node.Layer,
                 node.Inputs.Select(read => index[read]).ToArray(),
                 Enumerable.Range(0, parameters.Length)
-                    .Where(p => parameters[p].Name.StartsWith(node.Name + ".", StringComparison.Ordinal)
-                        && !parameters[p].Name.AsSpan(node.Name.Length + 1).Contains('.'))
+                    .Where(p => parameters[p].Layer == node.Name)
                     .ToArray())),
         ];
     }

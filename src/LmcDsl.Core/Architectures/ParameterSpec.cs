@@ -36,15 +36,19 @@ public enum Initializer
 }
 
 /// <summary>One parameter of a network: its name, its axes and its place in the flat buffer.</summary>
-/// <param name="Name">The layer's name, a dot, and the parameter's, as PyTorch writes it: <c>fc1.weight</c>.</param>
+/// <param name="Layer">The name of the layer that it belongs to: <c>fc1</c>.</param>
+/// <param name="Local">Its name within the layer: <c>weight</c>.</param>
 /// <param name="Role">What it is for.</param>
 /// <param name="Axes">Its axes, each with its label.</param>
 /// <param name="Initializer">How it is drawn.</param>
 /// <param name="FanIn">Number of inputs that one output sums over, for <see cref="Initializer.UniformFanIn"/>.</param>
 /// <param name="Offset">Index of its first number in the flat buffer.</param>
 public sealed record ParameterSpec(
-    string Name, ParameterRole Role, ImmutableArray<Axis> Axes, Initializer Initializer, int FanIn, long Offset)
+    string Layer, string Local, ParameterRole Role, ImmutableArray<Axis> Axes, Initializer Initializer, int FanIn, long Offset)
 {
+    /// <summary>The layer's name, a dot, and its own, as PyTorch writes it: <c>fc1.weight</c>.</summary>
+    public string Name { get; } = $"{Layer}.{Local}";
+
     /// <summary>Its shape.</summary>
     public long[] Shape => [.. Axes.Select(a => (long)a.Size)];
 

@@ -19,11 +19,20 @@ public enum PoolingFunction
 }
 
 /// <summary>Pools square windows of each channel without padding. Channels keep their label.</summary>
-/// <param name="Function">What is made of a window.</param>
-/// <param name="Kernel">Side of the window; 0 for the whole image, giving one position.</param>
-/// <param name="Stride">Step of the window; 0 for the window's side.</param>
-public sealed record Pooling(PoolingFunction Function, int Kernel = 2, int Stride = 0) : Layer
+public sealed class Pooling(PoolingFunction function, [AlwaysWritten] int kernel = 2, [AlwaysWritten] int stride = 0) : Layer
 {
+    /// <summary>What is made of a window.</summary>
+    public PoolingFunction Function { get; } = function;
+
+    /// <summary>Side of the window; 0 for the whole image, giving one position.</summary>
+    public int Kernel { get; } = kernel;
+
+    /// <summary>Step of the window; 0 for the window's side.</summary>
+    public int Stride { get; } = stride;
+
+    /// <inheritdoc/>
+    public override string Title => $"pool {Function.ToString().ToLowerInvariant()}";
+
     private int Step => Stride == 0 ? Kernel : Stride;
 
     /// <inheritdoc/>
@@ -38,7 +47,7 @@ public sealed record Pooling(PoolingFunction Function, int Kernel = 2, int Strid
     }
 
     /// <inheritdoc/>
-    public override Tensor Forward(ReadOnlySpan<Tensor> parameters, ReadOnlySpan<Tensor> inputs, Mode mode)
+    public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode)
     {
         var x = inputs[0];
         long height = Kernel == 0 ? x.shape[2] : Kernel, width = Kernel == 0 ? x.shape[3] : Kernel;

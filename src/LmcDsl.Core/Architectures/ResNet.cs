@@ -7,7 +7,7 @@ internal static class ResNet
     public static string Convolve(
         Chain chain, string name, int channels, int kernel, int stride, Norm norm, bool activate, params string[] from)
     {
-        chain.Add(name, new Convolution(channels, kernel, stride, kernel / 2, Bias: norm == Norm.None), from);
+        chain.Add(name, new Convolution(channels, kernel, stride, kernel / 2, bias: norm == Norm.None), from);
         if (norm == Norm.Batch) chain.Add($"{name}.norm", new BatchNorm());
         if (norm == Norm.Layer) chain.Add($"{name}.norm", new GroupNorm());
         if (activate) chain.Add($"{name}.relu", new Activation(ActivationFunction.Relu));

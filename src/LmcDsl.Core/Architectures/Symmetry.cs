@@ -17,7 +17,7 @@ internal static class Symmetry
         return
         [
             .. members.Select(g => new PermutationGroup(
-                LayerOf(parameters[g.First().Member.Parameter]), g.First().Axis.Units, [.. g.Select(m => m.Member)])),
+                parameters[g.First().Member.Parameter].Layer, g.First().Axis.Units, [.. g.Select(m => m.Member)])),
         ];
     }
 
@@ -42,7 +42,7 @@ internal static class Symmetry
     public static ImmutableArray<Tap> Taps(
         Architecture architecture, ImmutableArray<NodeOutput> outputs, IReadOnlyList<ParameterSpec> parameters)
     {
-        var weighted = parameters.Where(p => p.Role == ParameterRole.Weight).Select(LayerOf).ToHashSet();
+        var weighted = parameters.Where(p => p.Role == ParameterRole.Weight).Select(p => p.Layer).ToHashSet();
         var taps =
             from node in architecture.Nodes
             where weighted.Contains(node.Name)
@@ -53,6 +53,4 @@ internal static class Symmetry
             select new Tap(output.Axes[d].Group, output.Node, d + 1, output.Axes[d].Block);
         return [.. taps.Distinct()];
     }
-
-    private static string LayerOf(ParameterSpec parameter) => parameter.Name[..parameter.Name.LastIndexOf('.')];
 }

@@ -60,7 +60,7 @@ public sealed class Wiring
     /// <param name="fanIn">Inputs that one output sums over.</param>
     /// <param name="axes">Its axes.</param>
     public void Parameter(string name, ParameterRole role, Initializer initializer, int fanIn, params Axis[] axes) =>
-        parameters.Add(new ParameterSpec($"{layer}.{name}", role, [.. axes], initializer, fanIn, Offset: 0));
+        parameters.Add(new ParameterSpec(layer, name, role, [.. axes], initializer, fanIn, Offset: 0));
 
     internal void Enter(string name) => layer = name;
 

@@ -37,36 +37,36 @@ public static class Renormalisation
         foreach (var layer in layers)
         {
             using var inner = NewDisposeScope();
-            var (mean, deviation) = Moments(merged, [layer], data, examples, batch)[layer];
-            var (wantedMean, wantedDeviation) = (goal.Mean(g => g[layer].Mean), goal.Mean(g => g[layer].Deviation));
+            var (mean, deviation) = Moments(merged, [layer], data, examples, batch)[layer.Name];
+            var (wantedMean, wantedDeviation) = (goal.Mean(g => g[layer.Name].Mean), goal.Mean(g => g[layer.Name].Deviation));
             // A unit that never varies keeps its scale.
             var scale = where(deviation > 0, wantedDeviation / deviation, ones_like(deviation));
-            var (weight, bias) = (merged[$"{layer}.weight"], merged[$"{layer}.bias"]);
+            var linear = layer.Layer.Linear!;
+            var (weight, bias) = (merged[$"{layer.Name}.{linear.Weight}"], merged[$"{layer.Name}.{linear.Bias}"]);
             weight.mul_(scale.reshape([-1, .. Enumerable.Repeat(1L, (int)weight.dim() - 1)]));
             bias.sub_(mean).mul_(scale).add_(wantedMean);
         }
     }
 
     // Layers whose outputs are units of a group and which have a bias to correct, in the order in which they compute.
-    private static string[] Layers(Network network)
+    private static LayerNode[] Layers(Network network)
     {
-        var biased = network.Groups
-            .SelectMany(g => g.Axes).Select(axis => network.Parameters[axis.Parameter].Name)
-            .Where(name => name.EndsWith(".bias", StringComparison.Ordinal)).ToHashSet();
+        var moved = network.Groups
+            .SelectMany(g => g.Axes).Select(axis => (network.Parameters[axis.Parameter].Layer, network.Parameters[axis.Parameter].Local))
+            .ToHashSet();
         return
         [
             .. network.Architecture.Nodes
-                .Where(node => node.Layer is (Dense or Convolution) && biased.Contains($"{node.Name}.bias"))
-                .Select(node => node.Name),
+                .Where(node => node.Layer.Linear is { Bias: { } bias } && moved.Contains((node.Name, bias))),
         ];
     }
 
     // Mean and deviation of each unit of some layers, over examples and positions.
     private static Dictionary<string, (Tensor Mean, Tensor Deviation)> Moments(
-        ParameterSet model, string[] layers, DataSplit data, int examples, int batch)
+        ParameterSet model, LayerNode[] layers, DataSplit data, int examples, int batch)
     {
-        var sums = layers.ToDictionary(name => name, _ => zeros(2, 1, ScalarType.Float64, model.Flat.device));
-        var samples = layers.ToDictionary(name => name, _ => 0L);
+        var sums = layers.ToDictionary(layer => layer.Name, _ => zeros(2, 1, ScalarType.Float64, model.Flat.device));
+        var samples = layers.ToDictionary(layer => layer.Name, _ => 0L);
         var count = Math.Min(examples, data.Count);
         for (var start = 0L; start < count; start += batch)
         {

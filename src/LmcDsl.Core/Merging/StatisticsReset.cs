@@ -18,7 +18,7 @@ public static class StatisticsReset
     public static bool Concerns(Network network) => network.TotalCount > network.LearnedCount;
 
     /// <summary>
-    /// Sets each batch norm's running mean and variance to the average over batches of the batch's own, all norms normalising
+    /// Sets each norm's running mean and variance to the average over batches of the batch's own, all norms normalising
     /// by the batch's statistics meanwhile.
     /// </summary>
     /// <param name="model">The model; changed in place. Its learned parameters stay as they are.</param>
@@ -30,12 +30,12 @@ public static class StatisticsReset
     {
         Guard.Require(
             examples >= 1 && batch >= 2, $"statistics reset: expected 1 or more examples and a batch of 2 or more, found {examples} and {batch}");
-        var norms = model.Network.Architecture.Nodes.Where(node => node.Layer is BatchNorm).ToArray();
+        var norms = model.Network.Architecture.Nodes.Where(node => node.Layer.Statistics is not null).ToArray();
         if (norms.Length == 0) return;
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         using var scratch = model.Clone(); // training mode moves its statistics
-        var sums = norms.ToDictionary(node => node.Name, node => (Mean: Zero(node.Name), Variance: Zero(node.Name)));
+        var sums = norms.ToDictionary(node => node.Name, node => (Mean: zeros_like(Mean(node)), Variance: zeros_like(Variance(node))));
         var count = Math.Min(examples, data.Count);
         var batches = 0;
         for (var start = 0L; start < count; start += batch, batches++)
@@ -56,10 +56,11 @@ public static class StatisticsReset
 
         foreach (var norm in norms)
         {
-            model[$"{norm.Name}.running_mean"].copy_(sums[norm.Name].Mean / batches);
-            model[$"{norm.Name}.running_var"].copy_(sums[norm.Name].Variance / batches);
+            Mean(norm).copy_(sums[norm.Name].Mean / batches);
+            Variance(norm).copy_(sums[norm.Name].Variance / batches);
         }
 
-        Tensor Zero(string name) => zeros_like(model[$"{name}.running_mean"]);
+        Tensor Mean(LayerNode node) => model[$"{node.Name}.{node.Layer.Statistics!.Mean}"];
+        Tensor Variance(LayerNode node) => model[$"{node.Name}.{node.Layer.Statistics!.Variance}"];
     }
 }

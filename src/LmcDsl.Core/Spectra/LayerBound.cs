@@ -42,7 +42,7 @@ public static class LayerBound
         Guard.Require(gamma is >= 0 and <= 1, $"gamma: expected 0 to 1, found {gamma}");
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        var nodes = a.Network.Architecture.Nodes.Where(node => node.Layer is Dense or Convolution).ToArray();
+        var nodes = a.Network.Architecture.Nodes.Where(node => node.Layer.Linear?.Columns is not null).ToArray();
         var layers = nodes.ToDictionary(node => node.Name, node => new Comparison(a, b, node, gamma));
         LayerInputs.Visit(a, split, examples, (node, inputs) => layers[node.Name].Add(inputs), progress);
         return [.. nodes.Select(node => layers[node.Name].Result())];
@@ -52,7 +52,7 @@ public static class LayerBound
     private sealed class Comparison
     {
         private readonly string name;
-        private readonly Activation? activation;
+        private readonly Layer? activation; // a function of each entry, which follows the layer alone
         private readonly (Tensor Weight, Tensor? Bias, Tensor Tail) one, other;
         private readonly double dominant, bias;
         private double measured, bound, dominantPart, largest;
@@ -62,7 +62,8 @@ public static class LayerBound
         {
             name = node.Name;
             var readers = a.Network.Architecture.Nodes.Where(other => other.Inputs.Contains(node.Name)).ToArray();
-            activation = readers.Length == 1 ? readers[0].Layer as Activation : null;
+            activation = readers.Length == 1 && readers[0].Layer.Lipschitz is not null ? readers[0].Layer : null;
+            var linear = node.Layer.Linear!;
             var (svdA, svdB) = (Decompose(a), Decompose(b));
             var (m, n) = (svdA.Kept(gamma), svdB.Kept(gamma));
             dominant = Math.Sqrt(Math.Max(0, SpectralForm.SquaredDistance(svdA, m, svdB, n)));
@@ -70,10 +71,9 @@ public static class LayerBound
             other = (WeightOf(b), BiasOf(b), Tail(svdB, n));
             bias = one.Bias is null ? 0 : Math.Sqrt(Measures.InnerProduct.SquaredDistance(one.Bias, other.Bias!));
 
-            Tensor WeightOf(ParameterSet model) => model[$"{node.Name}.weight"].flatten(start_dim: 1);
+            Tensor WeightOf(ParameterSet model) => model[$"{node.Name}.{linear.Weight}"].flatten(start_dim: 1);
             ThinSvd Decompose(ParameterSet model) => ThinSvd.Of(node.Name, WeightOf(model));
-            Tensor? BiasOf(ParameterSet model) =>
-                model.Network.Parameters.Any(p => p.Name == $"{node.Name}.bias") ? model[$"{node.Name}.bias"] : null;
+            Tensor? BiasOf(ParameterSet model) => linear.Bias is null ? null : model[$"{node.Name}.{linear.Bias}"];
         }
 
         public void Add(Tensor inputs)

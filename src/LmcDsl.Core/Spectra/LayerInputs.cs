@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace LmcDsl.Core.Spectra;
 
 /// <summary>
-/// What the weights of a network multiply: the inputs of each dense layer and convolution, as columns of a matrix, so that the
+/// What the weights of a network multiply: the inputs of each layer with a weight matrix, as columns of a matrix, so that the
 /// layer is <c>weight.flatten(1) @ columns</c>.
 /// </summary>
 internal static class LayerInputs
@@ -29,7 +29,7 @@ internal static class LayerInputs
     {
         Guard.Require(examples >= 1, $"layer inputs: expected 1 or more examples, found {examples}");
         var readers = model.Network.Architecture.Nodes
-            .Where(node => node.Layer is Dense or Convolution).ToLookup(node => node.Inputs[0]);
+            .Where(node => node.Layer.Linear?.Columns is not null).ToLookup(node => node.Inputs[0]);
         var count = Math.Min(examples, split.Count);
         using var quiet = no_grad();
         for (var start = 0L; start < count; start += Batch)
@@ -46,14 +46,8 @@ internal static class LayerInputs
             foreach (var node in readers[name])
             {
                 using var scope = NewDisposeScope();
-                visit(node, Columns(node.Layer, output));
+                visit(node, node.Layer.Linear!.Columns!(output));
             }
         }
     }
-
-    private static Tensor Columns(Layer layer, Tensor input) => layer is Convolution convolution
-        ? nn.functional.unfold(
-                input.contiguous(), convolution.Kernel, 1, convolution.Padding, convolution.Stride)
-            .transpose(0, 1).flatten(start_dim: 1)
-        : input.t();
 }

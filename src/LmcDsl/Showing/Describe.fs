@@ -9,9 +9,7 @@ open LmcDsl.Core.Runtime
 module Describe =
 
     let private parametersOf (network: Network) (node: LayerNode) =
-        network.Parameters
-        |> Seq.filter (fun p -> p.Name.Substring(0, p.Name.LastIndexOf '.') = node.Name)
-        |> List.ofSeq
+        network.Parameters |> Seq.filter (fun p -> p.Layer = node.Name) |> List.ofSeq
 
     let private groupOf (network: Network) (parameter: ParameterSpec) dimension =
         let index = network.Parameters.IndexOf parameter
@@ -30,14 +28,7 @@ module Describe =
                 | Some group -> $"{size} {group}"
                 | None -> string size)
 
-        let name = parameter.Name.Substring(parameter.Name.LastIndexOf '.' + 1)
-        $"""{name} [{String.concat ", " axes}]"""
-
-    let private kind (layer: Layer) =
-        match layer with
-        | :? Activation as activation -> (string activation.Function).ToLowerInvariant()
-        | :? Pooling as pooling -> $"pool {(string pooling.Function).ToLowerInvariant()}"
-        | other -> other.GetType().Name
+        $"""{parameter.Local} [{String.concat ", " axes}]"""
 
     let private output (network: Network) k =
         let axes =
@@ -64,7 +55,7 @@ module Describe =
                     for k, node in Seq.indexed architecture.Nodes ->
                         [
                             node.Name
-                            kind node.Layer
+                            node.Layer.Title
                             output network k
                             parametersOf network node |> List.map (shape network) |> String.concat "; "
                         ]
@@ -84,7 +75,7 @@ module Describe =
             $"    {id Architecture.InputName}([input])"
             for k, node in Seq.indexed architecture.Nodes do
                 let shown = output network k
-                $"    {id node.Name}[\"{node.Name}<br/>{kind node.Layer} {shown}\"]"
+                $"    {id node.Name}[\"{node.Name}<br/>{node.Layer.Title} {shown}\"]"
 
                 for source in node.Inputs do
                     $"    {id source} --> {id node.Name}"

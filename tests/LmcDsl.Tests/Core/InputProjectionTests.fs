@@ -42,7 +42,7 @@ let tests =
                 [
                     LayerNode(
                         "conv",
-                        Convolution(20, Stride = 2),
+                        Convolution(20, stride = 2),
                         System.Collections.Immutable.ImmutableArray.Create "input"
                     )
                     LayerNode(
