@@ -37,6 +37,9 @@ let private tests =
             Core.TrainerTests.tests
             Core.StraightThroughTests.tests
             Core.SinkhornStraightThroughTests.tests
+            Core.OverflowTests.tests
+            Core.FitTests.tests
+            Core.MatchingScaleTests.tests
             Core.SafeTensorsTests.tests
             Core.CheckpointTests.tests
             Core.MalformedInputTests.tests
