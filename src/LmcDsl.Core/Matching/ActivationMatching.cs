@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Data;
+using LmcDsl.Core.Measures;
 using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
 using LmcDsl.Core.Solvers;
@@ -40,7 +41,10 @@ public static class ActivationMatching
     /// The permutations. The objective is the sum over groups of the matched units' covariances (or correlations), before
     /// and after.
     /// </returns>
-    /// <exception cref="LmcException">Two architectures, no examples asked for, or activations that are not finite.</exception>
+    /// <exception cref="LmcException">
+    /// Two architectures, examples that do not fit, none asked for, or activations that are not finite or do not vary; the line names the
+    /// group and the model.
+    /// </exception>
     public static SearchResult Match(
         ParameterSet a, ParameterSet b, DataSplit data, ActivationMatchingOptions? options = null, Action<double>? progress = null)
     {
@@ -49,6 +53,7 @@ public static class ActivationMatching
         Guard.Require(
             options is { Examples: >= 1, Batch: >= 1 },
             $"activation matching: expected 1 or more examples and a batch of 1 or more, found {options.Examples} and {options.Batch}");
+        Fit.Require(a, data, "activation matching");
         var clock = Stopwatch.StartNew();
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
@@ -69,18 +74,34 @@ public static class ActivationMatching
         foreach (var (group, moment) in a.Network.Groups.Zip(moments))
         {
             var similarity = options.Correlation ? moment.Correlation() : moment.Covariance();
+            if (!similarity.isfinite().all().item<bool>())
+                throw new LmcException(
+                    $"activation matching: expected finite activations in group '{group.Name}', found {WhatOverflowed()}");
+            var (varies, otherVaries) = moment.Vary;
             Guard.Require(
-                similarity.isfinite().all().item<bool>(),
-                $"activation matching: expected finite activations in group '{group.Name}', found NaN or infinity");
+                varies && otherVaries,
+                $"activation matching: expected activations in group '{group.Name}' that vary over {count} examples, found constant ones in {(varies ? "the model to align" : "the reference model")}");
             before += similarity.diagonal().sum().ToDouble();
+            // In a unit of their own where float32 does not hold them; an assignment does not see it.
+            var size = Math.ILogB(similarity.abs().max().ToDouble());
+            var unit = size is (> int.MinValue and < -60) or > 60 ? Math.ScaleB(1, size) : 1;
+            if (unit != 1) similarity = similarity / unit;
             var cost = similarity.neg().to(ScalarType.Float32).cpu().contiguous();
             var answer = LinearAssignment.Minimize(MemoryMarshal.Cast<byte, float>(cost.bytes), group.Units);
-            after -= answer.Cost;
+            after -= answer.Cost * unit;
             found.Add(new Permutation(answer.Columns));
         }
 
         return new SearchResult(
             new PermutationSet(b.Network, found), 1, [before, after], StopReason.NothingChanged, clock.Elapsed.TotalSeconds);
+
+        string WhatOverflowed()
+        {
+            var images = data.Images.narrow(0, 0, Math.Min(options.Batch, count));
+            foreach (var (model, name) in new[] { (a, "the reference model"), (b, "the model to align") })
+                if (Overflow.In(model, images) is var where && !where.EndsWith("logits", StringComparison.Ordinal)) return $"{where} of {name}";
+            return "NaN or infinity";
+        }
     }
 
     private static Dictionary<string, Tensor> Activations(ParameterSet model, Tensor images)

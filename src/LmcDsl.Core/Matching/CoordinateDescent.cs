@@ -14,6 +14,7 @@ namespace LmcDsl.Core.Matching;
 internal sealed class CoordinateDescent : IDisposable
 {
     private readonly ParameterSet reference;
+    private readonly MatchingScale scale;
     private readonly GroupMatching[] groups;
     private readonly Permutation[] found;
     private readonly bool[] stale;
@@ -25,12 +26,14 @@ internal sealed class CoordinateDescent : IDisposable
     /// The model, permuted so already; its learned parameters are permuted where they lie, the others left. The caller's to free.
     /// </param>
     /// <param name="start">Where to begin.</param>
+    /// <exception cref="Runtime.LmcException">A model has NaN or infinity; the line names the parameter.</exception>
     public CoordinateDescent(ParameterSet reference, ParameterSet moved, PermutationSet start)
     {
         this.reference = reference;
+        scale = new MatchingScale(reference, moved);
         Moved = moved;
         found = [.. start.Permutations];
-        groups = [.. Enumerable.Range(0, found.Length).Select(g => new GroupMatching(reference, Moved, g))];
+        groups = [.. Enumerable.Range(0, found.Length).Select(g => new GroupMatching(reference, Moved, scale, g))];
         stale = [.. found.Select(_ => true)];
         shares = new double?[moved.Network.Parameters.Length];
     }
@@ -57,6 +60,7 @@ internal sealed class CoordinateDescent : IDisposable
     /// <summary>Takes note that the reference's parameters have changed.</summary>
     public void ReferenceChanged()
     {
+        scale.LeftChanged(reference);
         foreach (var group in groups) group.Cost.Forget();
         Array.Fill(stale, true);
         Array.Clear(shares);

@@ -6,9 +6,10 @@ namespace LmcDsl.Core.Matching;
 
 /// <summary>
 /// One group's assignment costs, kept up to date while other groups move:
-/// <c>cost[i, j] = -⟨unit i of the reference, unit j of the moved model⟩</c> over all that belongs to a unit.
+/// <c>cost[i, j] = -⟨unit i of the reference, unit j of the moved model⟩</c> over all that belongs to a unit, in the group's unit of
+/// <see cref="MatchingScale"/>.
 /// </summary>
-internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, int group) : IDisposable
+internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, MatchingScale scale, int group) : IDisposable
 {
     private readonly PermutationGroup symmetry = reference.Network.Groups[group];
     private Tensor? cost;
@@ -89,8 +90,11 @@ internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, int 
 
     private void AddProduct(Tensor into, PermutedAxis axis, Tensor left, Tensor right)
     {
+        var share = scale.Share(group, axis.Parameter);
+        if (share == 0) return;
         using var scope = NewDisposeScope();
-        into.addmm_(ByUnit(left, axis.Dimension), ByUnit(right, axis.Dimension).t(), beta: 1, alpha: -1);
+        var (one, other) = (scale.Left(group, axis.Parameter, left), scale.Right(group, axis.Parameter, right));
+        into.addmm_(ByUnit(one, axis.Dimension), ByUnit(other, axis.Dimension).t(), beta: 1, alpha: (float)-share);
     }
 
     // [units, everything else]; for a matrix's second dimension this is a transposed view, nothing is copied.

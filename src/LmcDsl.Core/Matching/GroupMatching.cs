@@ -11,7 +11,7 @@ namespace LmcDsl.Core.Matching;
 /// One group's part in weight matching: the linear assignment problem of its units, all other groups held, between the
 /// reference and the model as it is permuted so far.
 /// </summary>
-internal sealed class GroupMatching(ParameterSet reference, ParameterSet moved, int group) : IDisposable
+internal sealed class GroupMatching(ParameterSet reference, ParameterSet moved, MatchingScale scale, int group) : IDisposable
 {
     // Float32 costs are off by about 1e-6 of the units' norms: a gain above this share of the costs is real.
     private const double SureShare = 1e-3;
@@ -24,7 +24,7 @@ internal sealed class GroupMatching(ParameterSet reference, ParameterSet moved, 
         .GroupBy(axis => axis.Parameter).Any(axes => axes.Count() > 1);
 
     /// <summary>The group's costs.</summary>
-    public GroupCost Cost { get; } = new(reference, moved, group);
+    public GroupCost Cost { get; } = new(reference, moved, scale, group);
 
     /// <summary>
     /// Solves the problem and, where the answer is better than staying, applies it to the moved model and to the costs of the group and its

@@ -54,6 +54,7 @@ public static class MergeManyMatching
             foreach (var p in Permutation.Random(models.Count, random).Sources)
             {
                 using var others = Others(moved, p);
+                WeightMatching.RequireFinite(others, "the mean of the other models");
                 using var descent = new CoordinateDescent(others, moved[p], PermutationSet.Identity(models[p].Network));
                 descent.Run(random, int.MaxValue);
                 if (descent.Found.Permutations.All(step => step.IsIdentity)) continue;

@@ -31,6 +31,19 @@ internal sealed class MixtureLoss : IDisposable
         check = new DataSplit(data.Images.narrow(0, 0, examples), data.Labels.narrow(0, 0, examples));
     }
 
+    /// <summary>Requires examples that fit, and batches that batch norm has a deviation on.</summary>
+    /// <param name="model">A model of the network, on the examples' device.</param>
+    /// <param name="data">Training examples.</param>
+    /// <param name="batch">Examples of a step.</param>
+    /// <param name="checkOn">Examples of a look.</param>
+    /// <exception cref="LmcException">They do not fit, or are too few.</exception>
+    public static void RequireFit(ParameterSet model, DataSplit data, int batch, int checkOn)
+    {
+        Fit.Require(model, data, "straight-through");
+        Batches.Require(model.Network, Math.Min(batch, data.Count), "straight-through");
+        Batches.Require(model.Network, Math.Min(checkOn, data.Count), "straight-through, look at the loss");
+    }
+
     /// <summary>The losses that <see cref="Look"/> saw, in order.</summary>
     public ImmutableArray<double> Seen => [.. seen];
 
@@ -46,11 +59,16 @@ internal sealed class MixtureLoss : IDisposable
     /// </summary>
     /// <param name="found">The permutations.</param>
     /// <param name="moved">The model that they gave.</param>
-    public void Look(PermutationSet found, ParameterSet moved)
+    /// <param name="step">Which step it is at, for messages.</param>
+    /// <exception cref="LmcException">The loss is not finite: there is no least among such.</exception>
+    public void Look(PermutationSet found, ParameterSet moved, int step)
     {
         Mix(moved, 0.5);
-        StatisticsReset.Apply(mixed, check, (int)check.Count); // of networks with batch norm; else nothing
-        seen.Add(Evaluator.Evaluate(mixed, check).Loss);
+        seen.Add(Guard.Within($"straight-through at step {step}, lambda = 0.5", () =>
+        {
+            StatisticsReset.Apply(mixed, check, (int)check.Count); // of networks with batch norm; else nothing
+            return Evaluator.Evaluate(mixed, check).Loss;
+        }));
         if (Best is null || seen[^1] < Least) (Best, Least) = (found, seen[^1]);
     }
 
@@ -68,8 +86,11 @@ internal sealed class MixtureLoss : IDisposable
         var lambda = drawLambda ? rand(1, generator: generator).ToDouble() : 0.5;
         Mix(moved, lambda);
         var chosen = randint(data.Count, [Math.Min(batch, data.Count)], generator: generator).to(data.Labels.device);
-        var (loss, gradients) = Gradients.Of(mixed, data.Images.index_select(0, chosen), data.Labels.index_select(0, chosen));
-        Guard.Require(double.IsFinite(loss), $"straight-through: expected a finite loss, found {loss} at step {step + 1}");
+        var images = data.Images.index_select(0, chosen);
+        var (loss, gradients) = Gradients.Of(mixed, images, data.Labels.index_select(0, chosen));
+        Guard.Require(
+            double.IsFinite(loss),
+            $"straight-through: expected a finite loss, found {loss} at step {step + 1}, lambda = {lambda:g4}: {Overflow.In(mixed, images, Mode.Training)}");
         using var quiet = no_grad();
         foreach (var gradient in gradients) gradient.mul_(1 - lambda);
         return gradients;

@@ -5,20 +5,26 @@ namespace LmcDsl.Core.Matching;
 
 /// <summary>
 /// The objective of weight matching, ⟨a, pi(b)⟩ over all learned parameters, with a matrix in the place of each group's
-/// permutation: linear in each matrix. At permutation matrices it is the objective itself.
+/// permutation: linear in each matrix. At permutation matrices it is the objective itself. Gradients are in the groups' units of
+/// <see cref="MatchingScale"/>.
 /// </summary>
 internal sealed class RelaxedObjective : IDisposable
 {
     private readonly ParameterSet a;
     private readonly ParameterSet b;
+    private readonly MatchingScale scale;
     private readonly PermutedAxis[][] axes; // of each learned parameter that any group moves
     private readonly int[][] groups;
     private readonly Tensor[] constant; // what parameters with one axis give, by group: it does not depend on the matrices
     private readonly double unmoved;
 
-    public RelaxedObjective(ParameterSet a, ParameterSet b)
+    /// <summary>Prepares two models; they are read later too.</summary>
+    /// <param name="a">The reference.</param>
+    /// <param name="b">The model to permute.</param>
+    /// <param name="scale">How their products are kept in range.</param>
+    public RelaxedObjective(ParameterSet a, ParameterSet b, MatchingScale scale)
     {
-        (this.a, this.b) = (a, b);
+        (this.a, this.b, this.scale) = (a, b, scale);
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         var all = (
@@ -34,7 +40,9 @@ internal sealed class RelaxedObjective : IDisposable
         foreach (var p in all.Where(p => p.Count() == 1))
         {
             var (axis, g) = p.Single();
-            constant[g].addmm_(SoftPermutation.ByUnit(a.Views[p.Key], axis), SoftPermutation.ByUnit(b.Views[p.Key], axis).t());
+            constant[g].addmm_(
+                SoftPermutation.ByUnit(scale.Left(g, p.Key, a.Views[p.Key]), axis),
+                SoftPermutation.ByUnit(scale.Right(g, p.Key, b.Views[p.Key]), axis).t(), beta: 1, alpha: (float)scale.Share(g, p.Key));
         }
 
         var several = all.Where(p => p.Count() > 1).ToArray();
@@ -44,26 +52,29 @@ internal sealed class RelaxedObjective : IDisposable
 
     /// <summary>The objective, and its gradient with respect to each group's matrix.</summary>
     /// <param name="matrices">One for each group, <c>[units, units]</c>.</param>
-    /// <returns>The value; the gradients, in the caller's dispose scope.</returns>
+    /// <returns>The value; the gradients, in the groups' units, in the caller's dispose scope.</returns>
     public (double Value, Tensor[] Gradients) At(IReadOnlyList<Tensor> matrices)
     {
         using var quiet = no_grad();
         Tensor[] gradients = [.. constant.Select(c => c.clone())];
         var value = unmoved;
         using var scope = NewDisposeScope();
-        for (var g = 0; g < gradients.Length; g++) value += Of(constant[g], matrices[g]);
+        for (var g = 0; g < gradients.Length; g++) value += scale.Unit(g) * Of(constant[g], matrices[g]);
         for (var k = 0; k < axes.Length; k++)
         {
             var parameter = axes[k][0].Parameter;
             for (var own = 0; own < axes[k].Length; own++)
             {
                 using var inner = NewDisposeScope();
-                var others = b.Views[parameter];
+                var g = groups[k][own];
+                var others = scale.Right(g, parameter, b.Views[parameter]);
                 for (var j = 0; j < axes[k].Length; j++)
                     if (j != own) others = SoftPermutation.Apply(matrices[groups[k][j]], others, axes[k][j]);
-                var share = SoftPermutation.ByUnit(a.Views[parameter], axes[k][own]).mm(SoftPermutation.ByUnit(others, axes[k][own]).t());
-                gradients[groups[k][own]].add_(share);
-                if (own == 0) value += Of(share, matrices[groups[k][0]]);
+                var reference = scale.Left(g, parameter, a.Views[parameter]);
+                var share = SoftPermutation.ByUnit(reference, axes[k][own]).mm(SoftPermutation.ByUnit(others, axes[k][own]).t());
+                if (scale.IsScaled(g)) share.mul_(scale.Share(g, parameter));
+                gradients[g].add_(share);
+                if (own == 0) value += scale.Unit(g) * Of(share, matrices[g]);
             }
         }
 

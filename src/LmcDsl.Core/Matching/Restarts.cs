@@ -19,7 +19,7 @@ internal static class Restarts
     /// <param name="search">Searches from a start with a seed.</param>
     /// <param name="value">What is to be greatest.</param>
     /// <returns>The best result, with the seconds of all.</returns>
-    /// <exception cref="LmcException">The count is below 1, or the start is of another network.</exception>
+    /// <exception cref="LmcException">The count is below 1, the start is of another network, or an objective is not finite.</exception>
     public static SearchResult Best(
         string name, int count, long seed, Network network, PermutationSet? start,
         Func<PermutationSet, long, SearchResult> search, Func<SearchResult, double> value)
@@ -28,14 +28,20 @@ internal static class Restarts
         if (start is not null) _ = new PermutationSet(network, start.Permutations); // of the network's own sizes
         var first = search(start ?? PermutationSet.Identity(network), seed);
         var (best, seconds) = (first, first.Seconds);
+        RequireNumber(first);
         for (var k = 1; k < count; k++)
         {
             var own = Seeds.Derive(seed, "restart", k);
             var next = search(PermutationSet.Random(network, own), own);
             seconds += next.Seconds;
+            RequireNumber(next);
             if (value(next) > value(best)) best = next;
         }
 
         return best with { Seconds = seconds };
+
+        // Of numbers that are none there is no best.
+        void RequireNumber(SearchResult found) =>
+            Guard.Require(double.IsFinite(value(found)), $"{name}: expected a finite objective, found {value(found)}");
     }
 }

@@ -83,7 +83,8 @@ public static class SinkhornMatching
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         using var moved = start.Apply(b);
-        using var objective = new RelaxedObjective(a, moved);
+        // Adam's epsilon is small beside the gradients of common models only: others are brought to their size.
+        using var objective = new RelaxedObjective(a, moved, new MatchingScale(a, moved, lowest: -20, highest: 20));
         var logits = a.Network.Groups.Select((g, k) => new SinkhornLogits(g.Units, options, k, a.Flat.device)).ToArray();
         var values = ImmutableArray.CreateBuilder<double>();
         values.Add(Measures.InnerProduct.Of(a.Learned(), moved.Learned()));

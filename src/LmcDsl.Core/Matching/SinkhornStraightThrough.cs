@@ -61,7 +61,9 @@ public static class SinkhornStraightThrough
     /// <param name="start">Where the first start is; the identity where none is given.</param>
     /// <param name="progress">Called at each look at the loss with the share done and the least loss so far.</param>
     /// <returns>The best permutations seen. The objective is the merged model's training loss, at lambda = 1/2, at each look.</returns>
-    /// <exception cref="LmcException">Two architectures, an option out of range, or a loss that is not finite.</exception>
+    /// <exception cref="LmcException">
+    /// Two architectures, examples that do not fit, an option out of range, or a loss that is not finite; the line names step and lambda.
+    /// </exception>
     public static SearchResult Match(
         ParameterSet a, ParameterSet b, DataSplit data, SinkhornStraightThroughOptions? options = null,
         PermutationSet? start = null, Action<double, double>? progress = null)
@@ -71,6 +73,7 @@ public static class SinkhornStraightThrough
         Guard.Require(
             options is { Tau: > 0, Iterations: >= 1, Steps: >= 1, BatchSize: >= 1, CheckEvery: >= 1, CheckOn: >= 1, LearningRate: > 0, Noise: >= 0 },
             $"straight-through: expected tau, iterations, steps, batch size, checks and learning rate above 0 and noise of 0 or more, found {options}");
+        MixtureLoss.RequireFit(a, data, options.BatchSize, options.CheckOn);
         WeightMatching.RequireFinite(a, "the reference model");
         WeightMatching.RequireFinite(b, "the model to align");
         return Restarts.Best(
@@ -106,7 +109,7 @@ public static class SinkhornStraightThrough
                 using var moved = hard.Apply(from);
                 if (step % options.CheckEvery == 0 || step == options.Steps)
                 {
-                    mixture.Look(hard, moved);
+                    mixture.Look(hard, moved, step);
                     progress?.Invoke((double)step / options.Steps, mixture.Least);
                 }
 
@@ -139,7 +142,7 @@ public static class SinkhornStraightThrough
     {
         using var quiet = no_grad();
         using var own = descent;
-        using var objective = new RelaxedObjective(descent, b);
+        using var objective = new RelaxedObjective(descent, b, new MatchingScale(descent, b));
         var matrices = hard.Permutations.Select(p => eye(p.Count, device: b.Flat.device)[tensor(p.Sources.ToArray(), ScalarType.Int64)]);
         var (_, slopes) = objective.At([.. matrices]);
         for (var g = 0; g < logits.Length; g++) logits[g].Climb(slopes[g], step);

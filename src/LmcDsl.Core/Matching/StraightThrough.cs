@@ -58,7 +58,9 @@ public static class StraightThrough
     /// The best permutations seen. The objective is the merged model's training loss, at lambda = 1/2, at each look; the first
     /// one is that of weight matching.
     /// </returns>
-    /// <exception cref="LmcException">Two architectures, an option out of range, or a loss that is not finite.</exception>
+    /// <exception cref="LmcException">
+    /// Two architectures, examples that do not fit, an option out of range, or a loss that is not finite; the line names step and lambda.
+    /// </exception>
     public static SearchResult Match(
         ParameterSet a, ParameterSet b, DataSplit data, StraightThroughOptions? options = null,
         PermutationSet? start = null, Action<double, double>? progress = null)
@@ -68,6 +70,7 @@ public static class StraightThrough
         Guard.Require(
             options is { Steps: >= 1, BatchSize: >= 1, CheckEvery: >= 1, CheckOn: >= 1, LearningRate: > 0 },
             $"straight-through: expected steps, batch size, checks and learning rate above 0, found {options}");
+        MixtureLoss.RequireFit(a, data, options.BatchSize, options.CheckOn);
         WeightMatching.RequireFinite(a, "the reference model");
         WeightMatching.RequireFinite(b, "the model to align");
         return Restarts.Best(
@@ -92,7 +95,7 @@ public static class StraightThrough
             using (no_grad()) descent.Run(order, MaxSweeps);
             if (step % options.CheckEvery == 0 || step == options.Steps)
             {
-                mixture.Look(descent.Found, descent.Moved);
+                mixture.Look(descent.Found, descent.Moved, step);
                 progress?.Invoke((double)step / options.Steps, mixture.Least);
             }
 

@@ -97,10 +97,12 @@ public static class UniverseMatching
             for (var p = 0; p < models.Count; p++)
             {
                 using var others = Others(p);
-                using var objective = new RelaxedObjective(others, models[p]);
+                var scale = new MatchingScale(others, models[p]);
+                using var objective = new RelaxedObjective(others, models[p], scale);
                 var (_, gradients) = objective.At(maps[p]);
                 directions[p] = [.. gradients.Zip(maps[p], (gradient, map) => Vertex(gradient) - map)];
-                gap += gradients.Zip(directions[p], (gradient, d) => (gradient * d).sum(ScalarType.Float64).ToDouble()).Sum();
+                gap += gradients.Zip(directions[p], (gradient, d) => (gradient * d).sum(ScalarType.Float64).ToDouble())
+                    .Select((sum, g) => scale.Unit(g) * sum).Sum();
             }
 
             Move(directions, LineSearch(directions));

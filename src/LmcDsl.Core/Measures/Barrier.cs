@@ -14,8 +14,12 @@ public readonly record struct CurvePoint(double Lambda, Score Score);
 
 /// <summary>Loss and accuracy along the line between two models, and the barriers that follow.</summary>
 /// <param name="Points">In order of lambda, 0 (model b) first and 1 (model a) last.</param>
+/// <exception cref="LmcException">A score is not finite: of such a curve there is no largest; the line names the lambda.</exception>
 public sealed record BarrierCurve(ImmutableArray<CurvePoint> Points)
 {
+    /// <summary>In order of lambda, 0 (model b) first and 1 (model a) last.</summary>
+    public ImmutableArray<CurvePoint> Points { get; } = Finite(Points);
+
     /// <summary>
     /// The largest excess of the loss over the line between the end points' losses, in nats. It is 0 at the ends, so 0 or
     /// above; where every mixture is better than the line, <see cref="MidpointLoss"/> shows by how much.
@@ -41,6 +45,15 @@ public sealed record BarrierCurve(ImmutableArray<CurvePoint> Points)
 
     private double AccuracyShortfall(CurvePoint p) =>
         100 * (p.Lambda * Points[^1].Score.Accuracy + (1 - p.Lambda) * Points[0].Score.Accuracy - p.Score.Accuracy);
+
+    private static ImmutableArray<CurvePoint> Finite(ImmutableArray<CurvePoint> points)
+    {
+        foreach (var (lambda, score) in points)
+            Guard.Require(
+                double.IsFinite(score.Loss) && double.IsFinite(score.Accuracy),
+                $"barrier at lambda = {lambda}: expected a finite loss and accuracy, found {score.Loss} and {score.Accuracy}");
+        return points;
+    }
 }
 
 /// <summary>
@@ -49,11 +62,14 @@ public sealed record BarrierCurve(ImmutableArray<CurvePoint> Points)
 /// </summary>
 public static class Barrier
 {
+    /// <summary>The most points of a curve.</summary>
+    public const int MostPoints = 100_000;
+
     /// <summary>Evaluates the line between two models.</summary>
     /// <param name="a">The model at lambda = 1.</param>
     /// <param name="b">The model at lambda = 0, of the same architecture and on the same device.</param>
     /// <param name="split">The examples, on the models' device.</param>
-    /// <param name="points">Number of evenly spaced lambdas, both ends included; 3 or more, odd to have 1/2 among them.</param>
+    /// <param name="points">Number of evenly spaced lambdas, both ends included; 3 to <see cref="MostPoints"/>, odd to have 1/2 among them.</param>
     /// <param name="progress">Called after each point with the number done.</param>
     /// <param name="resetOn">
     /// Training examples on which each mixture's batch-norm statistics are recomputed; none to interpolate them like parameters.
@@ -61,13 +77,19 @@ public static class Barrier
     /// </param>
     /// <param name="resetExamples">How many of them are read at each point.</param>
     /// <returns>The curve.</returns>
-    /// <exception cref="LmcException">The models are of two architectures, or there are fewer than 3 points.</exception>
+    /// <exception cref="LmcException">
+    /// The models are of two architectures, the examples do not fit them, the number of points is out of range, or a point's scores are
+    /// not finite; the line names its lambda and what overflowed.
+    /// </exception>
     public static BarrierCurve Along(
         ParameterSet a, ParameterSet b, DataSplit split, int points = 25, Action<int>? progress = null,
         DataSplit? resetOn = null, int resetExamples = 10_000)
     {
         ParameterSet.RequireSameArchitecture(a, b);
-        Guard.Require(points >= 3, $"barrier: expected 3 or more points on the line, found {points}");
+        Guard.Require(
+            points is >= 3 and <= MostPoints, $"barrier: expected 3 or more points on the line, {MostPoints} at most, found {points}");
+        Fit.Require(b, split, "barrier");
+        if (resetOn is not null) StatisticsReset.Require(b, resetOn, resetExamples, "barrier, statistics reset");
         using var quiet = no_grad();
         using var mixed = b.Clone();
         using var first = SharedFirstLayer.TryMake(a, b, split);
@@ -76,9 +98,12 @@ public static class Barrier
         {
             var lambda = (double)k / (points - 1);
             using (NewDisposeScope()) mixed.Flat.copy_(b.Flat).lerp_(a.Flat, lambda);
-            if (resetOn is not null && k > 0 && k < points - 1) StatisticsReset.Apply(mixed, resetOn, resetExamples);
-            var score = first is null ? Evaluator.Evaluate(mixed, split) : first.Evaluate(mixed, lambda);
-            curve.Add(new CurvePoint(lambda, score));
+            var isInner = k > 0 && k < points - 1;
+            curve.Add(new CurvePoint(lambda, Guard.Within(FormattableString.Invariant($"barrier at lambda = {lambda}"), () =>
+            {
+                if (resetOn is not null && isInner) StatisticsReset.Apply(mixed, resetOn, resetExamples);
+                return first is null ? Evaluator.Evaluate(mixed, split) : first.Evaluate(mixed, lambda);
+            })));
             progress?.Invoke(k + 1);
         }
 

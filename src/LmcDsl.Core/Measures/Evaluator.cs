@@ -1,5 +1,6 @@
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Data;
+using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Measures;
@@ -20,12 +21,21 @@ public static class Evaluator
     /// <param name="split">The examples, on the model's device.</param>
     /// <param name="batch">Examples in one forward pass.</param>
     /// <returns>Its loss and accuracy over all examples.</returns>
-    public static Score Evaluate(ParameterSet parameters, DataSplit split, int batch = DefaultBatch) =>
-        Evaluate(
-            (start, length) => parameters.Network.Forward(parameters.Views, split.Images.narrow(0, start, length)), split, batch);
+    /// <exception cref="LmcException">
+    /// The examples do not fit the network, the batch is below 1, or the model gives NaN or infinity; the line names the layer.
+    /// </exception>
+    public static Score Evaluate(ParameterSet parameters, DataSplit split, int batch = DefaultBatch)
+    {
+        Fit.Require(parameters, split, "evaluation");
+        Guard.Require(batch >= 1, $"evaluation: expected a batch of 1 or more, found {batch}");
+        return Evaluate(
+            (start, length) => parameters.Network.Forward(parameters.Views, split.Images.narrow(0, start, length)),
+            parameters, split, batch);
+    }
 
-    /// <summary>Scores whatever gives the logits of the examples from a start on.</summary>
-    internal static Score Evaluate(Func<long, long, Tensor> logitsOf, DataSplit split, int batch = DefaultBatch)
+    /// <summary>Scores whatever gives the logits of the examples from a start on, for the model that it is of.</summary>
+    internal static Score Evaluate(
+        Func<long, long, Tensor> logitsOf, ParameterSet model, DataSplit split, int batch = DefaultBatch)
     {
         using var quiet = inference_mode();
         var loss = 0.0;
@@ -36,10 +46,19 @@ public static class Evaluator
             var length = Math.Min(batch, split.Count - start);
             var labels = split.Labels.narrow(0, start, length);
             var logits = logitsOf(start, length);
-            loss += nn.functional.cross_entropy(logits, labels, reduction: nn.Reduction.Sum).ToDouble();
+            loss += SumOf(logits, labels, () => Overflow.In(model, split.Images.narrow(0, start, length)));
             correct += (logits.argmax(1) == labels).sum().ToInt64();
         }
 
         return new Score(loss / split.Count, (double)correct / split.Count);
+    }
+
+    // Without a finite loss there is no accuracy either: the largest of NaN is none. Finite logits always have a loss, if not in float.
+    private static double SumOf(Tensor logits, Tensor labels, Func<string> whatOverflowed)
+    {
+        var sum = nn.functional.cross_entropy(logits, labels, reduction: nn.Reduction.Sum).ToDouble();
+        if (double.IsFinite(sum)) return sum;
+        sum = nn.functional.cross_entropy(logits.to(ScalarType.Float64), labels, reduction: nn.Reduction.Sum).ToDouble();
+        return double.IsFinite(sum) ? sum : throw new LmcException($"evaluation: expected finite logits, found {whatOverflowed()}");
     }
 }

@@ -26,12 +26,15 @@ public sealed record LandscapeScores(
 /// </summary>
 public static class Landscape
 {
+    /// <summary>The most points of a side.</summary>
+    public const int MostPoints = 1_000;
+
     /// <summary>Scores the models at the points of a grid that holds the three models and a margin round them.</summary>
     /// <param name="a">At the origin.</param>
     /// <param name="b">On the x axis.</param>
     /// <param name="c">Above or below it.</param>
     /// <param name="split">Examples, on the models' device.</param>
-    /// <param name="points">Points of the grid on each side, 2 or more.</param>
+    /// <param name="points">Points of the grid on each side, 2 to <see cref="MostPoints"/>.</param>
     /// <param name="margin">Room round the models, as a share of their extent, 0 or more.</param>
     /// <param name="progress">Called after each point with the share done.</param>
     /// <param name="resetOn">
@@ -39,7 +42,10 @@ public static class Landscape
     /// </param>
     /// <param name="resetExamples">How many of them are read at each point.</param>
     /// <returns>The scores.</returns>
-    /// <exception cref="LmcException">Two architectures, three models on one line, or an option out of range.</exception>
+    /// <exception cref="LmcException">
+    /// Two architectures, examples that do not fit, three models on one line, an option out of range, or a point without finite scores;
+    /// the line names it.
+    /// </exception>
     public static LandscapeScores Over(
         ParameterSet a, ParameterSet b, ParameterSet c, DataSplit split, int points = 21, double margin = 0.25,
         Action<double>? progress = null, DataSplit? resetOn = null, int resetExamples = 10_000)
@@ -47,7 +53,12 @@ public static class Landscape
         ParameterSet.RequireSameArchitecture(a, b);
         ParameterSet.RequireSameArchitecture(a, c);
         Guard.Require(
-            points >= 2 && margin >= 0, $"landscape: expected 2 or more points and a margin of 0 or more, found {points} and {margin}");
+            points is >= 2 and <= MostPoints && margin >= 0 && double.IsFinite(margin),
+            $"landscape: expected 2 or more points, {MostPoints} at most, and a margin of 0 or more, found {points} and {margin}");
+        Fit.Require(a, split, "landscape");
+        if (resetOn is not null) StatisticsReset.Require(a, resetOn, resetExamples, "landscape, statistics reset");
+        foreach (var (model, name) in new[] { (a, "first"), (b, "second"), (c, "third") })
+            Overflow.Refuse(model, $"landscape: the {name} model");
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         // Weights of the three models at a place: of b and c by solving for the two axes, the rest is a's.
@@ -67,8 +78,11 @@ public static class Landscape
                 var ofC = v / height;
                 var ofB = (u - ofC * along) / length;
                 mixed.Flat.copy_(a.Flat).mul_(1 - ofB - ofC).add_(b.Flat, alpha: ofB).add_(c.Flat, alpha: ofC);
-                if (resetOn is not null) StatisticsReset.Apply(mixed, resetOn, resetExamples);
-                scores.Add(Evaluator.Evaluate(mixed, split));
+                scores.Add(Guard.Within(FormattableString.Invariant($"landscape at ({u:g4}, {v:g4})"), () =>
+                {
+                    if (resetOn is not null) StatisticsReset.Apply(mixed, resetOn, resetExamples);
+                    return Evaluator.Evaluate(mixed, split);
+                }));
                 progress?.Invoke((double)scores.Count / (points * points));
             }
         }

@@ -41,7 +41,7 @@ internal sealed class SharedFirstLayer : IDisposable
         Evaluator.Evaluate(
             (start, length) => mixed.Network.ForwardAfterFirstLinear(
                 mixed.Views, other.narrow(0, start, length).lerp(one.narrow(0, start, length), lambda)),
-            split);
+            mixed, split);
 
     /// <summary>Frees both outputs.</summary>
     public void Dispose()

@@ -1,6 +1,7 @@
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Data;
 using LmcDsl.Core.Differentiation;
+using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Measures;
@@ -31,11 +32,15 @@ public static class TaylorEstimate
     /// <param name="batch">Examples in one pass.</param>
     /// <param name="progress">Called after each batch with the share done.</param>
     /// <returns>The two orders' parts.</returns>
-    /// <exception cref="Runtime.LmcException">Two architectures.</exception>
+    /// <exception cref="LmcException">
+    /// Two architectures, examples that do not fit, a batch below 1, or derivatives that are not finite; the line names the model.
+    /// </exception>
     public static TaylorTerms AtMidpoint(
         ParameterSet a, ParameterSet b, DataSplit split, int batch = DefaultBatch, Action<double>? progress = null)
     {
         ParameterSet.RequireSameArchitecture(a, b);
+        Guard.Require(batch >= 1, $"Taylor estimate: expected a batch of 1 or more, found {batch}");
+        Fit.Require(a, split, "Taylor estimate");
         using var scope = NewDisposeScope();
         var along = (b.Learned() - a.Learned()).detach();
         double first = 0, second = 0;
@@ -43,8 +48,8 @@ public static class TaylorEstimate
         {
             var count = Math.Min(batch, split.Count - start);
             var share = (double)count / split.Count;
-            var (slopeA, curveA) = Along(a, along, split, start, count);
-            var (slopeB, curveB) = Along(b, along, split, start, count);
+            var (slopeA, curveA) = Along(a, "the first model", along, split, start, count);
+            var (slopeB, curveB) = Along(b, "the second model", along, split, start, count);
             first += share * (slopeA - slopeB) / 4;
             second += share * (curveA + curveB) / 16;
             progress?.Invoke((double)(start + count) / split.Count);
@@ -54,11 +59,16 @@ public static class TaylorEstimate
     }
 
     // d·∇L and d·H d on one batch.
-    private static (double Slope, double Curvature) Along(ParameterSet model, Tensor along, DataSplit split, long start, long count)
+    private static (double Slope, double Curvature) Along(
+        ParameterSet model, string name, Tensor along, DataSplit split, long start, long count)
     {
         using var scope = NewDisposeScope();
-        var loss = LossFunction.Of(model, split.Images.narrow(0, start, count), split.Labels.narrow(0, start, count));
-        var (_, gradient, product) = Differentiate.HessianVector(loss, model.Learned(), along);
-        return (InnerProduct.Of(gradient, along), InnerProduct.Of(product, along));
+        var images = split.Images.narrow(0, start, count);
+        var loss = LossFunction.Of(model, images, split.Labels.narrow(0, start, count));
+        var (value, gradient, product) = Differentiate.HessianVector(loss, model.Learned(), along);
+        var (slope, curvature) = (InnerProduct.Of(gradient, along), InnerProduct.Of(product, along));
+        if (double.IsFinite(value) && double.IsFinite(slope) && double.IsFinite(curvature)) return (slope, curvature);
+        var what = double.IsFinite(value) ? $"a slope of {slope} and a curvature of {curvature}" : Overflow.In(model, images);
+        throw new LmcException($"Taylor estimate: {name}: expected finite derivatives along the line, found {what}");
     }
 }

@@ -1,5 +1,6 @@
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Data;
+using LmcDsl.Core.Measures;
 using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
@@ -22,7 +23,10 @@ public static class Renormalisation
     /// <param name="data">Training examples, on the models' device.</param>
     /// <param name="examples">How many are read, from the first on; all where fewer are there.</param>
     /// <param name="batch">Examples in one forward pass.</param>
-    /// <exception cref="LmcException">No parents, two architectures, or fewer than 2 examples.</exception>
+    /// <exception cref="LmcException">
+    /// No parents, two architectures, fewer than 2 examples, examples that do not fit, or outputs that are not finite; the line names the
+    /// layer.
+    /// </exception>
     public static void Apply(
         ParameterSet merged, IReadOnlyList<ParameterSet> parents, DataSplit data, int examples = 10_000, int batch = 500)
     {
@@ -30,6 +34,8 @@ public static class Renormalisation
         foreach (var parent in parents) ParameterSet.RequireSameArchitecture(merged, parent);
         Guard.Require(
             examples >= 2 && batch >= 1, $"renormalisation: expected 2 or more examples and a batch of 1 or more, found {examples} and {batch}");
+        Fit.Require(merged, data, "renormalisation");
+        Guard.Require(data.Count >= 2, $"renormalisation: expected 2 or more examples, found {data.Count}");
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         var layers = Layers(merged.Network);
@@ -85,6 +91,9 @@ public static class Renormalisation
         {
             var mean = s.Value[0] / samples[s.Key];
             var deviation = (s.Value[1] / samples[s.Key] - mean.square()).clamp_min(0).sqrt();
+            Guard.Require(
+                float.IsFinite(Magnitude.Of(mean.to(ScalarType.Float32))) && float.IsFinite(Magnitude.Of(deviation.to(ScalarType.Float32))),
+                $"renormalisation: expected finite outputs of '{s.Key}', found {Overflow.In(model, data.Images.narrow(0, 0, Math.Min(batch, count)))}");
             return (mean.to(ScalarType.Float32), deviation.to(ScalarType.Float32));
         });
     }

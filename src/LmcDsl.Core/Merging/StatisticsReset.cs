@@ -1,5 +1,6 @@
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Data;
+using LmcDsl.Core.Measures;
 using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
@@ -25,25 +26,26 @@ public static class StatisticsReset
     /// <param name="data">Training examples, on the model's device.</param>
     /// <param name="examples">How many are read, from the first on; all where fewer are there.</param>
     /// <param name="batch">Examples in one forward pass; 2 or more.</param>
-    /// <exception cref="LmcException">Fewer than 1 example or a batch below 2.</exception>
+    /// <exception cref="LmcException">
+    /// Fewer than 1 example or a batch below 2, examples that do not fit or are too few for a deviation, or statistics that are not finite;
+    /// the line names the layer.
+    /// </exception>
     public static void Apply(ParameterSet model, DataSplit data, int examples = 10_000, int batch = 500)
     {
-        Guard.Require(
-            examples >= 1 && batch >= 2, $"statistics reset: expected 1 or more examples and a batch of 2 or more, found {examples} and {batch}");
+        Require(model, data, examples, "statistics reset", batch);
         var norms = model.Network.Architecture.Nodes.Where(node => node.Layer.Statistics is not null).ToArray();
         if (norms.Length == 0) return;
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         using var scratch = model.Clone(); // training mode moves its statistics
         var sums = norms.ToDictionary(node => node.Name, node => (Mean: zeros_like(Mean(node)), Variance: zeros_like(Variance(node))));
-        var count = Math.Min(examples, data.Count);
-        var batches = 0;
-        for (var start = 0L; start < count; start += batch, batches++)
+        var batches = Batches.Cut(model.Network, Math.Min(examples, data.Count), batch, "statistics reset");
+        foreach (var (start, count) in batches)
         {
             using var inner = NewDisposeScope();
             var readers = norms.ToLookup(node => node.Inputs[0]);
             model.Network.Forward(
-                scratch.Views, data.Images.narrow(0, start, Math.Min(batch, count - start)), Mode.Training, (name, output) =>
+                scratch.Views, data.Images.narrow(0, start, count), Mode.Training, (name, output) =>
                 {
                     foreach (var norm in readers[name])
                     {
@@ -56,11 +58,25 @@ public static class StatisticsReset
 
         foreach (var norm in norms)
         {
-            Mean(norm).copy_(sums[norm.Name].Mean / batches);
-            Variance(norm).copy_(sums[norm.Name].Variance / batches);
+            var (mean, variance) = sums[norm.Name];
+            var (largest, widest) = (Magnitude.Of(mean), Magnitude.Of(variance));
+            Guard.Require(
+                float.IsFinite(largest) && float.IsFinite(widest),
+                $"statistics reset: expected finite statistics of '{norm.Name}', found means up to {largest} and variances up to {widest}");
+            Mean(norm).copy_(mean / batches.Length);
+            Variance(norm).copy_(variance / batches.Length);
         }
 
         Tensor Mean(LayerNode node) => model[$"{node.Name}.{node.Layer.Statistics!.Mean}"];
         Tensor Variance(LayerNode node) => model[$"{node.Name}.{node.Layer.Statistics!.Variance}"];
+    }
+
+    /// <summary>Requires what <see cref="Apply"/> needs, before anything runs.</summary>
+    internal static void Require(ParameterSet model, DataSplit data, int examples, string what, int batch = 500)
+    {
+        Guard.Require(
+            examples >= 1 && batch >= 2, $"{what}: expected 1 or more examples and a batch of 2 or more, found {examples} and {batch}");
+        Fit.Require(model, data, what);
+        if (Concerns(model.Network)) Batches.Require(model.Network, Math.Min(examples, data.Count), what);
     }
 }

@@ -27,6 +27,24 @@ public static class Guard
             throw new LmcException($"expected {name} of shape {Show(shape)} but got {Show(tensor.shape)}");
     }
 
+    /// <summary>Does something and says where, should it fail.</summary>
+    /// <param name="where">What a failure's line begins with, for example <c>barrier at lambda = 0.5</c>.</param>
+    /// <param name="work">What to do.</param>
+    /// <typeparam name="T">What it gives.</typeparam>
+    /// <returns>What it gave.</returns>
+    /// <exception cref="LmcException">It failed; the line names the place.</exception>
+    public static T Within<T>(string where, Func<T> work)
+    {
+        try
+        {
+            return work();
+        }
+        catch (LmcException error)
+        {
+            throw new LmcException($"{where}: {error.Message}", error);
+        }
+    }
+
     /// <summary>Writes a shape as <c>[512, 784]</c>.</summary>
     /// <param name="shape">The shape.</param>
     /// <returns>The text.</returns>
@@ -57,6 +75,12 @@ public static class Guard
         /// <param name="value">The value.</param>
         /// <typeparam name="T">Its type.</typeparam>
         public void AppendFormatted<T>(T value) => handler.AppendFormatted(value);
+
+        /// <summary>Appends a value in a format.</summary>
+        /// <param name="value">The value.</param>
+        /// <param name="format">The format, for example <c>g4</c>.</param>
+        /// <typeparam name="T">Its type.</typeparam>
+        public void AppendFormatted<T>(T value, string? format) => handler.AppendFormatted(value, format);
 
         /// <summary>The finished message.</summary>
         /// <returns>The text.</returns>

@@ -26,7 +26,7 @@ public static class InputProjection
     /// <param name="examples">How many are read, from the first on.</param>
     /// <param name="progress">Called with the share done.</param>
     /// <returns>One projection for each layer with a weight, in the network's order.</returns>
-    /// <exception cref="LmcException">Fewer than 1 example, or a weight that is zero or not finite.</exception>
+    /// <exception cref="LmcException">Fewer than 1 example, or a weight or a layer's inputs that are all zero or not finite; the line names it.</exception>
     public static ImmutableArray<LayerProjection> Of(
         ParameterSet model, DataSplit split, int examples = 1_000, Action<double>? progress = null)
     {
@@ -48,6 +48,10 @@ public static class InputProjection
                 using var inner = NewDisposeScope();
                 var svd = ThinSvd.Of(weight.Name, weight.Weight);
                 var (moment, v) = (moments[weight.Name], svd.V.to(ScalarType.Float64));
+                var energy = moment.trace().ToDouble();
+                Guard.Require(
+                    double.IsFinite(energy) && energy > 0,
+                    $"input projection: expected inputs of '{weight.Name}' that are finite and not all zero, found a mean square of {energy}");
                 var shares = (moment.mm(v) * v).sum(dim: 0L) / moment.trace();
                 return new LayerProjection(
                     weight.Name, [.. svd.S.to(ScalarType.Float64).cpu().data<double>()], [.. shares.cpu().data<double>()]);

@@ -33,7 +33,8 @@ public static class LayerBound
     /// <param name="progress">Called with the share done.</param>
     /// <returns>One result for each layer with a weight, in the network's order.</returns>
     /// <exception cref="LmcException">
-    /// Two architectures, a threshold outside of 0..1, fewer than 1 example, or a weight that is zero or not finite.
+    /// Two architectures, a threshold outside of 0..1, fewer than 1 example, a weight that is zero or not finite, or
+    /// outputs that are not finite; the line names the layer.
     /// </exception>
     public static ImmutableArray<LayerDifference> Between(
         ParameterSet a, ParameterSet b, DataSplit split, double gamma, int examples = 1_000, Action<double>? progress = null)
@@ -45,7 +46,12 @@ public static class LayerBound
         var nodes = a.Network.Architecture.Nodes.Where(node => node.Layer.Linear?.Columns is not null).ToArray();
         var layers = nodes.ToDictionary(node => node.Name, node => new Comparison(a, b, node, gamma));
         LayerInputs.Visit(a, split, examples, (node, inputs) => layers[node.Name].Add(inputs), progress);
-        return [.. nodes.Select(node => layers[node.Name].Result())];
+        LayerDifference[] found = [.. nodes.Select(node => layers[node.Name].Result())];
+        foreach (var layer in found)
+            Guard.Require(
+                double.IsFinite(layer.Measured) && double.IsFinite(layer.Bound) && double.IsFinite(layer.LargestRatio),
+                $"output bound: expected finite outputs of layer '{layer.Name}', found a mean difference of {layer.Measured} and a bound of {layer.Bound}");
+        return [.. found];
     }
 
     // One layer of both models, and what its samples add up to.

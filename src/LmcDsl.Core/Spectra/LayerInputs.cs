@@ -23,11 +23,12 @@ internal static class LayerInputs
     /// of its output. The tensor is freed afterwards.
     /// </param>
     /// <param name="progress">Called after each batch with the share done.</param>
-    /// <exception cref="LmcException">Fewer than 1 example.</exception>
+    /// <exception cref="LmcException">Fewer than 1 example, or examples that do not fit the network.</exception>
     public static void Visit(
         ParameterSet model, DataSplit split, int examples, Action<LayerNode, Tensor> visit, Action<double>? progress = null)
     {
         Guard.Require(examples >= 1, $"layer inputs: expected 1 or more examples, found {examples}");
+        Fit.Require(model, split, "layer inputs");
         var readers = model.Network.Architecture.Nodes
             .Where(node => node.Layer.Linear?.Columns is not null).ToLookup(node => node.Inputs[0]);
         var count = Math.Min(examples, split.Count);

@@ -59,6 +59,7 @@ public static class RandomisedSvd
         var (u, s, vt) = linalg.svd(basis.t().mm(matrix), fullMatrices: false);
         var probe = matrix.mm(Draw(Probes));
         var outside = (probe - basis.mm(basis.t().mm(probe))).square().sum(dim: 0L).sqrt().max().ToDouble();
+        Guard.Require(double.IsFinite(outside), $"singular values: expected numbers whose squares float32 holds, found a remainder of {outside}");
         return new LeadingSvd(
             basis.mm(u.narrow(1, 0, rank)).DetachFromDisposeScope(),
             s.narrow(0, 0, rank).clone().DetachFromDisposeScope(),

@@ -25,6 +25,9 @@ public sealed record ThinSvd(Tensor U, Tensor S, Tensor V)
             double.IsFinite(largest) && largest > 0,
             $"layer '{layer}': expected a weight that is finite and not all zero, found {(largest == 0 ? "all zeros" : "NaN or infinity")}");
         var (u, s, vh) = linalg.svd(matrix, fullMatrices: false);
+        Guard.Require(
+            double.IsFinite(s.sum(ScalarType.Float64).ToDouble()) && s[0].ToDouble() > 0,
+            $"layer '{layer}': expected singular values that float32 holds, found a largest of {s[0].ToDouble()}");
         return new ThinSvd(u, s, vh.t());
     }
 

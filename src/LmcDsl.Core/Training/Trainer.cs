@@ -1,5 +1,7 @@
+using System.Collections.Immutable;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Data;
+using LmcDsl.Core.Measures;
 using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
@@ -28,7 +30,8 @@ public static class Trainer
     /// <param name="cancel">Ends the training between steps.</param>
     /// <returns>The state after the last epoch.</returns>
     /// <exception cref="LmcException">
-    /// An option is out of range, the data do not fit the network, or a loss is not finite; the line names epoch and step.
+    /// An option is out of range, the data do not fit the network, a batch is too small for its batch norms, or a loss or a parameter is
+    /// not finite; the line names epoch and step.
     /// </exception>
     /// <exception cref="OperationCanceledException">The training was cancelled.</exception>
     public static TrainingState Run(
@@ -37,13 +40,16 @@ public static class Trainer
     {
         options.Validate();
         var network = state.Parameters.Network;
-        RequireFit(network, data);
+        Fit.Require(state.Parameters, data, "training");
+        var batches = Batches.Cut(network, data.Count, options.BatchSize, "training");
         var leaves = Gradients.Leaves(state.Parameters);
         try
         {
             while (state.Epoch < options.Epochs)
             {
-                Epoch(state, leaves, data, options, seed, progress, cancel);
+                Epoch(state, leaves, data, batches, options, seed, progress, cancel);
+                // The last step's own loss does not see what it did.
+                Overflow.Refuse(state.Parameters, $"training stopped after epoch {state.Epoch + 1} (learning rate {options.LearningRate:g4})");
                 state = state with { Epoch = state.Epoch + 1 };
                 epochDone?.Invoke(state);
             }
@@ -57,7 +63,7 @@ public static class Trainer
     }
 
     private static void Epoch(
-        TrainingState state, Tensor[] leaves, DataSplit data, TrainingOptions options, long seed,
+        TrainingState state, Tensor[] leaves, DataSplit data, ImmutableArray<Batch> batches, TrainingOptions options, long seed,
         Action<TrainingProgress>? progress, CancellationToken cancel)
     {
         var network = state.Parameters.Network;
@@ -65,14 +71,13 @@ public static class Trainer
         using var generator = Seeds.Generator(seed, "order of examples", state.Epoch);
         using var variation = Seeds.Generator(seed, "augmentation", state.Epoch);
         var order = randperm(data.Count, generator: generator).to(data.Labels.device);
-        var steps = (int)((data.Count + options.BatchSize - 1) / options.BatchSize);
+        var steps = batches.Length;
         var sum = 0.0;
         for (var k = 0; k < steps; k++)
         {
             cancel.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
-            var start = (long)k * options.BatchSize;
-            var chosen = order.narrow(0, start, Math.Min(options.BatchSize, data.Count - start));
+            var chosen = order.narrow(0, batches[k].Start, batches[k].Count);
             var images = data.Images.index_select(0, chosen);
             if (options.Augmentation == Augmentation.FlipCrop) images = Augmenter.FlipCrop(images, variation);
             var (loss, gradients) = Gradients.Of(network, leaves, images, data.Labels.index_select(0, chosen));
@@ -86,18 +91,5 @@ public static class Trainer
             sum += loss;
             progress?.Invoke(new TrainingProgress(state.Epoch, k + 1, steps, sum / (k + 1)));
         }
-    }
-
-    private static void RequireFit(Network network, DataSplit data)
-    {
-        var input = network.Architecture.Input;
-        Guard.Require(
-            data.Images.shape.Skip(1).SequenceEqual(input.Select(s => (long)s)),
-            $"training: network '{network.Architecture.Name}' expects images of [{string.Join(", ", input)}], found {Guard.Show(data.Images.shape.AsSpan(1))}");
-        using var scope = NewDisposeScope();
-        var largest = data.Labels.max().ToInt64();
-        Guard.Require(
-            largest < network.Classes,
-            $"training: network '{network.Architecture.Name}' has {network.Classes} classes, found label {largest}");
     }
 }

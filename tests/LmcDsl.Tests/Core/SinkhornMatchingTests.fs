@@ -30,7 +30,7 @@ let tests =
             use b = randomParameters network (int64 seed + 1L)
             let set = PermutationSet.Random(network, int64 seed)
             use moved = set.Apply b
-            use objective = new RelaxedObjective(a, b)
+            use objective = new RelaxedObjective(a, b, MatchingScale(a, b))
             let struct (value, _) = objective.At(matrices set)
             let wanted = InnerProduct.Of(a.Learned(), moved.Learned())
             Expect.isLessThan (abs (value - wanted)) (float32Rounding * (1.0 + abs wanted)) "value"
@@ -41,7 +41,7 @@ let tests =
             let network = Network(randomArchitecture (Random seed))
             use a = randomParameters network (int64 seed)
             use b = randomParameters network (int64 seed + 1L)
-            use objective = new RelaxedObjective(a, b)
+            use objective = new RelaxedObjective(a, b, MatchingScale(a, b))
 
             let draw label =
                 use generator = LmcDsl.Core.Runtime.Seeds.Generator(int64 seed, label)
