@@ -62,6 +62,7 @@ let private tests =
         Process.WorkerTests.tests
         Process.FaultTests.tests
         Process.SlurmTests.tests
+        Process.MachineTests.tests
         Process.BuildTests.tests
         Process.PaperTests.tests
     ]
