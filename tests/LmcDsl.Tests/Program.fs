@@ -9,6 +9,7 @@ let private tests =
             Core.TorchRuntimeTests.tests
             Core.NetworkTests.tests
             Core.CatalogueTests.tests
+            Core.PointwiseTests.tests
             Core.PermutationTests.tests
             Core.SymmetryTests.tests
             Core.LinearAssignmentTests.tests

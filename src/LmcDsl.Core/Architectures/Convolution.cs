@@ -34,9 +34,12 @@ public sealed record Convolution(
     }
 
     /// <inheritdoc/>
-    public override Tensor Forward(ReadOnlySpan<Tensor> parameters, ReadOnlySpan<Tensor> inputs, Mode mode) =>
-        nn.functional.conv2d(
-            ChannelsLast(inputs[0]), parameters[0], Bias ? parameters[1] : null, strides: [Stride, Stride], padding: [Padding, Padding]);
+    public override Tensor Forward(ReadOnlySpan<Tensor> parameters, ReadOnlySpan<Tensor> inputs, Mode mode)
+    {
+        var (images, bias) = (ChannelsLast(inputs[0]), Bias ? parameters[1] : null);
+        if (Kernel == 1 && Padding == 0) return Pointwise.Convolve(images, parameters[0], bias, Stride);
+        return nn.functional.conv2d(images, parameters[0], bias, strides: [Stride, Stride], padding: [Padding, Padding]);
+    }
 
     // The same numbers with each position's channels side by side in memory, which convolutions and norms are faster on. Their
     // outputs come in the same order, so that only a network's first convolution copies.
