@@ -18,7 +18,7 @@ type private Argument =
     interface IArgParserTemplate with
         member this.Usage =
             match this with
-            | Only _ -> "only training, curve, search, matching, assignment or growth."
+            | Only _ -> "only training, curve, search, matching, assignment, growth or busy."
             | Peers -> "time weight matching beside a straightforward implementation with SciPy (slow)."
             | Memory _ -> "instead: memory held after each of so many models of one run."
             | Peak -> "instead: memory that weight matching takes on VGG16 at four times its width."
@@ -34,6 +34,7 @@ let private suites peers : (string * (unit -> (unit -> Comparison) list)) list =
         "matching", (fun () -> MatchingBench.comparisons peers)
         "assignment", AssignmentBench.comparisons
         "growth", (fun () -> MatchingBench.growth)
+        "busy", (fun () -> BusyBench.comparisons)
     ]
 
 let private row timing =
@@ -56,14 +57,23 @@ let private compare (results: ParseResults<Argument>) =
         let known = String.Join(", ", suites |> List.map fst)
         raise (LmcException $"--only: expected part of one of {known}, found '{only}'")
 
-    let timings =
-        [
-            for _, comparisons in chosen do
-                for make in comparisons () do
-                    let comparison = make ()
-                    Console.Error.WriteLine $"{comparison.Name}, n = {comparison.N} ..."
-                    Timing.run comparison
-        ]
+    let folder = results.GetResult(Results, defaultValue = Path.Combine("results", "bench"))
+    let timings = Collections.Generic.List<Timing>()
+
+    // Written after each, so that what was timed is kept whatever ends the run.
+    let keep (timing: Timing) =
+        timings.Add timing
+        Console.Error.WriteLine("  " + String.Join("  ", row timing))
+        let path = Path.Combine(folder, "bench.json")
+        AtomicFile.writeText path (Json.indented (Json.Array(timings |> Seq.map Timing.toJson |> List.ofSeq)))
+
+    for _, comparisons in chosen do
+        for make in comparisons () do
+            let comparison = make ()
+            Console.Error.WriteLine $"{comparison.Name}, n = {comparison.N} ..."
+            keep (Timing.run comparison)
+
+    let timings = List.ofSeq timings
 
     Terminal.table
         {
@@ -75,12 +85,6 @@ let private compare (results: ParseResults<Argument>) =
     for name, own in timings |> List.groupBy _.Comparison.Name do
         if own.Length > 2 then
             Console.WriteLine $"{name}: grows as n^{Timing.exponent own:F2}"
-
-    let folder = results.GetResult(Results, defaultValue = Path.Combine("results", "bench"))
-
-    AtomicFile.writeText
-        (Path.Combine(folder, "bench.json"))
-        (Json.indented (Json.Array(List.map Timing.toJson timings)))
 
 let private run (results: ParseResults<Argument>) =
     TorchRuntime.UseThreads(results.GetResult(Threads, defaultValue = 2))

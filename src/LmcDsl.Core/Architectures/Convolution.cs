@@ -50,9 +50,12 @@ public sealed class Convolution(
     }
 
     /// <inheritdoc/>
-    public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode) =>
-        nn.functional.conv2d(
-            ChannelsLast(inputs[0]), parameters[0], Bias ? parameters[1] : null, strides: [Stride, Stride], padding: [Padding, Padding]);
+    public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode)
+    {
+        var (images, bias) = (ChannelsLast(inputs[0]), Bias ? parameters[1] : null);
+        if (Kernel == 1 && Padding == 0) return Pointwise.Convolve(images, parameters[0], bias, Stride);
+        return nn.functional.conv2d(images, parameters[0], bias, strides: [Stride, Stride], padding: [Padding, Padding]);
+    }
 
     // Each position's patch of the input as a column.
     private Tensor Patches(Tensor input) =>

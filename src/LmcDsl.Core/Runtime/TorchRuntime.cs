@@ -68,6 +68,7 @@ public static class TorchRuntime
     {
         if (!OperatingSystem.IsLinux()) return "";
         MemoryReuse.Enable();
+        OpenMpWaiting.Bound();
         var original = FindLibrary();
         if (SystemHasNeededVersion())
         {
