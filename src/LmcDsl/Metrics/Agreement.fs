@@ -2,13 +2,18 @@ namespace LmcDsl
 
 open LmcDsl.Core.Runtime
 
+/// What the agreement of two searches is stored as: shares of units.
+module AgreementValue =
+
+    type Layer = { Name: string; Agreement: float }
+
+    type Agreement = { Agreement: float; Layers: Layer list }
+
 /// The share of units that two searches map alike.
 [<AutoOpen>]
 module AgreementMetric =
 
-    type private Layer = { Name: string; Agreement: float }
-
-    type private Agreement = { Agreement: float; Layers: Layer list }
+    open AgreementValue
 
     let private compute context =
         match Value.documents context with

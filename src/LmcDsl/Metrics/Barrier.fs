@@ -32,12 +32,12 @@ type LineScores =
         Curve: LinePoint list
     }
 
-    /// The point nearest to lambda = 1/2.
-    member this.Midpoint = this.Curve |> List.minBy (fun point -> abs (point.Lambda - 0.5))
-
 /// Scores along the line between two models.
 [<RequireQualifiedAccess>]
 module internal LineScores =
+
+    /// The point nearest to lambda = 1/2.
+    let midpoint (scores: LineScores) : LinePoint = scores.Curve |> List.minBy (fun point -> abs (point.Lambda - 0.5))
 
     /// The examples on which each point's statistics are recomputed, and how many of them; none where the arguments do not say so.
     let resetOn (context: OpContext) : (DataSplit | null) * int =
@@ -146,7 +146,7 @@ module BarrierMetric =
 
         /// The accuracy at lambda = 1/2 in per cent.
         let midpointAccuracy =
-            measure |> Measure.quantity "acc. at 1/2 (%)" 2 (fun scores -> 100.0 * scores.Midpoint.Accuracy)
+            measure |> Measure.quantity "acc. at 1/2 (%)" 2 (fun scores -> 100.0 * (LineScores.midpoint scores).Accuracy)
 
         /// The loss barrier of the same models as trained.
         let naiveBarrier =

@@ -2,20 +2,26 @@ namespace LmcDsl
 
 open LmcDsl.Core.Spectra
 
-/// The distance of each weight from its entries, and from singular values and vectors (theorem 4.1 of 2402.04051).
-[<AutoOpen>]
-module DistanceFormsMetric =
+/// What the two forms of the distance are stored as.
+module DistanceFormsValue =
 
-    type private Layer =
+    type Layer =
         {
             Name: string
             Direct: float
             Spectral: float
         }
 
-        member this.Millionths = 1e6 * abs (this.Direct - this.Spectral) / this.Direct
+    type Forms = { Layers: Layer list }
 
-    type private Forms = { Layers: Layer list }
+/// The distance of each weight from its entries, and from singular values and vectors (theorem 4.1 of 2402.04051).
+[<AutoOpen>]
+module DistanceFormsMetric =
+
+    open DistanceFormsValue
+
+    // How far the two forms are apart, in millionths.
+    let private millionths (layer: Layer) = 1e6 * abs (layer.Direct - layer.Spectral) / layer.Direct
 
     let private measure =
         Measure.make "distanceForms" 1 (fun context ->
@@ -47,12 +53,12 @@ module DistanceFormsMetric =
         let spectralDistance = layer |> Measure.quantity "from singular vectors" 5 _.Spectral
 
         /// How far they are apart, in millionths.
-        let formsDifference = layer |> Measure.quantity "relative difference (1e-6)" 3 _.Millionths
+        let formsDifference = layer |> Measure.quantity "relative difference (1e-6)" 3 millionths
 
         let internal largestDifference =
             measure
             |> Measure.quantity "two forms of L2², largest difference (1e-6)" 3 (fun forms ->
-                forms.Layers |> List.map _.Millionths |> List.max)
+                forms.Layers |> List.map millionths |> List.max)
 
     /// The distance of each weight from its entries, and from singular values and vectors.
     let DistanceForms =

@@ -2,25 +2,30 @@ namespace LmcDsl
 
 open LmcDsl.Core.Spectra
 
-/// How the inputs of each layer lie to the right singular vectors of its weight.
-[<AutoOpen>]
-module InputProjectionsMetric =
+/// What input projections are stored as: of each layer its singular values and the mean square of the inputs along each right singular vector.
+module InputProjectionsValue =
 
-    type private Layer =
+    type Layer =
         {
             Name: string
             Values: float list
             Shares: float list
         }
 
-    type private Projections = { Layers: Layer list }
+    type Projections = { Layers: Layer list }
 
-    type private Energy =
+    type Energy =
         {
             Vectors: float
             Energy: float
             Times: float
         }
+
+/// How the inputs of each layer lie to the right singular vectors of its weight.
+[<AutoOpen>]
+module InputProjectionsMetric =
+
+    open InputProjectionsValue
 
     let private measure =
         Measure.make "inputProjections" 1 (fun context ->

@@ -3,13 +3,12 @@ namespace LmcDsl
 open LmcDsl.Core.Runtime
 open LmcDsl.Core.Measures
 
-/// Scores over the plane through three models, on the test set.
-[<AutoOpen>]
-module LandscapeMetric =
+/// What a landscape is stored as: places of the models, the grid, and scores by row.
+module LandscapeValue =
 
-    type private Place = { X: float; Y: float }
+    type Place = { X: float; Y: float }
 
-    type private Plane =
+    type Plane =
         {
             Models: Place list
             X: float list
@@ -18,12 +17,23 @@ module LandscapeMetric =
             Accuracy: float list list
         }
 
-        member this.Mean = { X = this.Models |> List.averageBy _.X; Y = this.Models |> List.averageBy _.Y }
+    /// The mean of the models' places.
+    let mean (plane: Plane) : Place =
+        {
+            X = plane.Models |> List.averageBy _.X
+            Y = plane.Models |> List.averageBy _.Y
+        }
 
-        // Accuracy, in per cent, at the grid's point nearest to a place.
-        member this.AccuracyAt(place: Place) =
-            let nearest (grid: float list) at = grid |> List.indexed |> List.minBy (fun (_, g) -> abs (g - at)) |> fst
-            100.0 * this.Accuracy[nearest this.Y place.Y].[nearest this.X place.X]
+    /// Accuracy, in per cent, at the grid's point nearest to a place.
+    let accuracyAt (plane: Plane) (place: Place) : float =
+        let nearest (grid: float list) at = grid |> List.indexed |> List.minBy (fun (_, g) -> abs (g - at)) |> fst
+        100.0 * plane.Accuracy[nearest plane.Y place.Y].[nearest plane.X place.X]
+
+/// Scores over the plane through three models, on the test set.
+[<AutoOpen>]
+module LandscapeMetric =
+
+    open LandscapeValue
 
     let private compute context =
         match Value.models context |> List.map (Take.onDevice context) with
@@ -66,12 +76,12 @@ module LandscapeMetric =
     module Quantity =
 
         /// The accuracy at the grid's point nearest to the mean of the three models, in per cent.
-        let centreAccuracy = measure |> Measure.quantity "at their mean (%)" 2 (fun plane -> plane.AccuracyAt plane.Mean)
+        let centreAccuracy = measure |> Measure.quantity "at their mean (%)" 2 (fun plane -> accuracyAt plane (mean plane))
 
         /// The accuracy at the points nearest to the models, in per cent; their mean.
         let cornerAccuracy =
             measure
-            |> Measure.quantity "at the models (%)" 2 (fun plane -> plane.Models |> List.averageBy plane.AccuracyAt)
+            |> Measure.quantity "at the models (%)" 2 (fun plane -> plane.Models |> List.averageBy (accuracyAt plane))
 
     [<RequireQualifiedAccess>]
     module Landscapes =
@@ -84,7 +94,7 @@ module LandscapeMetric =
             [
                 for row, plane in rows do
                     let variant = variantOf row
-                    let places = List.zip [ "a"; "b"; "c"; "mean" ] (plane.Models @ [ plane.Mean ])
+                    let places = List.zip [ "a"; "b"; "c"; "mean" ] (plane.Models @ [ mean plane ])
                     let accuracy = plane.Accuracy |> List.map (List.map ((*) 100.0))
                     let caption = $"Test accuracy over the plane through three models, {variant}."
                     let marks = [ for name, place in places -> name, place.X, place.Y ]

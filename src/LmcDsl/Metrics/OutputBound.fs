@@ -2,11 +2,10 @@ namespace LmcDsl
 
 open LmcDsl.Core.Spectra
 
-/// How far each layer's outputs differ, and the bound on it by dominant singular vectors (theorem 4.2 of 2402.04051).
-[<AutoOpen>]
-module OutputBoundMetric =
+/// What output differences and their bounds are stored as.
+module OutputBoundValue =
 
-    type private Layer =
+    type Layer =
         {
             Name: string
             Measured: float
@@ -15,7 +14,13 @@ module OutputBoundMetric =
             LargestRatio: float
         }
 
-    type private Bounds = { Layers: Layer list }
+    type Bounds = { Layers: Layer list }
+
+/// How far each layer's outputs differ, and the bound on it by dominant singular vectors (theorem 4.2 of 2402.04051).
+[<AutoOpen>]
+module OutputBoundMetric =
+
+    open OutputBoundValue
 
     let private measure =
         Measure.make "outputBound" 1 (fun context ->

@@ -2,12 +2,18 @@ namespace LmcDsl
 
 open LmcDsl.Core.Spectra
 
+/// What singular values are stored as: of each layer in descending order.
+module SingularValuesValue =
+
+    type Layer = { Name: string; Values: float list }
+
+    type Spectra = { Layers: Layer list }
+
 /// Singular values of each weight of the models as trained.
 [<AutoOpen>]
 module SingularValuesMetric =
 
-    type private Layer = { Name: string; Values: float list }
-    type private Spectra = { Layers: Layer list }
+    open SingularValuesValue
 
     let private measure =
         Measure.make "singularValues" 1 (fun context ->

@@ -3,13 +3,20 @@ namespace LmcDsl
 open XPlot.Plotly
 open LmcDsl.Core.Spectra
 
+/// What R is stored as.
+module SingularVectorsValue =
+
+    type Layer = { Name: string; R: float; Kept: int }
+
+    type Threshold = { Gamma: float; R: float; Layers: Layer list }
+
+    type Agreement = { Thresholds: Threshold list }
+
 /// R, the agreement of singular vectors (2402.04051), for some thresholds.
 [<AutoOpen>]
 module SingularVectorsMetric =
 
-    type private Layer = { Name: string; R: float; Kept: int }
-    type private Threshold = { Gamma: float; R: float; Layers: Layer list }
-    type private Agreement = { Thresholds: Threshold list }
+    open SingularVectorsValue
 
     let private measure =
         Measure.make "singularVectors" 1 (fun context ->

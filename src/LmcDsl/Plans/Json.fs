@@ -199,8 +199,12 @@ module Json =
             match JsonSerializer.Deserialize(text json, typeof<'a>, strict) with
             | null -> raise (LmcException $"JSON: expected a {typeof<'a>.Name}, found null")
             | value -> unbox<'a> value
-        with :? JsonException as error ->
+        with
+        | :? JsonException as error ->
             raise (LmcException($"JSON: expected a {typeof<'a>.Name}: {error.Message}", error))
+        | :? NotSupportedException as error ->
+            // What nobody else may make cannot be read back.
+            raise (LmcException($"JSON: expected {typeof<'a>.Name} to be a public record of numbers, texts, lists and records", error))
 
     /// An array of whole numbers.
     let ints (values: int seq) : Json = Json.Array [ for value in values -> int (int64 value) ]

@@ -23,8 +23,8 @@ let private differences (batch: int64) (inputs: int64) outputs (height: int64) (
 
     let ours (leaves: torch.Tensor list) =
         layer.Forward(
-            System.ReadOnlySpan(List.toArray leaves.Tail),
-            System.ReadOnlySpan [| leaves.Head |],
+            List.toArray leaves.Tail,
+            [| leaves.Head |],
             Mode.Training
         )
 
