@@ -6,3 +6,7 @@
 #r "../src/LmcDsl/bin/Release/net10.0/Spectre.Console.dll"
 #r "../src/LmcDsl/bin/Release/net10.0/XPlot.Plotly.dll"
 #r "../src/LmcDsl/bin/Release/net10.0/MathNet.Numerics.dll"
+
+// Numbers in titles and tables are written alike whatever the language of the machine.
+System.Globalization.CultureInfo.DefaultThreadCurrentCulture <- System.Globalization.CultureInfo.InvariantCulture
+System.Globalization.CultureInfo.CurrentCulture <- System.Globalization.CultureInfo.InvariantCulture

@@ -129,6 +129,8 @@ module Models =
     /// The file to write.
     let output (arguments: ParseResults<ModelArgument>) : string =
         match arguments.TryGetResult ModelArgument.Output with
-        | Some file when file.EndsWith ".safetensors" -> file
+        | Some file when file.EndsWith ".safetensors" ->
+            AtomicFile.ready file // told before the work
+            file
         | Some file -> raise (LmcException $"--output: expected a name that ends in .safetensors, found '{file}'")
         | None -> raise (LmcException "--output: expected the file to write, found none")

@@ -35,18 +35,18 @@ let private show json (result: Json) =
     else
         let rec text (value: Json) =
             match value with
-            | Json.Text text -> text
+            | Json.Text text -> VisibleText.Of text
             | Json.Number _ -> value.Float.ToString("0.######", Globalization.CultureInfo.InvariantCulture)
             | Json.Array items when items.IsEmpty -> "none"
             | Json.Array items -> items |> List.map text |> String.concat "; "
             | Json.Object fields ->
-                fields |> List.map (fun (name, value) -> $"{name} {text value}") |> String.concat ", "
+                fields |> List.map (fun (name, value) -> $"{VisibleText.Of name} {text value}") |> String.concat ", "
             | other -> Json.text other
 
         match result with
         | Json.Object fields ->
             for name, value in fields do
-                Console.WriteLine $"{name}: {text value}"
+                Console.WriteLine $"{VisibleText.Of name}: {text value}"
         | Json.Array items ->
             for item in items do
                 Console.WriteLine(text item)
@@ -79,7 +79,7 @@ let private onModels command words (run: ParseResults<ModelArgument> -> Json) =
 
 [<EntryPoint>]
 let main words =
-    CommandLine.guarded "lmc" (fun _ ->
+    CommandLine.guarded "lmc" "" (fun _ ->
         match List.ofArray words with
         | "align" :: rest -> onModels "align" rest AlignCommand.run
         | "merge" :: rest -> onModels "merge" rest MergeCommand.run

@@ -42,8 +42,11 @@ module ScriptCommand =
         use reader = new StreamReader(built)
 
         reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries)
-        |> Array.filter _.StartsWith("#r ")
+        |> Array.filter (fun line -> not (line.StartsWith "//"))
         |> Array.map (fun line ->
-            let path = Path.Combine(AppContext.BaseDirectory, string (Path.GetFileName(line.Split('"')[1])))
-            $"#r \"{path}\"")
+            if line.StartsWith "#r " then
+                let path = Path.Combine(AppContext.BaseDirectory, string (Path.GetFileName(line.Split('"')[1])))
+                $"#r \"{path}\""
+            else
+                line)
         |> String.concat "\n"

@@ -36,6 +36,9 @@ module StoreCommand =
         Json.Object [ "intact", Json.int (Seq.length store.Keys |> int64); "damaged", Json.texts damaged ]
 
     let private export (store: Store) key (target: string option) =
+        if not (Store.IsKey key) then
+            raise (LmcException $"store: expected a value's key, 64 hexadecimal digits, found '{key}'")
+
         match store.Read key with
         | Intact(path, content) ->
             let file = defaultArg target (key.Substring(0, min 12 key.Length) + Path.GetExtension path)

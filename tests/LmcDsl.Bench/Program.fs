@@ -100,6 +100,7 @@ let private run (results: ParseResults<Argument>) =
 
 [<EntryPoint>]
 let main arguments =
+    CommandLine.speakInvariant ()
     let parser = ArgumentParser.Create<Argument>(programName = "dotnet fsi build.fsx -t Bench --")
 
     try

@@ -56,6 +56,8 @@ let private runAll arguments =
 
 [<EntryPoint>]
 let main arguments =
+    LmcDsl.CommandLine.speakInvariant ()
+
     match List.ofArray arguments with
     | first :: words when List.contains first Process.SmallExperiment.names -> Process.SmallExperiment.run first words
     | first :: words when first = Process.SmallSweep.word -> Process.SmallSweep.run words

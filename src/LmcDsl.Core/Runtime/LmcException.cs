@@ -5,13 +5,7 @@ namespace LmcDsl.Core.Runtime;
 /// expected and what was found. Programs print <see cref="Exception.Message"/> and end with a non-zero exit code; no
 /// stack trace is shown.
 /// </summary>
-/// <param name="message">The line. Names in it may come from files: control characters are shown as <c>\u001b</c>, so that it stays one
+/// <param name="message">The line. Names in it may come from files: it is shown as <see cref="VisibleText"/> does, so that it stays one
 /// line and no terminal obeys it.</param>
 /// <param name="inner">What caused it, where another exception did.</param>
-public sealed class LmcException(string message, Exception? inner = null) : Exception(Visible(message), inner)
-{
-    private static string Visible(string text) =>
-        text.Any(char.IsControl)
-            ? string.Concat(text.Select(c => char.IsControl(c) ? $"\\u{(int)c:x4}" : c.ToString()))
-            : text;
-}
+public sealed class LmcException(string message, Exception? inner = null) : Exception(VisibleText.Of(message), inner);

@@ -124,47 +124,49 @@ public static class TorchRuntime
         var name = Convert.ToHexStringLower(SHA256.HashData([.. bytes, .. System.Text.Encoding.UTF8.GetBytes(source)]))[..16];
         try
         {
-            return WritePatched(Path.Combine(CacheFolder(), name), source, bytes);
+            return WritePatched(PrivateFolder.Make(Path.Combine(UserCache.Folder, "lmcdsl", "torch", name), own: 3), source, bytes);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return WritePatched(Path.Combine(Path.GetTempPath(), "lmcdsl-torch", name), source, bytes);
+            // a home that cannot be written
+            return WritePatched(PrivateFolder.Make(Path.Combine(UserCache.Temporary, name), own: 2), source, bytes);
         }
     }
 
     private static (string Path, bool IsNew) WritePatched(string folder, string source, byte[] bytes)
     {
-        Directory.CreateDirectory(folder);
-        foreach (var file in Directory.EnumerateFiles(source).Where(f => Path.GetFileName(f) != Library))
-            Link(file, Path.Combine(folder, Path.GetFileName(file)));
+        var names = Directory.EnumerateFiles(source).Select(f => Path.GetFileName(f)).ToHashSet();
+        // Whatever else lies here was put there by others, but for what another process writes at this moment.
+        foreach (var other in new DirectoryInfo(folder).EnumerateFileSystemInfos())
+            if (!names.Contains(other.Name) && !other.Name.StartsWith(Library + ".", StringComparison.Ordinal)) Remove(other);
+        foreach (var file in names.Where(file => file != Library)) Link(Path.Combine(source, file), Path.Combine(folder, file));
 
         var patched = Path.Combine(folder, Library);
-        if (File.Exists(patched) && File.ReadAllBytes(patched).AsSpan().SequenceEqual(bytes)) return (patched, false);
+        if (UnixFile.Look(patched, follow: false).Kind == FileKind.Regular && File.ReadAllBytes(patched).AsSpan().SequenceEqual(bytes))
+            return (patched, false);
         var temporary = $"{patched}.{Environment.ProcessId}.tmp";
         File.WriteAllBytes(temporary, bytes);
         File.Move(temporary, patched, overwrite: true);
         return (patched, true);
     }
 
+    private static void Remove(FileSystemInfo file)
+    {
+        if (file is DirectoryInfo { LinkTarget: null } folder) folder.Delete(recursive: true);
+        else file.Delete();
+    }
+
     private static void Link(string target, string link)
     {
-        if (File.Exists(link)) return;
+        if (new FileInfo(link).LinkTarget == target) return;
         try
         {
-            File.Delete(link); // a link whose target is gone
+            File.Delete(link); // a link to another place
             File.CreateSymbolicLink(link, target);
         }
-        catch (IOException) when (File.Exists(link))
+        catch (IOException) when (new FileInfo(link).LinkTarget == target)
         {
             // another process made it in between
         }
-    }
-
-    private static string CacheFolder()
-    {
-        var cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
-        if (string.IsNullOrEmpty(cache))
-            cache = Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
-        return Path.Combine(cache, "lmcdsl", "torch");
     }
 }

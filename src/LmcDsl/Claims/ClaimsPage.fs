@@ -1,12 +1,10 @@
 namespace LmcDsl
 
-open System.Net
-
 /// The page of claims: for each one the sentence, the measurements, the figure and the verdict.
 [<RequireQualifiedAccess>]
 module ClaimsPage =
 
-    let private encode (text: string) : string = string (WebUtility.HtmlEncode text)
+    let private encode = Page.encode
 
     let private colour verdict =
         match verdict with
@@ -118,7 +116,7 @@ section { border-top: 1px solid #ccc; margin-top: 2rem; } section h2 { margin-to
     /// The verdicts as Markdown.
     let markdown (text: PageText) (scale: string) (judged: (Claim * Evidence list * Verdict) list) : string =
         [
-            $"# {text.Title}\n\nScale: {scale}; {origin text.Provenance}. Made by `{text.Command}`. Verdicts follow from the measurements by the rule given with each claim.\n"
+            $"# {TableText.markdownText text.Title}\n\nScale: {scale}; {TableText.markdownText (origin text.Provenance)}. Made by `{text.Command}`. Verdicts follow from the measurements by the rule given with each claim.\n"
             for k, (claim, evidence, verdict) in List.indexed judged do
                 $"## {k + 1}. {claim.Sentence}\n\n**{Claim.word verdict}**. Rule: {claim.Rule} (`{claim.Experiment}`)\n"
 

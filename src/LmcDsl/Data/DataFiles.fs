@@ -36,14 +36,7 @@ type FileSet =
 module DataFiles =
 
     /// The user's cache of data sets.
-    let cacheFolder () =
-        let cache =
-            match Environment.GetEnvironmentVariable "XDG_CACHE_HOME" with
-            | null
-            | "" -> Path.Combine(Environment.GetFolderPath Environment.SpecialFolder.UserProfile, ".cache")
-            | folder -> folder
-
-        Path.Combine(cache, "lmcdsl", "data")
+    let cacheFolder () = Path.Combine(UserCache.Folder, "lmcdsl", "data")
 
     let private folders (set: FileSet) =
         [

@@ -87,6 +87,13 @@ type Runner(options: RunOptions) =
         let started = DateTimeOffset.UtcNow
         let clock = Stopwatch.StartNew()
 
+        let mutable goesOn = false
+
+        let kept () =
+            let kept = store.ReadPartial(node.Key, Warned >> options.Tell)
+            goesOn <- kept.IsSome
+            kept
+
         let context =
             {
                 Args = node.Args
@@ -95,12 +102,22 @@ type Runner(options: RunOptions) =
                 Data = dataFor node
                 Progress = fun progress -> options.Tell(Advanced(node, progress))
                 SavePartial = fun content -> store.WritePartial(node.Key, content)
-                LoadPartial = fun () -> store.ReadPartial node.Key
+                LoadPartial = kept
                 Note = notes.Add
                 Cancel = options.Cancel
             }
 
-        use value = node.Op.Run context
+        // Where a step stood may be what it cannot go on from: a fault of that is no fault of the step's.
+        let run () =
+            try
+                node.Op.Run context
+            with :? LmcException as error when goesOn ->
+                options.Tell(Warned $"{node.Title}: cannot go on from where it stood: {error.Message}; it begins anew")
+                store.RemovePartial node.Key
+                notes.Clear()
+                node.Op.Run context
+
+        use value = run ()
         let file, content = Value.encode value
         let seconds = clock.Elapsed.TotalSeconds
         store.Write(node.Key, file, content, record node notes started seconds)
@@ -139,10 +156,16 @@ type Runner(options: RunOptions) =
 
             try
                 let waiting () = options.Tell(Waiting node)
-                use _ = store.Lock(node.Key, waiting, options.Cancel)
+                use right = store.Lock(node.Key, waiting, options.Cancel)
 
                 if not (store.Contains node.Key) then
+                    right.Left
+                    |> Option.iter (fun left ->
+                        options.Tell(Warned $"{left} ended without a word: it was killed, or crashed in native code"))
+
+                    right.Note $"{node.Title}: process {Environment.ProcessId}, begun {DateTimeOffset.UtcNow:u},"
                     store.Sweep node.Key
+                    store.Prepare node.Key |> List.iter (Warned >> options.Tell)
                     options.Tell(Started node)
                     options.Tell(Finished(node, remembering node (fun () -> execute node inputs)))
                 else

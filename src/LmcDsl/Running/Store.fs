@@ -3,6 +3,8 @@ namespace LmcDsl
 open System
 open System.IO
 open System.Security.Cryptography
+open System.Text
+open System.Text.RegularExpressions
 open LmcDsl.Core.Runtime
 
 /// What reading a value gave.
@@ -13,6 +15,38 @@ type Stored =
     | Absent
     /// Something is stored, but not what was written: the line says what was found. It has been taken away.
     | Damaged of string
+
+/// The right to make a value, until it is disposed. The system gives it back when the process dies.
+type Right internal (stream: FileStream, path: string) =
+
+    let unfinished = Unfinished.undoneBy (fun () -> File.Delete path)
+
+    let left =
+        let text = Array.zeroCreate<byte> 1000
+        let count = stream.ReadAtLeast(Span text, text.Length, throwOnEndOfStream = false)
+        Encoding.UTF8.GetString(text, 0, count).Trim()
+
+    /// What the last one who had this right said it was at, where it ended without giving it back: killed, or by a crash.
+    member _.Left: string option = if left = "" then None else Some left
+
+    /// Says what is at work, for whoever has the right next.
+    member _.Note(what: string) : unit =
+        if stream.CanWrite then
+            stream.SetLength 0L
+            stream.Write(ReadOnlySpan(Encoding.UTF8.GetBytes what))
+            stream.Flush()
+
+    interface IDisposable with
+        /// Gives it back. Whoever takes it after this looks first whether the value is there.
+        member _.Dispose() =
+            try
+                File.Delete path
+            with
+            | :? IOException
+            | :? UnauthorizedAccessException -> () // another user's, in a folder where only owners take names away
+
+            stream.Dispose()
+            unfinished.Dispose()
 
 /// Values on disk, each under the key of the step that made it, with a record of how it came about. A value is there
 /// whole or not at all; its checksum is verified each time it is read. Several processes may use one store.
@@ -25,6 +59,7 @@ type Stored =
 type Store(root: string) =
 
     let root = Path.GetFullPath root
+    let recordFormat = 2L
     let objectFolder (key: string) = Path.Combine(root, "objects", key.Substring(0, 2), key)
     let recordPath key = Path.Combine(objectFolder key, "record.json")
     let partialFolder = Path.Combine(root, "partial")
@@ -33,59 +68,111 @@ type Store(root: string) =
     let lockPath key = Path.Combine(locksFolder, key)
     let writingFolder = Path.Combine(root, "writing")
 
+    let valueName = Regex @"^value\.[a-z]+\z"
     let sha256 (content: byte[]) = Convert.ToHexStringLower(SHA256.HashData content)
 
-    let bury (folder: string) =
+    // What may be in a value's place: what lies there is of another kind.
+    let expected what (kind: FileKind) =
+        let found =
+            match kind with
+            | FileKind.Folder -> "a folder"
+            | FileKind.Regular -> "a file"
+            | FileKind.Link -> "a link"
+            | FileKind.None -> "nothing"
+            | _ -> "a device or a pipe"
+
+        $"expected {what}, found {found}"
+
+    let kindOf (path: string) = UnixFile.Look(path, follow = false).Kind
+
+    let bury (path: string) =
         try
-            Directory.Delete(folder, recursive = true)
+            if kindOf path = FileKind.Folder then
+                Directory.Delete(path, recursive = true)
+            else
+                File.Delete path
         with
         | :? DirectoryNotFoundException
         | :? FileNotFoundException -> () // another process was faster
 
-    let remove (folder: string) =
+    // Takes away whatever lies under a name; nothing where another process was faster.
+    let remove (key: string) (path: string) =
         Directory.CreateDirectory writingFolder |> ignore
-        let grave = Path.Combine(writingFolder, $"{FileInfo(folder).Name}.{Guid.NewGuid():N}")
+        let grave = Path.Combine(writingFolder, $"{key}.{Guid.NewGuid():N}")
 
-        try
-            Directory.Move(folder, grave)
+        if UnixFile.Rename(path, grave) then
             bury grave
-        with :? DirectoryNotFoundException ->
-            () // another process was faster
 
     // The right to make a value, if no other process has it.
-    let tryLock (key: string) : IDisposable option =
+    let tryLock (key: string) : Right option =
         Directory.CreateDirectory locksFolder |> ignore
+        let path = lockPath key
+
+        // Another user's lock may be readable only: that is enough to see whether it is held, and to hold it.
+        let openLock () =
+            match kindOf path with
+            | FileKind.None
+            | FileKind.Regular -> ()
+            | _ -> remove key path
+
+            try
+                new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None)
+            with :? UnauthorizedAccessException when kindOf path = FileKind.Regular ->
+                new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.None)
 
         // The file may be gone between the refusal and the look at it, once or twice; not for ever.
         let rec attempt tries =
             try
-                Some(new FileStream(lockPath key, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None))
+                Some(openLock ())
             with :? IOException when tries > 0 ->
-                if File.Exists(lockPath key) then None else attempt (tries - 1)
+                if File.Exists path then None else attempt (tries - 1)
 
-        attempt 20
-        |> Option.map (fun stream ->
-            { new IDisposable with
-                member _.Dispose() =
-                    // Whoever takes the right after this looks first whether the value is there.
-                    File.Delete(lockPath key)
-                    stream.Dispose()
-            })
+        attempt 20 |> Option.map (fun stream -> new Right(stream, path))
+
+    // What a record's own checksum is of: all else that it says, in canonical text.
+    let checkOf (fields: (string * Json) list) =
+        let others = fields |> List.filter (fun (name, _) -> name <> "check")
+        sha256 (Encoding.UTF8.GetBytes(Json.text (Json.parse (Json.text (Json.Object others)))))
+
+    // Records of the first format had no checksum of their own; what they name is served all the same.
+    let isSound (record: Json) =
+        match record, record.TryItem "format", record.TryItem "check" with
+        | _, None, None -> true
+        | Json.Object fields, Some found, Some(Json.Text check) when checkOf fields = check ->
+            if found.Int64 > recordFormat then
+                raise (
+                    IOException
+                        $"{root}: expected records of format {recordFormat} or before, found {found.Int64}: a newer LmcDsl wrote them"
+                )
+
+            true
+        | _ -> false
 
     let readRecord key =
         try
             let record = Json.parse (File.ReadAllText(recordPath key))
-            Some(record, record["key"].String, record["file"].String, record["sha256"].String)
+
+            if isSound record then
+                Some(record, record["key"].String, record["file"].String, record["sha256"].String)
+            else
+                None
         with
         | :? LmcException
+        | :? UnauthorizedAccessException
         | :? FileNotFoundException
         | :? DirectoryNotFoundException -> None
+
+    // What begins a partial, within what its checksum is of.
+    let partialHeader (key: string) = Encoding.ASCII.GetBytes $"lmcdsl partial 2 {key}\n"
 
     /// The store's folder.
     member _.Root = root
 
     /// Whether something is stored under a key. Reading it verifies it.
-    member _.Contains(key: string) = File.Exists(recordPath key)
+    member _.Contains(key: string) = UnixFile.Kind(recordPath key) = FileKind.Regular
+
+    /// Whether a name is a key: 64 hexadecimal digits. What else lies in a store is nobody's business.
+    static member IsKey(name: string) : bool = name.Length = 64 && name |> Seq.forall Char.IsAsciiHexDigitLower
 
     /// The record of how a value came about, where one is stored.
     member this.Record(key: string) : Json option =
@@ -94,47 +181,89 @@ type Store(root: string) =
         else
             None
 
-    /// Reads a value and verifies its checksum. What is damaged is taken away, so that it is made again.
+    /// Reads a value and verifies its checksum. What is damaged, or cannot be read for whatever reason, is taken away, so that it is made
+    /// again.
     member this.Read(key: string) : Stored =
         if not (this.Contains key) then
             Absent
         else
             let damaged reason =
-                remove (objectFolder key)
+                remove key (objectFolder key)
                 Damaged $"{objectFolder key}: {reason}; it is made again"
 
             match readRecord key with
             | None when not (this.Contains key) -> Absent
             | None -> damaged "expected a readable record, found a damaged one"
             | Some(_, owner, _, _) when owner <> key -> damaged "expected a record of this key, found another's"
+            | Some(_, _, file, _) when not (valueName.IsMatch file) ->
+                damaged $"expected a record that names a value's file, found '{file}'"
             | Some(_, _, file, checksum) ->
-                let path = Path.Combine(objectFolder key, FileInfo(file).Name)
+                let path = Path.Combine(objectFolder key, file)
 
-                try
-                    let content = File.ReadAllBytes path
-                    let found = sha256 content
+                match UnixFile.Kind path with
+                | FileKind.Regular ->
+                    try
+                        let content = File.ReadAllBytes path
+                        let found = sha256 content
 
-                    if found = checksum then
-                        Intact(path, content)
-                    else
-                        damaged $"expected {file} with SHA-256 {checksum}, found {found}"
-                with
-                | :? FileNotFoundException
-                | :? DirectoryNotFoundException when not (this.Contains key) -> Absent // another process took it away
-                | :? FileNotFoundException
-                | :? DirectoryNotFoundException -> damaged $"expected {file}, found no such file"
+                        if found = checksum then
+                            Intact(path, content)
+                        else
+                            damaged $"expected {file} with SHA-256 {checksum}, found {found}"
+                    with
+                    | :? IOException
+                    | :? UnauthorizedAccessException when not (this.Contains key) -> Absent // another process took it away
+                    | :? IOException
+                    | :? UnauthorizedAccessException as error -> damaged $"{file} cannot be read: {error.Message}"
+                | _ when not (this.Contains key) -> Absent
+                | FileKind.None -> damaged $"expected {file}, found no such file"
+                | kind -> damaged (expected $"{file}, a file" kind)
+
+    /// Makes sure, before the work, that a key's value can be written, and where its step stands. What lies in the way is taken away; a
+    /// line for each.
+    member _.Prepare(key: string) : string list =
+        let prefix = Path.Combine(root, "objects", key.Substring(0, 2))
+
+        let inTheWay =
+            [
+                for path, what, kinds in
+                    [
+                        prefix, "a folder", [ FileKind.Folder; FileKind.Link ]
+                        objectFolder key, "a folder", [ FileKind.Folder ]
+                        partialPath key, "a file", [ FileKind.Regular ]
+                    ] do
+                    let kind = kindOf path
+
+                    // A prefix may be a link to a folder elsewhere, and nothing else.
+                    let fits = kind <> FileKind.Link || UnixFile.Kind path = FileKind.Folder
+
+                    if kind <> FileKind.None && not (fits && List.contains kind kinds) then
+                        remove key path
+                        $"{path}: {expected what kind}; it is taken away"
+            ]
+
+        for folder in [ prefix; partialFolder ] do
+            Directory.CreateDirectory folder |> ignore
+
+        // A folder that cannot be written to is told now.
+        for folder in [ writingFolder; prefix; partialFolder ] do
+            AtomicFile.ready (Path.Combine(folder, key))
+
+        inTheWay
 
     /// Stores a value under its key. `record` becomes part of its record. Does nothing where the key has a value.
     member this.Write(key: string, file: string, content: byte[], record: (string * Json) list) : unit =
         if not (this.Contains key) then
             let draft = Path.Combine(writingFolder, $"{key}.{Guid.NewGuid():N}")
             Directory.CreateDirectory draft |> ignore
+            use _ = Unfinished.undoneBy (fun () -> bury draft)
 
             try
                 AtomicFile.create (Path.Combine(draft, file)) (fun stream -> stream.Write(content, 0, content.Length))
 
                 let fields =
                     [
+                        "format", Json.int recordFormat
                         "key", Json.Text key
                         "file", Json.Text file
                         "sha256", Json.Text(sha256 content)
@@ -142,49 +271,72 @@ type Store(root: string) =
                     ]
                     @ record
 
-                let text = Json.indented (Json.Object fields)
+                let text = Json.indented (Json.Object(fields @ [ "check", Json.Text(checkOf fields) ]))
 
                 AtomicFile.create (Path.Combine(draft, "record.json")) (fun stream ->
                     stream.Write(System.Text.Encoding.UTF8.GetBytes text))
 
                 Directory.CreateDirectory(Path.Combine(root, "objects", key.Substring(0, 2))) |> ignore
 
-                if Directory.Exists(objectFolder key) then
-                    remove (objectFolder key) // without a record: the remains of something else
+                if kindOf (objectFolder key) <> FileKind.None then
+                    remove key (objectFolder key) // without a record: the remains of something else
 
                 Directory.Move(draft, objectFolder key)
             finally
                 if Directory.Exists draft then
                     Directory.Delete(draft, recursive = true)
 
-    /// Keeps where an unfinished step stands, replacing what was kept before.
+    /// Keeps where an unfinished step stands, replacing what was kept before. Its checksum is of the key as well.
     member _.WritePartial(key: string, content: byte[]) : unit =
+        let kept = Array.append (partialHeader key) content
+
         AtomicFile.write (partialPath key) (fun stream ->
-            stream.Write(SHA256.HashData content, 0, 32)
-            stream.Write(content, 0, content.Length))
+            stream.Write(SHA256.HashData kept, 0, 32)
+            stream.Write(kept, 0, kept.Length))
 
-    /// Where an unfinished step stood. What is damaged counts as nothing.
-    member _.ReadPartial(key: string) : byte[] option =
-        if not (File.Exists(partialPath key)) then
+    /// Where an unfinished step stood. What is damaged, of another key or of another format is told and taken away: it counts as nothing.
+    member _.ReadPartial(key: string, tell: string -> unit) : byte[] option =
+        let path = partialPath key
+
+        let nothing (reason: string) =
+            remove key path
+            tell $"{path}: {reason}; the step begins anew"
             None
-        else
-            let kept = File.ReadAllBytes(partialPath key)
 
-            if kept.Length < 32 then
-                None
-            else
-                let content = kept[32..]
-                let holds = ReadOnlySpan(SHA256.HashData content).SequenceEqual(ReadOnlySpan(kept, 0, 32))
-                if holds then Some content else None
+        match UnixFile.Kind path with
+        | FileKind.None -> None
+        | FileKind.Regular ->
+            try
+                let kept = File.ReadAllBytes path
+                let header = partialHeader key
+                let body = kept.AsSpan(min 32 kept.Length)
+                let holds = ReadOnlySpan(SHA256.HashData body).SequenceEqual(ReadOnlySpan(kept, 0, min 32 kept.Length))
+                let isOurs = body.StartsWith(ReadOnlySpan header)
+                let isPartial = body.StartsWith "lmcdsl partial "B
+
+                match holds, isOurs, isPartial with
+                | false, _, _ -> nothing "expected what its checksum is of, found something else"
+                | true, true, _ -> Some(body.Slice(header.Length).ToArray())
+                | true, false, true -> nothing "expected an unfinished step of this key, found another's"
+                | true, false, false -> nothing "expected an unfinished step with its key, found one of an older format"
+            with
+            | :? IOException
+            | :? UnauthorizedAccessException as error -> nothing $"it cannot be read: {error.Message}"
+        | kind -> nothing (expected "a file" kind)
+
+    /// The same, told to nobody.
+    member this.ReadPartial(key: string) : byte[] option = this.ReadPartial(key, ignore)
 
     /// Forgets where a step stood, once it is finished.
     member _.RemovePartial(key: string) : unit =
-        if File.Exists(partialPath key) then
-            File.Delete(partialPath key)
+        match kindOf (partialPath key) with
+        | FileKind.None -> ()
+        | FileKind.Regular -> File.Delete(partialPath key)
+        | _ -> remove key (partialPath key)
 
     /// Takes the right to make a value, waiting while another process has it. `waiting` is called once if it must wait.
     /// The system gives the right back when a process dies.
-    member _.Lock(key: string, waiting: unit -> unit, cancel: Threading.CancellationToken) : IDisposable =
+    member _.Lock(key: string, waiting: unit -> unit, cancel: Threading.CancellationToken) : Right =
         let rec acquire told =
             match tryLock key with
             | Some right -> right
@@ -203,18 +355,23 @@ type Store(root: string) =
         AtomicFile.sweep partialFolder (key + ".") |> ignore
 
         if Directory.Exists writingFolder then
-            for folder in Directory.GetDirectories(writingFolder, key + ".*") do
-                bury folder
+            for left in Directory.GetFileSystemEntries(writingFolder, key + ".*") do
+                bury left
 
     /// The keys that have a value, in order.
-    member _.Keys: string seq =
+    member this.Keys: string seq =
         let objects = Path.Combine(root, "objects")
 
+        let namesIn (folder: string) =
+            Directory.EnumerateDirectories folder |> Seq.map (fun path -> string (Path.GetFileName path))
+
         if Directory.Exists objects then
-            Directory.EnumerateDirectories objects
-            |> Seq.collect Directory.EnumerateDirectories
-            |> Seq.map (fun folder -> FileInfo(folder).Name)
-            |> Seq.filter (recordPath >> File.Exists)
+            namesIn objects
+            |> Seq.filter (fun prefix -> prefix.Length = 2 && Seq.forall Char.IsAsciiHexDigitLower prefix)
+            |> Seq.collect (fun prefix ->
+                namesIn (Path.Combine(objects, prefix))
+                |> Seq.filter (fun name -> Store.IsKey name && name.StartsWith(prefix, StringComparison.Ordinal)))
+            |> Seq.filter this.Contains
             |> Seq.sort
         else
             Seq.empty
@@ -224,7 +381,9 @@ type Store(root: string) =
     member this.Clean() : int =
         let names (folder: string) list =
             if Directory.Exists folder then
-                list folder |> Array.map (fun path -> path, FileInfo(path).Name.Split('.').[0])
+                list folder
+                |> Array.map (fun path -> path, FileInfo(path).Name.Split('.').[0])
+                |> Array.filter (snd >> Store.IsKey)
             else
                 [||]
 
@@ -237,7 +396,7 @@ type Store(root: string) =
             | None -> false
 
         let drafts =
-            names writingFolder Directory.GetDirectories
+            names writingFolder Directory.GetFileSystemEntries
             |> Array.filter (fun (path, key) -> ifNobodyIsAtIt key (fun () -> bury path))
 
         let finished =

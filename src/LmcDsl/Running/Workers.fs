@@ -107,7 +107,7 @@ module Workers =
     // What a worker is thought to take before one has been seen.
     let private firstGuess = 1_000_000_000L
 
-    let private killed exitCode = exitCode > 128
+    let private killed exitCode = (Ending.bySignal exitCode).IsSome
 
     /// The engine.
     let engine (store: Store) (options: WorkerOptions) : IEngine =
@@ -197,15 +197,14 @@ module Workers =
                 | Some node when killed code ->
                     let before = if tries.ContainsKey node.Key then tries[node.Key] else 0
                     tries[node.Key] <- before + 1
-                    let what = $"{node.Title}: its worker was killed (exit code {code})"
+                    let what = $"{node.Title}: its worker {Ending.told code}"
 
                     if before < options.Retries then
                         tell (Warned $"{what}; tried again")
                         waiting.Insert(0, node)
                     else
                         fail node $"{what}, {before + 1} times"
-                | Some node when line = "" ->
-                    raise (LmcException $"{node.Title}: its worker ended with exit code {code}")
+                | Some node when line = "" -> raise (LmcException $"{node.Title}: its worker {Ending.told code}")
                 | Some _ ->
                     let ownName = options.Name + ": "
                     raise (LmcException(if line.StartsWith ownName then line.Substring ownName.Length else line))

@@ -155,6 +155,8 @@ module Experiment =
 
             failed
 
+    let private guarded name = CommandLine.guarded name "; run it again to go on from the last finished epoch"
+
     let private failures = "some measurements failed; the table of failed measurements says why"
 
     let private runOne scripts (experiment: Experiment) words cancel =
@@ -189,7 +191,7 @@ module Experiment =
     /// Runs an experiment with the words of a command line. Returns the exit code: 0 done, 1 a mistake in what was given or a
     /// measurement that failed, 2 a wrong argument, 130 interrupted. A mistake is told in one line.
     let runWithArguments (words: string list) (experiment: Experiment) : int =
-        CommandLine.guarded experiment.Name (runOne usualFolder experiment words)
+        guarded experiment.Name (runOne usualFolder experiment words)
 
     // The folder of the script and the words after it, where it is the experiment's own. A script that another one loads does not run.
     let private script name (commandLine: string[]) =
@@ -203,8 +205,7 @@ module Experiment =
     /// loaded by another one.
     let run (commandLine: string[]) (experiment: Experiment) : unit =
         script experiment.Name commandLine
-        |> Option.iter (fun (folder, words) ->
-            exit (CommandLine.guarded experiment.Name (runOne folder experiment words)))
+        |> Option.iter (fun (folder, words) -> exit (guarded experiment.Name (runOne folder experiment words)))
 
     // The page of claims and its text, beside the experiments' folders.
     let private writeClaims
@@ -236,7 +237,7 @@ module Experiment =
         (words: string list)
         (experiments: Experiment list)
         : int =
-        CommandLine.guarded name (fun cancel ->
+        guarded name (fun cancel ->
             let finished = Collections.Generic.List<string * Report * Exhibits>()
             let allPlans = Collections.Generic.List<Plan<Report>>()
             let mutable asked: (Arguments * Scale) option = None

@@ -15,10 +15,10 @@ module FigureFiles =
     // plotly.js makes up names of clip paths at random.
     let private steady = "(() => { let s = 1; Math.random = () => (s = (s * 16807) % 2147483647) / 2147483647; })();"
 
-    let private text (content: string) = string (WebUtility.HtmlEncode content)
+    let private text (content: string) = Page.encode content
 
     let private page (title: string) (figures: Figure list) (style: string) (script: string) =
-        let charts = figures |> List.map _.Chart.GetInlineHtml() |> String.concat "\n"
+        let charts = figures |> List.map (fun figure -> Page.chartHtml figure.Chart) |> String.concat "\n"
 
         $"""<!DOCTYPE html><html><head><meta charset="utf-8"><title>{text title}</title><style>{style}</style><script>{steady}</script>
 <script>{PlotlyScript.text.Value}</script><script>Plotly.setPlotConfig({{ displayModeBar: false, staticPlot: true }});</script></head>

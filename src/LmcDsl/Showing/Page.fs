@@ -1,6 +1,8 @@
 namespace LmcDsl
 
+open System
 open System.Net
+open LmcDsl.Core.Runtime
 
 /// What a page says around its tables and figures.
 type PageText =
@@ -33,7 +35,21 @@ figure > div { max-width: 100%; }
 @media print { body { margin: 0; max-width: none; } figure, table { break-inside: avoid; } }
 """
 
-    let private encode (text: string) : string = string (WebUtility.HtmlEncode text)
+    /// Text within HTML: nothing in it is a tag, and nothing orders or hides what is read.
+    let internal encode (text: string) : string = string (WebUtility.HtmlEncode(VisibleText.Of(text, lines = true)))
+
+    /// A chart as HTML: its texts, which stand in a script, cannot end the script.
+    let internal chartHtml (chart: XPlot.Plotly.PlotlyChart) : string =
+        let html = chart.GetInlineHtml()
+        let start = html.IndexOf("<script", StringComparison.Ordinal)
+        let ending = html.LastIndexOf("</script>", StringComparison.Ordinal)
+
+        if start < 0 || ending < start then
+            html
+        else
+            let body = html.IndexOf('>', start) + 1
+            let script = html.Substring(body, ending - body).Replace("</", "<\\/").Replace("<!--", "<\\!--")
+            html.Substring(0, body) + script + html.Substring ending
 
     let private tableHtml (table: Table) =
         let kinds = [ for k in 0 .. table.Columns.Length - 1 -> if Table.isNumeric table k then " class=\"n\"" else "" ]
@@ -47,7 +63,7 @@ figure > div { max-width: 100%; }
 
     /// A figure with its caption.
     let internal figure (figure: Figure) =
-        $"<figure>\n{figure.Chart.GetInlineHtml()}\n<figcaption>{encode figure.Caption}</figcaption>\n</figure>"
+        $"<figure>\n{chartHtml figure.Chart}\n<figcaption>{encode figure.Caption}</figcaption>\n</figure>"
 
     /// A page with a heading, what is given, and how it came about.
     let internal around (text: PageText) (moreStyle: string) (body: string) : string =

@@ -3,6 +3,7 @@ namespace LmcDsl
 open System
 open System.IO
 open LmcDsl.Core.Architectures
+open LmcDsl.Core.Runtime
 
 /// What a report is shown as.
 type Exhibits =
@@ -75,7 +76,9 @@ module Results =
         let data =
             Json.Object [ "experiment", Json.Text name; "provenance", provenance; "report", Report.toJson report ]
 
-        let madeBy = $"Made by `{command}`"
+        // In code nothing is escaped: what would end it is left out.
+        let code = VisibleText.Of(command.ReplaceLineEndings " ").Replace("`", "'")
+        let madeBy = $"Made by `{code}`"
         let markdown = tables |> List.map TableText.markdown |> String.concat "\n\n"
 
         let latex =
@@ -85,8 +88,11 @@ module Results =
 
         AtomicFile.sweep folder "" |> ignore
         AtomicFile.writeText (target "report.json") (Json.indented data)
-        AtomicFile.writeText (target "table.md") $"## {title}\n\n{markdown}\n\n{madeBy}\n"
-        AtomicFile.writeText (target "table.tex") $"%% {title}. {madeBy}\n{latex}\n"
+        AtomicFile.writeText (target "table.md") $"## {TableText.markdownText title}\n\n{markdown}\n\n{madeBy}\n"
+
+        AtomicFile.writeText
+            (target "table.tex")
+            $"%% {VisibleText.Of(title.ReplaceLineEndings(string ' '))}. {madeBy}\n{latex}\n"
 
         for table in tables do
             AtomicFile.writeText (target $"{Draw.slug table.Title}.csv") (TableText.csv table)

@@ -1,14 +1,32 @@
 namespace LmcDsl
 
 open System
+open LmcDsl.Core.Runtime
 
 /// Tables as text: for reading, for papers, for other programs.
 [<RequireQualifiedAccess>]
 module TableText =
 
+    // One line, with what orders or hides text shown by its number.
+    let private inLine (text: string) = VisibleText.Of(text.ReplaceLineEndings " ")
+
+    /// Text within Markdown: nothing in it is a tag, a link or the end of a cell.
+    let markdownText (text: string) : string =
+        let escaped (c: char) =
+            match c with
+            | '\\'
+            | '`'
+            | '*'
+            | '|' -> $"\\{c}"
+            | '<' -> "&lt;"
+            | '&' -> "&amp;"
+            | c -> string c
+
+        (inLine text |> String.collect escaped).Replace("](", "]\\(")
+
     /// A table as Markdown, without its title.
     let body (table: Table) : string =
-        let line (cells: string list) = "| " + String.Join(" | ", cells |> List.map _.Replace("|", "\\|")) + " |"
+        let line (cells: string list) = "| " + String.Join(" | ", cells |> List.map markdownText) + " |"
 
         let rule =
             "|"
@@ -21,26 +39,39 @@ module TableText =
         [ line table.Columns; rule ] @ List.map line table.Rows |> String.concat "\n"
 
     /// A table as Markdown, under a heading of its own.
-    let markdown (table: Table) : string = $"### {table.Title}\n\n{body table}"
+    let markdown (table: Table) : string = $"### {markdownText table.Title}\n\n{body table}"
 
-    let private latexSymbols =
-        [
-            "\\", "\\textbackslash{}"
-            "&", "\\&"
-            "%", "\\%"
-            "_", "\\_"
-            "#", "\\#"
-            "±", "$\\pm$"
-            "γ", "$\\gamma$"
-            "λ", "$\\lambda$"
-            "–", "--"
-            "−", "$-$"
-            "≤", "$\\le$"
-            "‖", "$\\|$"
-        ]
+    /// Text within LaTeX: every character that means something to it stands for itself.
+    let latexText (text: string) : string =
+        let escaped (c: char) =
+            match c with
+            | '\\' -> "\\textbackslash{}"
+            | '{'
+            | '}'
+            | '$'
+            | '&'
+            | '%'
+            | '_'
+            | '#' -> $"\\{c}"
+            | '^' -> "\\textasciicircum{}"
+            | '~' -> "\\textasciitilde{}"
+            | '<' -> "\\textless{}"
+            | '>' -> "\\textgreater{}"
+            | '|' -> "\\textbar{}"
+            | '±' -> "$\\pm$"
+            | 'γ' -> "$\\gamma$"
+            | 'λ' -> "$\\lambda$"
+            | '–' -> "--"
+            | '−' -> "$-$"
+            | '≤' -> "$\\le$"
+            | '‖' -> "$\\|$"
+            | c -> string c
 
-    let private latexText (text: string) =
-        (text, latexSymbols) ||> List.fold (fun text (symbol, command) -> text.Replace(symbol, command))
+        inLine text |> String.collect escaped
+
+    // A name that \label and \ref take as it is.
+    let private latexLabel (text: string) =
+        text |> String.map (fun c -> if Char.IsAsciiLetterOrDigit c || "-:.".Contains c then c else '-')
 
     /// A table in LaTeX, for the packages booktabs and inputenc, with a caption and a label.
     let latex (label: string) (table: Table) : string =
@@ -53,7 +84,7 @@ module TableText =
             "\\begin{table}"
             "  \\centering"
             $"  \\caption{{{latexText table.Title}}}"
-            $"  \\label{{tab:{label}}}"
+            $"  \\label{{tab:{latexLabel label}}}"
             $"  \\begin{{tabular}}{{{kinds}}}"
             "  \\toprule"
             line table.Columns
@@ -68,7 +99,7 @@ module TableText =
     /// A table as comma-separated values (RFC 4180).
     let csv (table: Table) : string =
         let cell (text: string) =
-            if text.IndexOfAny [| ','; '"'; '\n' |] >= 0 then
+            if text.IndexOfAny [| ','; '"'; '\n'; '\r' |] >= 0 then
                 "\"" + text.Replace("\"", "\"\"") + "\""
             else
                 text

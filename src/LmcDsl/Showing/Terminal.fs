@@ -4,10 +4,16 @@ open System
 open System.Collections.Generic
 open System.Diagnostics
 open Spectre.Console
+open LmcDsl.Core.Runtime
 
 /// Shows a run in the terminal: one live line where there is a terminal, plain lines where output goes to a file.
 [<RequireQualifiedAccess>]
 module Terminal =
+
+    // Titles and messages may hold what a file says: a terminal must not obey it.
+    let private visible (text: string) = VisibleText.Of text
+
+    let private escaped (text: string) = Markup.Escape(visible text)
 
     let private clock (time: TimeSpan) =
         if time.TotalHours >= 1.0 then
@@ -34,12 +40,12 @@ module Terminal =
 
         fun event ->
             estimate.Note event
-            common Console.WriteLine event
+            common (visible >> Console.WriteLine) event
 
             match event with
             | Advanced(node, progress) when sinceLast.Elapsed.TotalSeconds >= 5.0 ->
                 sinceLast.Restart()
-                Console.WriteLine $"  {node.Title}: {progress.Text}, {clock estimate.Left} left"
+                Console.WriteLine(visible $"  {node.Title}: {progress.Text}, {clock estimate.Left} left")
             | _ -> ()
 
     // One line for the run, which names the step where one is under way; where several are, a line for each below it.
@@ -52,8 +58,8 @@ module Terminal =
 
         let about (node: Node) =
             match texts.TryGetValue node.Key with
-            | true, text -> Markup.Escape $"{node.Title}: {text}"
-            | _ -> Markup.Escape node.Title
+            | true, text -> escaped $"{node.Title}: {text}"
+            | _ -> escaped node.Title
 
         let drop (key: string) =
             match steps.TryGetValue key with
@@ -83,7 +89,7 @@ module Terminal =
 
         fun event ->
             estimate.Note event
-            common (Markup.Escape >> AnsiConsole.MarkupLine) event
+            common (escaped >> AnsiConsole.MarkupLine) event
 
             match event with
             | Advanced(node, progress) ->
@@ -125,15 +131,15 @@ module Terminal =
         if Console.IsOutputRedirected then
             AnsiConsole.Profile.Width <- 160
 
-        let view = Spectre.Console.Table(Border = TableBorder.Simple, Title = TableTitle(Markup.Escape table.Title))
+        let view = Spectre.Console.Table(Border = TableBorder.Simple, Title = TableTitle(escaped table.Title))
 
         for k, heading in List.indexed table.Columns do
             let alignment = if Table.isNumeric table k then Justify.Right else Justify.Left
             let padding = Padding(0, 0, 1, 0)
-            view.AddColumn(TableColumn(Markup.Escape heading, Alignment = alignment, Padding = padding)) |> ignore
+            view.AddColumn(TableColumn(escaped heading, Alignment = alignment, Padding = padding)) |> ignore
 
         for row in table.Rows do
-            view.AddRow(row |> List.map Markup.Escape |> List.toArray) |> ignore
+            view.AddRow(row |> List.map escaped |> List.toArray) |> ignore
 
         AnsiConsole.Write view
 
@@ -143,12 +149,13 @@ module Terminal =
         let note (node: Node) =
             match store.Record node.Key with
             | Some record ->
-                let seconds = record["seconds"].Float
-                $"✓ {seconds, 6:F1} s"
+                match record.TryItem "seconds" with
+                | Some(Json.Number _ as seconds) -> $"✓ {seconds.Float, 6:F1} s"
+                | _ -> "✓          "
             | None -> "· to do   "
 
         for line in Plan.lines note roots do
-            Console.WriteLine line
+            Console.WriteLine(visible line)
 
         let steps = Plan.steps roots
         let toDo = steps |> List.filter (fun node -> not (store.Contains node.Key))

@@ -66,7 +66,7 @@ let tests =
 
                         child.WaitForExit()
                         Expect.equal child.ExitCode 0 (output.Result + errors.Result)
-                        Expect.stringContains output.Result "its worker was killed (exit code 137); tried again" "told"
+                        Expect.stringContains output.Result "its worker ended by SIGKILL" "told"
                         Expect.equal (resultsOf folder) (undisturbed SmallExperiment.word) "the same bytes")
                 }
 
@@ -88,7 +88,7 @@ let tests =
 
                         child.WaitForExit()
                         Expect.equal child.ExitCode 1 output.Result
-                        Expect.stringContains (output.Result + errors.Result) "its worker was killed" "why"
+                        Expect.stringContains (output.Result + errors.Result) "its worker ended by SIGKILL" "why"
                         Expect.equal (errors.Result.Trim().Split('\n').Length) 1 errors.Result)
                 }
 
