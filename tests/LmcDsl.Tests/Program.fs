@@ -39,6 +39,9 @@ let private tests =
             Core.SinkhornStraightThroughTests.tests
             Core.SafeTensorsTests.tests
             Core.CheckpointTests.tests
+            Core.PlacementTests.tests
+            Core.ShardTests.tests
+            Core.FileKindTests.tests
             Core.MalformedInputTests.tests
         ]
         testList "Dsl" [
@@ -59,6 +62,7 @@ let private tests =
         ]
         Process.ProcessTests.tests
         Process.ToolTests.tests
+        Process.TorchFileTests.tests
         Process.WorkerTests.tests
         Process.FaultTests.tests
         Process.SlurmTests.tests
