@@ -10,8 +10,14 @@ open LmcDsl.Core.Runtime
 [<RequireQualifiedAccess>]
 module internal CommandLine =
 
+    // Where errors cannot be told, since their file is closed or full, the exit code still is.
     let private fail (line: string) code =
-        Console.Error.WriteLine line
+        try
+            Console.Error.WriteLine line
+        with
+        | :? IOException
+        | :? UnauthorizedAccessException -> ()
+
         code
 
     /// Does the work, and gives the exit code: 0 done, 1 a mistake in what was given, 2 a wrong argument, 70 a fault of the program,
