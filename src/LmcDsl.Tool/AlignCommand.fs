@@ -3,6 +3,7 @@ namespace LmcDsl.Tool
 open Argu
 open LmcDsl
 open LmcDsl.Core.Architectures
+open LmcDsl.Core.Checkpoints
 open LmcDsl.Core.Matching
 open LmcDsl.Core.Measures
 open LmcDsl.Core.Runtime
@@ -14,7 +15,7 @@ module AlignCommand =
     /// Searches for the permutations of `other` by the search that the arguments name.
     let search (arguments: ParseResults<ModelArgument>) (reference: ParameterSet) (other: ParameterSet) : SearchResult =
         let seed = arguments.GetResult(ModelArgument.Seed, defaultValue = 0L)
-        let starts = arguments.GetResult(ModelArgument.Starts, defaultValue = 1)
+        let starts = Models.starts arguments
 
         let onTraining why run =
             use data = Models.requiredData why arguments
@@ -48,15 +49,16 @@ module AlignCommand =
         let target = Models.output arguments
         use models = Models.load 2 arguments
 
-        match models.Parameters, models.Sources with
-        | [ a; b ], [ _; source ] ->
+        match models.Parameters, models.Placements with
+        | [ a; b ], [ _; placement ] ->
             let found = search arguments a b
             use aligned = found.Permutations.Apply b
-            Models.save target aligned source models.Names
+            Models.save target (fun stream -> Checkpoint.SavePermuted(stream, found.Permutations, placement))
             let before, after = Distance.L2(a, b), Distance.L2(a, aligned)
 
             Json.Object [
                 "written", Json.Text target
+                yield! Models.said models
                 "l2 before", Json.float before
                 "l2 after", Json.float after
                 "reduction", Json.float (if before > 0.0 then 1.0 - after / before else 0.0)

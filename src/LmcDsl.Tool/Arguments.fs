@@ -12,6 +12,7 @@ type ModelArgument =
     | [<Unique>] Classes of int
     | [<Unique>] Input of int list
     | [<Unique>] Names of file: string
+    | [<Unique>] Key of string list
     | [<Unique>] Data of string
     | [<Unique>] Search of string
     | [<Unique>] Seed of int64
@@ -27,14 +28,17 @@ type ModelArgument =
     interface IArgParserTemplate with
         member this.Usage =
             match this with
-            | Files _ -> "checkpoints: .safetensors, or .pt and .pth of state dicts."
+            | Files _ -> "checkpoints: .safetensors, their .index.json or folder, or .pt, .pth and .ckpt of torch.save."
             | Arch _ -> "mlp, vgg11, vgg16, resnet20, resnet50, or a JSON file that describes a network."
             | Width _ -> "width multiplier of a convolutional network (default: 1)."
             | Norm _ -> "batch, layer or none (default: batch)."
             | Hidden _ -> "hidden widths of an mlp."
             | Classes _ -> "number of classes (default: 10)."
             | Input _ -> "shape of one image (default: 3 32 32, of an mlp 1 28 28)."
-            | Names _ -> "JSON file of patterns and replacements from the checkpoints' names to the network's."
+            | Names _ ->
+                "JSON file of patterns and replacements from the checkpoints' names to the network's, beside the usual ones."
+            | Key _ ->
+                "where in a file the model lies, for example ema or state_dict.teacher; one for all files, or one for each."
             | Data _ -> "data set for activations, losses and barriers: mnist, fashion-mnist, cifar-10, glyphs."
             | Search _ ->
                 "wm (default), sinkhorn, am, ste or sinkhorn-ste; the last three need --data. merge also takes none."

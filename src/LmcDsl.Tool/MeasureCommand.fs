@@ -30,7 +30,7 @@ module MeasureCommand =
 
         let barrier () =
             use data = Models.requiredData "a barrier" arguments
-            let points = arguments.GetResult(ModelArgument.Points, defaultValue = 25)
+            let points = Models.points arguments
 
             let curve =
                 Stage.during $"measuring {points} points between the models" (fun () ->
@@ -47,6 +47,8 @@ module MeasureCommand =
             ]
 
         Json.Object [
+            yield! Models.said models
+
             for metric in wanted do
                 match metric with
                 | "l2" -> metric, Json.float (Distance.L2(a, b))

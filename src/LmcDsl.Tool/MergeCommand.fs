@@ -2,7 +2,7 @@ namespace LmcDsl.Tool
 
 open Argu
 open LmcDsl
-open LmcDsl.Core.Matching
+open LmcDsl.Core.Checkpoints
 open LmcDsl.Core.Merging
 open LmcDsl.Core.Measures
 open LmcDsl.Core.Permutations
@@ -17,15 +17,17 @@ module MergeCommand =
         use models = Models.load 2 arguments
         let reference = models.Parameters.Head
 
-        let aligned =
+        let permutations =
             [
                 for other in models.Parameters.Tail ->
                     // `--search none` merges the models as they are.
                     if arguments.GetResult(ModelArgument.Search, defaultValue = "wm") = "none" then
-                        other.Clone()
+                        PermutationSet.Identity models.Network
                     else
-                        (AlignCommand.search arguments reference other).Permutations.Apply other
+                        (AlignCommand.search arguments reference other).Permutations
             ]
+
+        let aligned = [ for found, other in List.zip permutations models.Parameters.Tail -> found.Apply other ]
 
         try
             use merged = Average.Of(List.toArray (reference :: aligned), null)
@@ -41,10 +43,20 @@ module MergeCommand =
                     true
                 | None -> false
 
-            Models.save target merged models.Sources.Head models.Names
+            let members =
+                [|
+                    for placement, found in
+                        List.zip models.Placements (PermutationSet.Identity models.Network :: permutations) ->
+                        struct (placement, found)
+                |]
+
+            let statistics: LmcDsl.Core.Architectures.ParameterSet | null = if reset then merged else null
+
+            Models.save target (fun stream -> Checkpoint.SaveMean(stream, members, statistics))
 
             Json.Object [
                 "written", Json.Text target
+                yield! Models.said models
                 "models", Json.int (int64 models.Parameters.Length)
                 "l2 to the first", Json.floats [ for model in aligned -> Distance.L2(reference, model) ]
                 "statistics reset", Json.Bool reset

@@ -28,10 +28,19 @@ Examples
 `lmc COMMAND --help` shows a command's arguments.
 Exit codes: 0 done, 1 a mistake in what was given (told in one line), 2 a wrong argument, 130 interrupted."""
 
+// What a command answers. A closed or full standard output is told as what it is.
+let private say (line: string) =
+    try
+        Console.WriteLine line
+    with
+    | :? IO.IOException
+    | :? UnauthorizedAccessException as error ->
+        raise (LmcException($"standard output: expected to write the answer: {error.Message}", error))
+
 // JSON for machines, a line for each field for people.
 let private show json (result: Json) =
     if json then
-        Console.WriteLine(Json.text result)
+        say (Json.text result)
     else
         let rec text (value: Json) =
             match value with
@@ -46,11 +55,11 @@ let private show json (result: Json) =
         match result with
         | Json.Object fields ->
             for name, value in fields do
-                Console.WriteLine $"{VisibleText.Of name}: {text value}"
+                say $"{VisibleText.Of name}: {text value}"
         | Json.Array items ->
             for item in items do
-                Console.WriteLine(text item)
-        | other -> Console.WriteLine(text other)
+                say (text item)
+        | other -> say (text other)
 
 let private examples =
     dict [
@@ -86,13 +95,13 @@ let main words =
         | "measure" :: rest -> onModels "measure" rest MeasureCommand.run
         | "plan" :: rest -> ScriptCommand.plan rest
         | "run" :: rest -> ScriptCommand.run rest
-        | [ "prelude" ] -> Console.WriteLine(ScriptCommand.prelude ())
+        | [ "prelude" ] -> say (ScriptCommand.prelude ())
         | "store" :: rest ->
             let arguments = parse<StoreArgument> "store" rest
             show (arguments.Contains StoreArgument.Json) (StoreCommand.run arguments)
         | []
         | [ "--help" ]
-        | [ "help" ] -> Console.WriteLine usage
+        | [ "help" ] -> say usage
         | other :: _ ->
             raise (
                 Usage($"lmc: expected align, merge, measure, plan, run, store or prelude, found '{other}'\n{usage}", 2)

@@ -1,78 +1,164 @@
-using System.Text;
 using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Checkpoints;
 
-/// <summary>Models of a known architecture out of anybody's checkpoints, and back under the names and types that they had there.</summary>
+/// <summary>
+/// Models of a known architecture out of anybody's checkpoints, and back under the names and types that they had there. What is written has
+/// the names, order, types and text of one checkpoint, and what is no parameter there is copied.
+/// </summary>
 public static class Checkpoint
 {
+    private const string FormatKey = "format";
+
+    /// <summary>Opens a checkpoint; of several state dicts in a file, the one that the network fits.</summary>
+    /// <param name="path">The file; see <see cref="TensorSource.Open"/>.</param>
+    /// <param name="network">What it is a model of.</param>
+    /// <param name="names">How its names become the architecture's.</param>
+    /// <param name="key">Where in the file the model lies; see <see cref="Placement.Of"/>.</param>
+    /// <returns>Its placement; the source in it is the caller's to close.</returns>
+    /// <exception cref="LmcException">There is no such model, or several fit and are listed.</exception>
+    public static Placement Open(string path, Network network, NameMap names, string? key = null)
+    {
+        var source = TensorSource.Open(path, Placement.Fitting(network, names, key));
+        try
+        {
+            return Placement.Of(source, network, names, key);
+        }
+        catch
+        {
+            source.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Reads a model.</summary>
     /// <param name="source">The open checkpoint.</param>
     /// <param name="network">What it is a model of.</param>
     /// <param name="names">How its names become the architecture's.</param>
     /// <returns>The parameters in float32, on the CPU.</returns>
+    /// <exception cref="LmcException">Tensors are missing, unexpected or of another shape, or as for <see cref="Load(Placement)"/>.</exception>
+    public static ParameterSet Load(TensorSource source, Network network, NameMap names) => Load(Placement.Of(source, network, names));
+
+    /// <summary>Reads a model.</summary>
+    /// <param name="placement">The open checkpoint.</param>
+    /// <returns>The parameters in float32, on the CPU.</returns>
     /// <exception cref="LmcException">
-    /// Tensors are missing, unexpected or of another shape: all of them are told at once; or some hold NaN, or numbers beyond float32.
-    /// Counters of batches are not parameters and are passed over.
+    /// Some tensors hold NaN, or numbers beyond float32, or are of a type that is not computed with; the first of them are named.
     /// </exception>
-    public static ParameterSet Load(TensorSource source, Network network, NameMap names)
+    public static ParameterSet Load(Placement placement)
     {
-        var places = Places(source, network, names);
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        var model = new ParameterSet(network, zeros(network.TotalCount));
-        var broken = new List<string>();
-        foreach (var (entry, parameter) in places)
+        var source = placement.Source;
+        RequireComputed(placement);
+        var model = new ParameterSet(placement.Network, zeros(placement.Network.TotalCount));
+        try
         {
-            using var inner = NewDisposeScope();
-            model.Views[parameter].copy_(source.Read(entry.Name).to(ScalarType.Float32));
-            if (!model.Views[parameter].isfinite().all().item<bool>()) broken.Add(entry.Name);
-        }
+            var broken = new List<string>();
+            foreach (var entry in source.Entries)
+            {
+                if (!placement.Places.TryGetValue(entry.Name, out var parameter)) continue;
+                using var inner = NewDisposeScope();
+                model.Views[parameter].copy_(source.Read(entry.Name).to(ScalarType.Float32));
+                if (!model.Views[parameter].isfinite().all().item<bool>()) broken.Add(entry.Name);
+            }
 
-        if (broken.Count == 0) return model;
-        model.Dispose();
-        throw new LmcException($"{source.Path}: expected finite numbers, found NaN or infinity in {string.Join(", ", broken)}");
+            Guard.Require(
+                broken.Count == 0, $"{source.Path}: expected finite numbers, found NaN or infinity in {Excerpt.Of(broken)}");
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
     }
 
-    /// <summary>Writes a model as safetensors with the names, order, types and text of the checkpoint that it came from.</summary>
+    /// <summary>Writes a model like the checkpoint that it came from.</summary>
     /// <param name="stream">Where to write.</param>
     /// <param name="model">The model.</param>
-    /// <param name="like">The checkpoint; what is no parameter there is copied.</param>
+    /// <param name="like">The checkpoint.</param>
     /// <param name="names">The map by which it was read.</param>
-    /// <exception cref="LmcException">The checkpoint is not of the model's architecture.</exception>
-    public static void Save(Stream stream, ParameterSet model, TensorSource like, NameMap names)
+    /// <exception cref="LmcException">The checkpoint is not of the model's architecture, or one of its types does not hold a number.</exception>
+    public static void Save(Stream stream, ParameterSet model, TensorSource like, NameMap names) =>
+        Save(stream, model, Placement.Of(like, model.Network, names));
+
+    /// <summary>Writes a model like the checkpoint that it came from.</summary>
+    /// <param name="stream">Where to write.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="like">The checkpoint.</param>
+    /// <exception cref="LmcException">A type of the checkpoint does not hold a number of the model.</exception>
+    public static void Save(Stream stream, ParameterSet model, Placement like) =>
+        Write(stream, like, (entry, parameter) => Narrowing.To(entry, model.Views[parameter].cpu(), like.Source.Path));
+
+    /// <summary>
+    /// Writes a checkpoint with its units permuted: the stored numbers themselves move, so that each comes back bit for bit, only elsewhere,
+    /// whatever its type.
+    /// </summary>
+    /// <param name="stream">Where to write.</param>
+    /// <param name="permutations">The permutations.</param>
+    /// <param name="placement">The checkpoint.</param>
+    public static void SavePermuted(Stream stream, PermutationSet permutations, Placement placement) =>
+        Write(stream, placement, (entry, parameter) => Permuted(permutations, placement.Source.Read(entry.Name), parameter));
+
+    /// <summary>
+    /// Writes the mean of several checkpoints like the first. Each number is the mean in double of the stored ones, rounded once to the type of
+    /// the first checkpoint.
+    /// </summary>
+    /// <param name="stream">Where to write.</param>
+    /// <param name="models">The checkpoints of one network, each with the permutations that are applied to it first.</param>
+    /// <param name="statistics">A model whose running statistics are written in the place of the mean ones; nothing to write those.</param>
+    /// <exception cref="LmcException">A type of the first checkpoint does not hold a mean; the line names file and tensor.</exception>
+    public static void SaveMean(
+        Stream stream, IReadOnlyList<(Placement Placement, PermutationSet Permutations)> models, ParameterSet? statistics = null)
     {
-        var places = Places(like, model.Network, names).ToDictionary(place => place.Entry.Name, place => place.Parameter);
-        using var quiet = no_grad();
-        using var scope = NewDisposeScope();
-        var tensors = like.Entries.Select(entry => (entry.Name, places.TryGetValue(entry.Name, out var parameter)
-            ? model.Views[parameter].cpu().to(entry.Type)
-            : like.Read(entry.Name)));
-        SafeTensors.Write(stream, [.. tensors], like.Metadata);
+        var first = models[0].Placement;
+        // Where each model keeps a parameter.
+        var names = models.Select(model => model.Placement.Places.ToDictionary(place => place.Value, place => place.Key)).ToArray();
+        Write(stream, first, (entry, parameter) =>
+        {
+            if (statistics is not null && !first.Network.Parameters[parameter].Learned)
+                return Narrowing.To(entry, statistics.Views[parameter].cpu(), first.Source.Path);
+            var sum = zeros(first.Network.Parameters[parameter].Shape, ScalarType.Float64);
+            for (var k = 0; k < models.Count; k++)
+            {
+                using var inner = NewDisposeScope();
+                var (placement, permutations) = models[k];
+                sum.add_(Permuted(permutations, placement.Source.Read(names[k][parameter]), parameter).to(ScalarType.Float64), alpha: 1.0 / models.Count);
+            }
+
+            return Narrowing.To(entry, sum, first.Source.Path);
+        });
     }
 
-    // Which parameter each of the checkpoint's tensors is.
-    private static (TensorEntry Entry, int Parameter)[] Places(TensorSource source, Network network, NameMap names)
+    private static Tensor Permuted(PermutationSet permutations, Tensor stored, int parameter)
     {
-        var wanted = network.Parameters.Select((spec, k) => (spec.Name, k)).ToDictionary(p => p.Name, p => p.k);
-        var found = new Dictionary<int, TensorEntry>();
-        StringBuilder unexpected = new(), shapes = new();
-        foreach (var entry in source.Entries.Where(entry => !entry.Name.EndsWith(".num_batches_tracked", StringComparison.Ordinal)))
-        {
-            if (!wanted.TryGetValue(names.Apply(entry.Name), out var parameter) || !found.TryAdd(parameter, entry))
-                unexpected.Append($" {entry.Name} {Guard.Show(entry.Shape.AsSpan())}");
-            else if (!entry.Shape.AsSpan().SequenceEqual(network.Parameters[parameter].Shape))
-                shapes.Append($" {entry.Name} {Guard.Show(entry.Shape.AsSpan())} where {network.Parameters[parameter]} was expected;");
-        }
+        permutations.ApplyInPlace(stored, parameter);
+        return stored;
+    }
 
-        var missing = string.Join(" ", network.Parameters.Where((_, k) => !found.ContainsKey(k)));
-        Guard.Require(
-            missing.Length == 0 && unexpected.Length == 0 && shapes.Length == 0,
-            $"{source.Path}: expected the tensors of '{network.Architecture.Name}';{Part("missing", missing)}{Part("not expected", unexpected)}{Part("of another shape", shapes)}");
-        return [.. found.Select(place => (place.Value, place.Key))];
+    private static void Write(Stream stream, Placement like, Func<TensorEntry, int, Tensor> parameter)
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        var source = like.Source;
+        var metadata = new Dictionary<string, string>(source.Metadata);
+        metadata.TryAdd(FormatKey, "pt"); // some readers refuse files without it
+        SafeTensors.Write(
+            stream,
+            [.. source.Entries.Select(entry => (entry, (Func<Tensor>)(() =>
+                like.Places.TryGetValue(entry.Name, out var place) ? parameter(entry, place) : source.Read(entry.Name))))],
+            metadata);
+    }
 
-        static string Part(string what, object items) => items.ToString() is { Length: > 0 } text ? $" {what}: {text.Trim().TrimEnd(';')}." : "";
+    private static void RequireComputed(Placement placement)
+    {
+        foreach (var entry in placement.Source.Entries)
+            Guard.Require(
+                entry.Type.IsComputed || !placement.Places.ContainsKey(entry.Name),
+                $"{placement.Source.Path}: tensor '{Excerpt.Of(entry.Name)}': expected numbers that are computed with (F64, F32, F16, BF16), found {entry.Type}: {(entry.Type.Name.StartsWith('F') ? "such numbers mostly have scales beside them, dequantise them first" : "convert them first")}");
     }
 }

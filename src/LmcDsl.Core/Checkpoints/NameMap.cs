@@ -12,12 +12,19 @@ namespace LmcDsl.Core.Checkpoints;
 /// </summary>
 public sealed class NameMap
 {
-    private static readonly Regex Wrapper = new(@"^(module|_orig_mod)\.", RegexOptions.NonBacktracking);
+    private const RegexOptions Linear = RegexOptions.NonBacktracking | RegexOptions.CultureInvariant;
+    private const int LongestPattern = 2000;
 
-    private readonly ImmutableArray<(Regex Pattern, string Replacement)> rules;
+    private readonly ImmutableArray<(Regex Pattern, Func<Match, string?> Name)> rules;
+    private readonly NameMap? next;
 
-    private NameMap(IEnumerable<(string Pattern, string Replacement)> rules) =>
-        this.rules = [.. rules.Select(rule => (new Regex($"^(?:{rule.Pattern})$", RegexOptions.NonBacktracking), rule.Replacement))];
+    private NameMap(IEnumerable<(string Pattern, Func<Match, string?> Name)> rules, NameMap? next = null)
+    {
+        this.rules = [.. rules.Select(rule => (new Regex($"^(?:{rule.Pattern})$", Linear), rule.Name))];
+        this.next = next;
+    }
+
+    private NameMap(NameMap first, NameMap next) => (rules, this.next) = (first.rules, next);
 
     /// <summary>
     /// The map for the naming that others use: torchvision's and the usual CIFAR versions of ResNet and VGG, and numbered layers of
@@ -27,12 +34,9 @@ public sealed class NameMap
     /// <returns>The map.</returns>
     public static NameMap For(Network network)
     {
-        var rules = new List<(string, string)>();
         var nodes = network.Architecture.Nodes;
-        if (nodes.Any(node => node.Name == "stem")) rules.AddRange(ResNet());
-        else if (nodes.Any(node => node.Layer is Convolution)) rules.AddRange(Vgg(nodes));
-        else rules.AddRange(Sequential(nodes));
-        return new NameMap(rules);
+        if (nodes.Any(node => node.Name == "stem")) return new NameMap(ResNet());
+        return nodes.Any(node => node.Layer is Convolution) ? new NameMap(Vgg(nodes)) : new NameMap(Sequential(nodes));
     }
 
     /// <summary>Reads a map: a JSON object of patterns (.NET regular expressions for whole names) and replacements ($1 for groups).</summary>
@@ -44,60 +48,90 @@ public sealed class NameMap
     {
         try
         {
-            var read = JsonSerializer.Deserialize<Dictionary<string, string>>(json) ?? [];
-            return new NameMap(read.Select(rule => (rule.Key, rule.Value)));
+            using var read = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = 8 });
+            Guard.Require(
+                read.RootElement.ValueKind == JsonValueKind.Object,
+                $"{name}: expected a JSON object of patterns and replacements, found {Excerpt.Of(read.RootElement.GetRawText(), 40)}");
+            var rules = new List<(string, Func<Match, string?>)>();
+            foreach (var rule in read.RootElement.EnumerateObject())
+            {
+                Guard.Require(
+                    rule.Value.ValueKind == JsonValueKind.String && rule.Name.Length <= LongestPattern,
+                    $"{name}: expected a text as the replacement of '{Excerpt.Of(rule.Name)}' (a pattern of at most {LongestPattern} characters), found {Excerpt.Of(rule.Value.GetRawText(), 40)}");
+                var replacement = rule.Value.GetString()!;
+                rules.Add((rule.Name, match => match.Result(replacement)));
+            }
+
+            return new NameMap(rules);
         }
-        catch (Exception error) when (error is JsonException or ArgumentException or NotSupportedException)
+        catch (Exception error) when (error is JsonException or ArgumentException or NotSupportedException or InvalidOperationException)
         {
-            throw new LmcException($"{name}: expected a JSON object of patterns and replacements: {error.Message.ReplaceLineEndings(" ")}", error);
+            throw new LmcException(
+                $"{name}: expected a JSON object of patterns and replacements: {Excerpt.Of(error.Message.ReplaceLineEndings(" "))}", error);
         }
     }
 
+    /// <summary>This map, and after it another one, which is given what this one makes of names.</summary>
+    /// <param name="after">The other map.</param>
+    /// <returns>Both.</returns>
+    public NameMap Then(NameMap after) => new(this, next is null ? after : next.Then(after));
+
     /// <summary>The architecture's name for a checkpoint's.</summary>
-    /// <param name="name">The name in the file; a wrapper's <c>module.</c> before it does not count.</param>
+    /// <param name="name">The name in the file; wrappers in it (<see cref="Prefix.Bare"/>) do not count.</param>
     /// <returns>The name.</returns>
     public string Apply(string name)
     {
-        var bare = Wrapper.Replace(name, "");
+        var bare = Prefix.Bare(name);
+        var own = Replaced(name) ?? (bare == name ? null : Replaced(bare)) ?? bare;
+        return next is null ? own : next.Apply(own);
+    }
+
+    private string? Replaced(string name)
+    {
         foreach (var (pattern, replacement) in rules)
-            if (pattern.IsMatch(bare)) return pattern.Replace(bare, replacement);
-        return bare;
+            if (pattern.Match(name) is { Success: true } match && replacement(match) is { } other) return other;
+        return null;
     }
 
     // Blocks are counted from 0 there and from 1 here.
-    private static IEnumerable<(string, string)> ResNet()
+    private static IEnumerable<(string, Func<Match, string?>)> ResNet()
     {
-        yield return (@"conv1\.(.*)", "stem.$1");
-        yield return (@"bn1\.(.*)", "stem.norm.$1");
-        for (var block = 0; block < 64; block++)
-        {
-            var (there, here) = ($@"layer(\d)\.{block}\.", $"stage$1.{block + 1}.");
-            yield return ($@"{there}conv(\d)\.(.*)", $"{here}conv$2.$3");
-            yield return ($@"{there}bn(\d)\.(.*)", $"{here}conv$2.norm.$3");
-            yield return ($@"{there}(?:shortcut|downsample)\.0\.(.*)", $"{here}shortcut.$2");
-            yield return ($@"{there}(?:shortcut|downsample)\.1\.(.*)", $"{here}shortcut.norm.$2");
-        }
-
-        yield return (@"(?:linear|classifier)\.(.*)", "fc.$1");
+        const string block = @"layer(\d)\.(\d{1,6})\.";
+        static string Here(Match match) => $"stage{match.Groups[1].Value}.{int.Parse(match.Groups[2].Value) + 1}";
+        yield return (@"conv1\.(.*)", match => match.Result("stem.$1"));
+        yield return (@"bn1\.(.*)", match => match.Result("stem.norm.$1"));
+        yield return ($@"{block}conv(\d)\.(.*)", match => $"{Here(match)}.conv{match.Groups[3].Value}.{match.Groups[4].Value}");
+        yield return ($@"{block}bn(\d)\.(.*)", match => $"{Here(match)}.conv{match.Groups[3].Value}.norm.{match.Groups[4].Value}");
+        yield return ($@"{block}(?:shortcut|downsample)\.0\.(.*)", match => $"{Here(match)}.shortcut.{match.Groups[3].Value}");
+        yield return ($@"{block}(?:shortcut|downsample)\.1\.(.*)", match => $"{Here(match)}.shortcut.norm.{match.Groups[3].Value}");
+        yield return (@"(?:linear|classifier)\.(.*)", match => match.Result("fc.$1"));
     }
 
     // There every module before the classifier is numbered: convolutions, norms, activations and pools, in the order of our nodes.
-    private static IEnumerable<(string, string)> Vgg(ImmutableArray<LayerNode> nodes)
+    private static IEnumerable<(string, Func<Match, string?>)> Vgg(ImmutableArray<LayerNode> nodes)
     {
-        var features = nodes.TakeWhile(node => node.Layer is not Flatten).ToArray();
-        for (var k = 0; k < features.Length; k++) yield return ($@"features\.{k}\.(.*)", $"{features[k].Name}.$1");
-        yield return (@"(?:classifier(?:\.0)?|linear)\.(.*)", $"{nodes[^1].Name}.$1");
+        string[] features = [.. nodes.TakeWhile(node => node.Layer is not Flatten).Select(node => node.Name)];
+        yield return (
+            @"features\.(\d{1,6})\.(.*)",
+            match => int.Parse(match.Groups[1].Value) is var k && k < features.Length ? $"{features[k]}.{match.Groups[2].Value}" : null);
+        yield return (@"(?:classifier(?:\.0)?|linear)\.(.*)", match => match.Result($"{nodes[^1].Name}.$1"));
     }
 
     // Numbered by module: dense layers and activations in turn, with or without a flatten before them.
-    private static IEnumerable<(string, string)> Sequential(ImmutableArray<LayerNode> nodes)
+    private static IEnumerable<(string, Func<Match, string?>)> Sequential(ImmutableArray<LayerNode> nodes)
     {
-        var layers = nodes.Where(node => node.Layer is not Flatten).ToArray();
-        var flatten = nodes.Any(node => node.Layer is Flatten);
-        for (var k = 0; k < layers.Length; k++)
-            if (layers[k].Layer is Dense) yield return ($@"(?:[a-z_]+\.)?{k}\.(.*)", $"{layers[k].Name}.$1");
-        if (!flatten) yield break;
-        for (var k = 0; k < layers.Length; k++)
-            if (layers[k].Layer is Dense) yield return ($@"(?:[a-z_]+\.)?{k + 1}\.(.*)", $"{layers[k].Name}.$1");
+        LayerNode[] layers = [.. nodes.Where(node => node.Layer is not Flatten)];
+        var flattens = nodes.Any(node => node.Layer is Flatten);
+        yield return (
+            @"(?:[a-z_]+\.)?(\d{1,6})\.(.*)",
+            match =>
+            {
+                var k = int.Parse(match.Groups[1].Value);
+                var at = IsDense(k) ? k : flattens && IsDense(k - 1) ? k - 1 : -1;
+                return at < 0 ? null : $"{layers[at].Name}.{match.Groups[2].Value}";
+            }
+        );
+
+        bool IsDense(int k) => k >= 0 && k < layers.Length && layers[k].Layer is Dense;
     }
 }

@@ -31,36 +31,35 @@ public static class SafeTensors
     /// <param name="metadata">Text to keep beside them, written in order of its keys.</param>
     /// <exception cref="LmcException">A tensor has another type.</exception>
     public static void Write(
-        Stream stream, IReadOnlyList<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string>? metadata = null)
-    {
-        var header = new JsonObject();
-        if (metadata is { Count: > 0 })
-            header[SafeTensorsHeader.MetadataKey] = new JsonObject(metadata.OrderBy(m => m.Key, StringComparer.Ordinal)
-                .Select(m => KeyValuePair.Create(m.Key, (JsonNode?)m.Value)));
-        var offset = 0L;
-        foreach (var (name, tensor) in tensors)
-        {
-            var end = offset + tensor.numel() * tensor.element_size();
-            header[name] = new JsonObject
-            {
-                ["dtype"] = TensorType.NameOf(tensor.dtype, $"tensor '{name}'"),
-                ["shape"] = new JsonArray([.. tensor.shape.Select(s => (JsonNode)s)]),
-                ["data_offsets"] = new JsonArray(offset, end),
-            };
-            offset = end;
-        }
+        Stream stream, IReadOnlyList<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string>? metadata = null) =>
+        Write(
+            stream,
+            [.. tensors.Select(t => (
+                new TensorEntry(t.Name, StoredType.Of(t.Tensor.dtype, $"tensor '{t.Name}'"), [.. t.Tensor.shape]),
+                (Func<Tensor>)(() => t.Tensor.detach())))],
+            metadata);
 
-        var text = Encoding.UTF8.GetBytes(header.ToJsonString());
+    /// <summary>Writes tensors that are made one after another, each when it is its turn, so that one of them is in memory at a time.</summary>
+    /// <param name="stream">Where to write.</param>
+    /// <param name="tensors">What each is, and what makes it: a tensor as its type is carried, which is freed after it was written.</param>
+    /// <param name="metadata">Text to keep beside them, written in order of its keys.</param>
+    public static void Write(
+        Stream stream, IReadOnlyList<(TensorEntry Entry, Func<Tensor> Make)> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        var text = Header(tensors.Select(t => t.Entry), metadata);
         var padded = (text.Length + 7) / 8 * 8;
         Span<byte> length = stackalloc byte[8];
         BinaryPrimitives.WriteInt64LittleEndian(length, padded);
         stream.Write(length);
         stream.Write(text);
         stream.Write(Encoding.ASCII.GetBytes(new string(' ', padded - text.Length)));
-        foreach (var (_, tensor) in tensors)
+        foreach (var (entry, make) in tensors)
         {
             using var scope = NewDisposeScope();
-            var flat = tensor.cpu().contiguous().view(-1);
+            var made = make();
+            Guard.Shape($"tensor '{entry.Name}'", made, entry.Type.CarrierShape(entry.Shape.AsSpan()));
+            Guard.Require(made.dtype == entry.Type.Carrier, $"tensor '{entry.Name}': expected {entry.Type.Carrier}, found {made.dtype}");
+            var flat = made.cpu().contiguous().view(-1);
             const long block = 1 << 27; // a span addresses at most 2 GB
             for (var start = 0L; start < flat.numel(); start += block)
                 stream.Write(flat.narrow(0, start, Math.Min(block, flat.numel() - start)).bytes);
@@ -81,11 +80,35 @@ public static class SafeTensors
         var tensors = new Dictionary<string, Tensor>();
         foreach (var (entry, start) in header.Entries.Zip(header.Starts))
         {
-            var tensor = empty([.. entry.Shape], entry.Type).DetachFromDisposeScope();
+            var tensor = empty(entry.Type.CarrierShape(entry.Shape.AsSpan()), entry.Type.Carrier).DetachFromDisposeScope();
             tensors.Add(entry.Name, tensor);
-            body.Slice((int)start, (int)(entry.Count * TensorType.BytesOf(entry.Type))).CopyTo(tensor.bytes);
+            body.Slice((int)start, (int)entry.Type.BytesOf(entry.Count, name)).CopyTo(tensor.bytes);
         }
 
         return new TensorFile(tensors, header.Metadata);
+    }
+
+    private static byte[] Header(IEnumerable<TensorEntry> tensors, IReadOnlyDictionary<string, string>? metadata)
+    {
+        var header = new JsonObject();
+        if (metadata is { Count: > 0 })
+            header[SafeTensorsHeader.MetadataKey] = new JsonObject(metadata.OrderBy(m => m.Key, StringComparer.Ordinal)
+                .Select(m => KeyValuePair.Create(m.Key, (JsonNode?)m.Value)));
+        var offset = 0L;
+        foreach (var entry in tensors)
+        {
+            Guard.Require(
+                entry.Name != SafeTensorsHeader.MetadataKey, $"tensor '{entry.Name}': expected another name, since safetensors files keep text under this one");
+            var end = offset + entry.Type.BytesOf(entry.Count, $"tensor '{entry.Name}'");
+            header[entry.Name] = new JsonObject
+            {
+                ["dtype"] = entry.Type.Name,
+                ["shape"] = new JsonArray([.. entry.Shape.Select(s => (JsonNode)s)]),
+                ["data_offsets"] = new JsonArray(offset, end),
+            };
+            offset = end;
+        }
+
+        return Encoding.UTF8.GetBytes(header.ToJsonString());
     }
 }

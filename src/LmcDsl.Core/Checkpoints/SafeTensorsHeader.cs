@@ -44,7 +44,8 @@ internal sealed record SafeTensorsHeader(
     {
         try
         {
-            var node = JsonNode.Parse(json, documentOptions: new JsonDocumentOptions { MaxDepth = DeepestHeader });
+            var node = JsonNode.Parse(json.TrimEnd((byte)0), // some writers pad with NUL where the format has blanks
+                documentOptions: new JsonDocumentOptions { MaxDepth = DeepestHeader });
             return node is JsonObject header
                 ? Parse(header, body, name)
                 : throw new LmcException($"{name}: expected a JSON object as header, found {node?.GetValueKind()}");
@@ -54,7 +55,7 @@ internal sealed record SafeTensorsHeader(
             when (error is JsonException or ArgumentException or InvalidOperationException or FormatException or OverflowException)
         {
             throw new LmcException(
-                $"{name}: expected a safetensors header, found one that cannot be read: {error.Message.ReplaceLineEndings(" ")}", error);
+                $"{name}: expected a safetensors header, found one that cannot be read: {Excerpt.Of(error.Message.ReplaceLineEndings(" "))}", error);
         }
     }
 
@@ -63,11 +64,15 @@ internal sealed record SafeTensorsHeader(
         var entries = header.Where(e => e.Key != MetadataKey).Select(e => Entry(e.Key, e.Value, name))
             .OrderBy(e => e.Start).ThenBy(e => e.End).ToArray();
         var expected = 0L;
-        foreach (var (entry, start, end) in entries)
+        for (var k = 0; k < entries.Length; k++)
         {
+            var (entry, start, end) = entries[k];
+            if (k > 0 && start < expected && start == entries[k - 1].Start)
+                throw new LmcException(
+                    $"{name}: tensors '{Excerpt.Of(entries[k - 1].Entry.Name)}' and '{Excerpt.Of(entry.Name)}': expected bytes of their own, the second's from {expected}, found both at {start} to {end} (the format has no shared tensors: store one of them, or a copy)");
             Guard.Require(
                 start == expected && end <= body,
-                $"{name}: tensor '{entry.Name}': expected bytes from {expected} within {body}, found {start} to {end}");
+                $"{name}: tensor '{Excerpt.Of(entry.Name)}': expected bytes from {expected} within {body}, found {start} to {end}{(end > body ? " (the file is cut)" : "")}");
             expected = end;
         }
 
@@ -80,14 +85,16 @@ internal sealed record SafeTensorsHeader(
 
     private static (TensorEntry Entry, long Start, long End) Entry(string key, JsonNode? node, string name)
     {
-        if (node?["dtype"] is not JsonValue dtype || node["shape"] is not JsonArray sizes || node["data_offsets"] is not JsonArray offsets)
-            throw new LmcException($"{name}: tensor '{key}': expected dtype, shape and data_offsets, found {node?.ToJsonString() ?? "null"}");
-        var type = TensorType.Parse(dtype.GetValue<string>(), $"{name}: tensor '{key}'");
+        var where = $"{name}: tensor '{Excerpt.Of(key)}'";
+        if (node is not JsonObject || node["dtype"] is not JsonValue dtype || node["shape"] is not JsonArray sizes || node["data_offsets"] is not JsonArray offsets)
+            throw new LmcException($"{where}: expected dtype, shape and data_offsets, found {Excerpt.Of(node?.ToJsonString() ?? "null")}");
+        var type = StoredType.Parse(dtype.GetValue<string>(), where);
         var (shape, range) = (Numbers(sizes), Numbers(offsets));
-        var size = shape.Aggregate((long)TensorType.BytesOf(type), (product, s) => checked(product * s));
+        TensorEntry.RequireShape(shape, where);
+        var size = type.BytesOf(TensorEntry.CountOf(shape), where);
         Guard.Require(
-            range.Length == 2 && shape.All(s => s >= 0) && range[0] >= 0 && range[1] - range[0] == size,
-            $"{name}: tensor '{key}': expected {size} bytes for shape {Guard.Show(shape)}, found data_offsets {Guard.Show(range)}");
+            range.Length == 2 && range[0] >= 0 && range[1] >= range[0] && range[1] - range[0] == size,
+            $"{where}: expected {size} bytes for shape {Guard.Show(shape)}, found data_offsets {Excerpt.Of(range)}");
         return (new TensorEntry(key, type, [.. shape]), range[0], range[1]);
     }
 

@@ -49,7 +49,7 @@ internal sealed class SafeTensorsSource : TensorSource
     protected override Tensor Read(int index)
     {
         var entry = header.Entries[index];
-        var tensor = empty([.. entry.Shape], entry.Type);
+        var tensor = empty(entry.Type.CarrierShape(entry.Shape.AsSpan()), entry.Type.Carrier);
         Fill(tensor, (bytes, at) => ReadExactly(bytes.Span, bodyStart + header.Starts[index] + at));
         return tensor;
     }

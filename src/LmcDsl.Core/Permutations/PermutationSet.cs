@@ -78,4 +78,14 @@ public sealed class PermutationSet
             foreach (var (parameter, dimension, block) in group.Axes)
                 if (which(Network.Parameters[parameter])) permutation.ApplyInPlace(parameters.Views[parameter], dimension, block);
     }
+
+    /// <summary>Applies the permutations to one parameter alone, of any type of numbers: they move and do not change.</summary>
+    /// <param name="values">The parameter's numbers, contiguous; changed.</param>
+    /// <param name="parameter">Index of the parameter.</param>
+    internal void ApplyInPlace(Tensor values, int parameter)
+    {
+        foreach (var (group, permutation) in Network.Groups.Zip(Permutations))
+            foreach (var axis in group.Axes)
+                if (axis.Parameter == parameter) permutation.ApplyInPlace(values, axis.Dimension, axis.Block);
+    }
 }

@@ -14,8 +14,14 @@ module internal CommandLine =
     // What is left to a command that was asked to end before it is ended, whatever it is at: a search hears nothing of the request.
     let private grace = 600
 
+    // Where errors cannot be told, since their file is closed or full, the exit code still is.
     let private fail (line: string) code =
-        Console.Error.WriteLine line
+        try
+            Console.Error.WriteLine line
+        with
+        | :? IOException
+        | :? UnauthorizedAccessException -> ()
+
         code
 
     /// Numbers are written alike whatever the language of the machine: in text, tables and files.

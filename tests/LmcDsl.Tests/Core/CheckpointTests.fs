@@ -10,6 +10,10 @@ open LmcDsl.Core.Permutations
 open LmcDsl.Tests.Fixtures
 open TorchSharp
 
+/// Random numbers in [0, 1) of a type.
+let private uniform (kind: torch.ScalarType) (shape: int64[]) =
+    torch.rand(shape, dtype = Nullable torch.ScalarType.Float64).``to`` kind
+
 let private types =
     [
         torch.ScalarType.Float64
@@ -159,5 +163,134 @@ let tests =
                 Expect.equal (source.Read "a").shape [| 3L; 4L |] "what is there can be read"
                 failsWith [ path; "end" ] (fun () -> source.Read "b" |> ignore)
                 failsWith [ path; "'c'" ] (fun () -> source.Read "c" |> ignore))
+        }
+
+        test "aligning moves the stored numbers themselves: every type comes back bit for bit, only elsewhere" {
+            inFolder (fun folder ->
+                use _ = torch.NewDisposeScope()
+                let path = Path.Combine(folder, "a.safetensors")
+                let permutations = PermutationSet.Random(smallMlp, 3L)
+                let rows, columns = permutations.Permutations[0].Sources, permutations.Permutations[1].Sources
+
+                let order (sources: Collections.Immutable.ImmutableArray<int>) =
+                    torch.tensor [| for s in sources -> int64 s |]
+
+                let kinds: (torch.ScalarType * (int64[] -> torch.Tensor)) list =
+                    [
+                        // Not numbers of float32.
+                        torch.ScalarType.Float64, uniform torch.ScalarType.Float64
+                        torch.ScalarType.Int64,
+                        (fun shape ->
+                            torch.randint (1L <<< 40, 1L <<< 50, shape, dtype = Nullable torch.ScalarType.Int64))
+                        torch.ScalarType.Int16,
+                        (fun shape -> torch.randint (-30000L, 30000L, shape, dtype = Nullable torch.ScalarType.Int16))
+                        torch.ScalarType.BFloat16, uniform torch.ScalarType.BFloat16
+                        torch.ScalarType.Bool, (fun shape -> (torch.rand shape).gt(0.5.ToScalar()))
+                    ]
+
+                for kind, make in kinds do
+                    let stored = [ for spec in smallMlp.Parameters -> spec.Name, make spec.Shape ]
+                    write path stored []
+                    let placement = Checkpoint.Open(path, smallMlp, NameMap.For smallMlp)
+                    use _ = placement.Source
+                    use stream = new MemoryStream()
+                    Checkpoint.SavePermuted(stream, permutations, placement)
+                    use back = SafeTensors.Read(ReadOnlySpan(stream.ToArray()), "back")
+                    let before = dict stored
+
+                    let expected =
+                        [
+                            "fc1.weight", before["fc1.weight"].index_select(0L, order rows)
+                            "fc1.bias", before["fc1.bias"].index_select(0L, order rows)
+                            "fc2.weight",
+                            before["fc2.weight"].index_select(0L, order columns).index_select(1L, order rows)
+                            "fc2.bias", before["fc2.bias"].index_select(0L, order columns)
+                            "fc3.weight", before["fc3.weight"].index_select(1L, order columns)
+                            "fc3.bias", before["fc3.bias"]
+                        ]
+
+                    for name, tensor in expected do
+                        let found = back.Tensors[name]
+                        Expect.equal found.dtype kind name
+                        Expect.equal (found.bytes.ToArray()) (tensor.contiguous().bytes.ToArray()) $"{kind} {name}")
+        }
+
+        test
+            "a mean is what double gives of the stored numbers, and is refused where the first file's type does not hold it" {
+            inFolder (fun folder ->
+                use _ = torch.NewDisposeScope()
+                let path name = Path.Combine(folder, name + ".safetensors")
+
+                let model name (make: int64[] -> torch.Tensor) =
+                    write (path name) [ for spec in smallMlp.Parameters -> spec.Name, make spec.Shape ] []
+
+                model "double" (uniform torch.ScalarType.Float64)
+                model "other" (uniform torch.ScalarType.Float64)
+                model "half" (uniform torch.ScalarType.Float16)
+                model "beyond half" (fun shape -> torch.full (shape, 2e5f.ToScalar()))
+                model "whole" (fun shape -> torch.full (shape, 3L.ToScalar(), dtype = Nullable torch.ScalarType.Int64))
+                model "odd" (fun shape -> torch.full (shape, 5L.ToScalar(), dtype = Nullable torch.ScalarType.Int64))
+
+                model "one more" (fun shape ->
+                    torch.full (shape, 4L.ToScalar(), dtype = Nullable torch.ScalarType.Int64))
+
+                let mean (names: string list) =
+                    let placements =
+                        [ for name in names -> Checkpoint.Open(path name, smallMlp, NameMap.For smallMlp) ]
+
+                    try
+                        use stream = new MemoryStream()
+
+                        Checkpoint.SaveMean(
+                            stream,
+                            [| for p in placements -> struct (p, PermutationSet.Identity smallMlp) |]
+                        )
+
+                        SafeTensors.Read(ReadOnlySpan(stream.ToArray()), "mean")
+                    finally
+                        for placement in placements do
+                            placement.Source.Dispose()
+
+                use found = mean [ "double"; "other" ]
+                use one = TensorSource.Open(path "double")
+                use other = TensorSource.Open(path "other")
+
+                let expected =
+                    (one.Read "fc1.weight").mul(0.5.ToScalar()).add_((other.Read "fc1.weight").mul(0.5.ToScalar()))
+
+                Expect.equal found.Tensors["fc1.weight"].dtype torch.ScalarType.Float64 "double"
+                Expect.isLessThan (difference found.Tensors["fc1.weight"] expected) 1e-15 "in double"
+
+                for names, words in
+                    [
+                        [ "half"; "beyond half" ], [ path "half"; "'fc1.weight'"; "within F16"; "100000" ]
+                        [ "whole"; "one more" ], [ path "whole"; "'fc1.weight'"; "whole numbers of I64" ]
+                        [ "whole"; "double" ], [ path "whole"; "whole numbers of I64" ]
+                    ] do
+                    failsWith words (fun () -> (mean names).Dispose())
+
+                use exact = mean [ "whole"; "odd" ]
+                Expect.equal (exact.Tensors["fc3.bias"].sum().ToInt64()) 12L "a whole mean of whole numbers is one"
+                use wide = mean [ "beyond half"; "half" ]
+                Expect.equal wide.Tensors["fc1.weight"].dtype torch.ScalarType.Float32 "the first one's type")
+        }
+
+        test "what is written always says its format" {
+            inFolder (fun folder ->
+                let path = Path.Combine(folder, "a.safetensors")
+                use model = randomParameters smallMlp 1L
+
+                for before, after in [ [], "pt"; [ "note", "x" ], "pt"; [ "format", "tf" ], "tf" ] do
+                    write path (tensorsOf model id torch.ScalarType.Float32) before
+                    use source = TensorSource.Open path
+                    use stream = new MemoryStream()
+                    Checkpoint.Save(stream, model, source, NameMap.For smallMlp)
+                    use back = SafeTensors.Read(ReadOnlySpan(stream.ToArray()), "back")
+                    Expect.equal back.Metadata["format"] after "the format"
+
+                    Expect.equal
+                        back.Metadata.Count
+                        (List.length (List.distinct ("format" :: List.map fst before)))
+                        "the rest is kept")
         }
     ]

@@ -155,8 +155,48 @@ let private readAll path =
     use source = TensorSource.Open path
 
     for entry in source.Entries do
-        use _ = source.Read entry.Name
-        ()
+        use tensor = source.Read entry.Name
+        let bytes = tensor.numel () * tensor.element_size ()
+        Expect.isLessThanOrEqual bytes (FileInfo path).Length "no tensor is larger than the file"
+
+// As a network's: prefixes, numbered layers, messages.
+let private readAsModel path =
+    let placement = Checkpoint.Open(path, smallMlp, NameMap.For smallMlp)
+    use _ = placement.Source
+    use _ = Checkpoint.Load placement
+    ()
+
+/// Files that a grammar draws: each is read or refused in one line of a length that is read, with no more memory than it warrants.
+let private drawn name (draw: Random -> byte[]) extension =
+    test $"{mutants} drawn {name} are read, or refused in one line" {
+        let random = Random 20240204
+        let mutable refused = 0
+
+        for k in 1..mutants do
+            let content = draw random
+
+            for read in [ readAll; readAsModel ] do
+                let before = GC.GetAllocatedBytesForCurrentThread()
+
+                try
+                    onDisk extension read content
+                with
+                | :? LmcException as error ->
+                    refused <- refused + 1
+                    Expect.isFalse (Seq.exists Char.IsControl error.Message) $"file {k}: one line"
+                    Expect.isLessThan error.Message.Length 20_000 $"file {k}: a line that is read"
+                | error -> failtest $"file {k} of {name}: {error}"
+
+                let allocated = GC.GetAllocatedBytesForCurrentThread() - before
+
+                Expect.isLessThan
+                    allocated
+                    (warranted content.Length)
+                    $"file {k}: no more memory than its size warrants"
+
+        Expect.isGreaterThan refused (mutants / 10) "many are refused"
+        Expect.isLessThan refused (2 * mutants) "and some are read"
+    }
 
 let private idx = Array.concat [ [| 0uy; 0uy; 8uy; 1uy; 0uy; 0uy; 0uy; 20uy |]; Array.zeroCreate 20 ]
 
@@ -180,6 +220,55 @@ let tests =
                     failsWith [ path; name; "refused" ] (fun () -> TensorSource.Open path |> ignore)
                 finally
                     File.Delete path
+        }
+
+        drawn "PyTorch archives" (fun random -> FileGrammar.archive random (FileGrammar.Pickle.any random)) "pt"
+        drawn "safetensors files" FileGrammar.safetensors "safetensors"
+
+        test "a million things in one another end in one line, wherever they stand" {
+            for seed in 1..30 do
+                let random = Random seed
+
+                let content =
+                    FileGrammar.archive random (FileGrammar.Pickle.file (FileGrammar.Pickle.nested random 2_000_000))
+
+                for read in [ readAll; readAsModel ] do
+                    try
+                        onDisk "pt" read content
+                    with :? LmcException as error ->
+                        Expect.isLessThan error.Message.Length 20_000 "one line"
+        }
+
+        test "a tensor of more numbers than its storage has is refused, a stride of 0 among them, passed over or not" {
+            let refuse name shape strides =
+                let numbers (items: int64 list) =
+                    FileGrammar.Pickle.tuple [ for n in items -> FileGrammar.Pickle.whole n ]
+
+                let storage = FileGrammar.Pickle.storage "torch.FloatStorage" "0" 6L
+
+                let content =
+                    FileGrammar.Pickle.dict [
+                        FileGrammar.Pickle.text name,
+                        FileGrammar.Pickle.tensor
+                            storage
+                            (FileGrammar.Pickle.whole 0L)
+                            (numbers shape)
+                            (numbers strides)
+                    ]
+                    |> FileGrammar.Pickle.file
+                    |> archive
+
+                for read in [ readAll; readAsModel ] do
+                    failsWith [ $"'{name}'" ] (fun () -> onDisk "pt" read content)
+
+            for name in [ "fc1.weight"; "bn.num_batches_tracked" ] do
+                refuse name [ 400_000_000L ] [ 0L ]
+                refuse name [ 1L <<< 40; 1L <<< 40 ] [ 0L; 0L ]
+                refuse name [ 3L; 3L ] [ 1L; 1L ]
+                refuse name [ 0L; 1L <<< 62; 1L <<< 62 ] [ 1L; 1L; 1L ]
+                refuse name (List.replicate 65 1L) (List.replicate 65 1L)
+                refuse name [ 2L ] [ 1L <<< 62 ]
+                refuse name [ -1L ] [ 1L ]
         }
 
         survives "a safetensors file" (safetensors ()) (onDisk "safetensors" readAll)

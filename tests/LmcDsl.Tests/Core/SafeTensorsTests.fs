@@ -91,6 +91,101 @@ let tests =
             failsWith [ "some-file"; "length" ] (fun () -> read (BitConverter.GetBytes Int64.MaxValue) |> ignore)
         }
 
+        test "a header padded with NUL is read, and two names on one range are told as such" {
+            let one = """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"""
+            let body = BitConverter.GetBytes 2.5f
+            use file = SafeTensors.Read(ReadOnlySpan(withHeader (one + "\000\000\000") body), "padded")
+            Expect.equal (file.Tensors["a"].ToSingle()) 2.5f "read"
+
+            refused
+                [ "tensors 'a' and 'b'"; "bytes of their own"; "0 to 4"; "shared" ]
+                """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"""
+                body
+        }
+
+        test "types that are not computed with pass through bit for bit, beside a model" {
+            inFolder (fun folder ->
+                let kinds =
+                    [
+                        "U16", 16
+                        "U32", 32
+                        "U64", 64
+                        "F8_E4M3", 8
+                        "F8_E5M2", 8
+                        "F8_E8M0", 8
+                        "C64", 64
+                        "F4", 4
+                        "F6_E2M3", 6
+                    ]
+
+                use model = randomParameters smallMlp 1L
+                let sizes = [ for _, bits in kinds -> 8 * bits / 8 ]
+                let starts = List.scan (+) 0 sizes
+
+                let extra =
+                    [
+                        for (name, _), start, size in List.zip3 kinds (List.take kinds.Length starts) sizes ->
+                            $"\"x.{name}\":{{\"dtype\":\"{name}\",\"shape\":[2,4],\"data_offsets\":[{start},{start + size}]}}"
+                    ]
+
+                let mutable at = List.last starts
+
+                let own =
+                    [
+                        for spec in smallMlp.Parameters ->
+                            let start = at
+                            at <- at + 4 * int spec.Count
+                            let shape = spec.Shape |> Seq.map string |> String.concat ","
+                            $"\"model.{spec.Name}\":{{\"dtype\":\"F32\",\"shape\":[{shape}],\"data_offsets\":[{start},{at}]}}"
+                    ]
+
+                let noise = Array.zeroCreate<byte>(List.last starts)
+                (Random 5).NextBytes noise
+                let numbers = [| for view in model.Views -> view.bytes.ToArray() |] |> Array.concat
+
+                let path = Path.Combine(folder, "a.safetensors")
+                let header = "{" + String.concat "," (extra @ own) + "}"
+                File.WriteAllBytes(path, withHeader header (Array.append noise numbers))
+                let placement = Checkpoint.Open(path, smallMlp, NameMap.For smallMlp)
+                use _ = placement.Source
+                use stream = new MemoryStream()
+
+                Checkpoint.SavePermuted(
+                    stream,
+                    LmcDsl.Core.Permutations.PermutationSet.Random(smallMlp, 1L),
+                    placement
+                )
+
+                let written = stream.ToArray()
+                let length = int (BitConverter.ToInt64(written, 0))
+                Expect.equal written[8 + length .. 7 + length + noise.Length] noise "the bytes"
+
+                // As the model's own numbers they are refused, by what they are.
+                let one = """{"fc1.weight":{"dtype":"F8_E4M3","shape":[5,6],"data_offsets":[0,30]}"""
+
+                let others =
+                    [
+                        let mutable at = 30
+
+                        for spec in Seq.skip 1 smallMlp.Parameters do
+                            let start = at
+                            at <- at + 4 * int spec.Count
+                            let shape = spec.Shape |> Seq.map string |> String.concat ","
+                            $"\"{spec.Name}\":{{\"dtype\":\"F32\",\"shape\":[{shape}],\"data_offsets\":[{start},{at}]}}"
+                    ]
+
+                File.WriteAllBytes(
+                    path,
+                    withHeader
+                        (String.concat "," (one :: others) + "}")
+                        (Array.zeroCreate (30 + 4 * int smallMlp.TotalCount - 120))
+                )
+
+                failsWith [ path; "'fc1.weight'"; "F8_E4M3"; "dequantise" ] (fun () ->
+                    use source = TensorSource.Open path
+                    Checkpoint.Load(source, smallMlp, NameMap.For smallMlp) |> ignore))
+        }
+
         test "a model file that lacks a tensor or its architecture is refused, and what lacks is named" {
             failsWith [ "some-file"; "architecture" ] (fun () -> read (withHeader "{}" [||]) |> ignore)
             use model = randomParameters smallMlp 1L

@@ -211,10 +211,128 @@ let tests =
                         (runProgram folder python [ roundTrip; "check"; "." ] |> done')
                         "ok"
                         "in PyTorch"
-                    // A pickled module is a program.
-                    refused
-                        [ "whole.pt"; "torch.nn"; "refused" ]
-                        (lmc folder ([ "align"; "m1.pt"; "whole.pt"; "-o"; "x.safetensors" ] @ mlp)))
+                    // A module pickled whole, whose class is nowhere here: the same model.
+                    let whole =
+                        lmc folder ([ "align"; "m1.pt"; "whole.pt"; "-o"; "x.safetensors"; "--json" ] @ mlp)
+                        |> done'
+                        |> Json.parse
+
+                    Expect.equal whole["l2 before"].Float 0.0 "the same numbers")
+            }
+
+            test "arguments beyond any use are told at once, and pipes hang nothing" {
+                inFolder (fun folder ->
+                    models folder
+                    let measure words = lmc folder ([ "measure"; "a.safetensors"; "b.safetensors" ] @ words)
+                    let write name (text: string) = File.WriteAllText(Path.Combine(folder, name), text)
+                    write "null.json" """{"a": null}"""
+                    write "list.json" "[1]"
+                    runProgram folder "mkfifo" [ "pipe" ] |> done' |> ignore
+
+                    for words, parts in
+                        [
+                            small @ [ "--width"; "1e300" ], [ "--width"; "1E+300" ]
+                            small @ [ "--width"; "nan" ], [ "--width"; "NaN" ]
+                            small @ [ "--threads"; "100000" ], [ "--threads"; "100000" ]
+                            small @ [ "--threads"; "0" ], [ "--threads"; "found 0" ]
+                            small @ [ "--metric"; "barrier"; "--data"; "glyphs"; "--points"; "2000000000" ],
+                            [ "--points"; "2000000000" ]
+                            small @ [ "--classes"; "-1" ], [ "--classes"; "-1" ]
+                            [ "--arch"; "mlp"; "--hidden"; "2000000000" ], [ "--hidden"; "2000000000" ]
+                            [ "--arch"; "mlp"; "--input"; "100000"; "100000" ], [ "--input" ]
+                            small @ [ "--names"; "null.json" ], [ "null.json"; "'a'"; "null" ]
+                            small @ [ "--names"; "list.json" ], [ "list.json"; "JSON object" ]
+                            small @ [ "--names"; "pipe" ], [ "pipe"; "found a pipe" ]
+                            small @ [ "--names"; "nope.json" ], [ "nope.json"; "no such file" ]
+                            [ "--arch"; "pipe" ], [ "pipe"; "found a pipe" ]
+                            [ "--arch"; "." ], [ "found a folder" ]
+                            small @ [ "--key"; "ema" ], [ "'ema'"; ". (6 tensors)" ]
+                            small @ [ "--key"; "a"; "b"; "c" ], [ "--key"; "found 3" ]
+                        ] do
+                        measure words |> refused parts
+
+                    lmc folder ([ "measure"; "a.safetensors"; "pipe" ] @ small) |> refused [ "pipe"; "found a pipe" ])
+            }
+
+            test "an answer that cannot be written is told, and errors that cannot be have their exit code" {
+                inFolder (fun folder ->
+                    models folder
+
+                    let words =
+                        String.concat " " ([ "dotnet"; tool; "measure"; "a.safetensors"; "b.safetensors" ] @ small)
+
+                    let shell line = runProgram folder "/bin/sh" [ "-c"; line ]
+                    shell $"{words} > /dev/full" |> refused [ "standard output"; "No space left" ]
+                    shell $"{words} >&-" |> refused [ "standard output" ]
+
+                    for errors in [ "2>&-"; "2> /dev/full" ] do
+                        let code, _, _ = shell $"{words} --width 0 {errors}"
+                        Expect.equal code 1 errors)
+            }
+
+            test "a mean that the first file's type does not hold is refused, and nothing is written" {
+                inFolder (fun folder ->
+                    let network =
+                        LmcDsl.Core.Architectures.Network(
+                            LmcDsl.Core.Architectures.Catalogue.Mlp([| 1; 28; 28 |], [| 16; 8 |], 10)
+                        )
+
+                    let write name (kind: TorchSharp.torch.ScalarType) (scale: float32) =
+                        use model = randomParameters network 1L
+                        model.Flat.mul_ (TorchSharp.Scalar.op_Implicit scale) |> ignore
+                        use file = File.Create(Path.Combine(folder, name))
+
+                        LmcDsl.Core.Checkpoints.SafeTensors.Write(
+                            file,
+                            [|
+                                for spec, view in Seq.zip network.Parameters model.Views ->
+                                    struct (spec.Name, view.``to`` kind)
+                            |],
+                            null
+                        )
+
+                    write "half.safetensors" TorchSharp.torch.ScalarType.Float16 1f
+                    write "large.safetensors" TorchSharp.torch.ScalarType.Float32 1e6f
+                    write "whole.safetensors" TorchSharp.torch.ScalarType.Int64 10f
+
+                    let merge first =
+                        lmc folder ([ "merge"; first; "large.safetensors"; "-o"; "m.safetensors" ] @ small)
+
+                    merge "half.safetensors" |> refused [ "half.safetensors"; "'fc1.weight'"; "F16" ]
+
+                    merge "whole.safetensors"
+                    |> refused [ "whole.safetensors"; "'fc1.weight'"; "whole numbers of I64" ]
+
+                    Expect.equal (Directory.GetFiles folder).Length 3 "nothing written")
+            }
+
+            test
+                "what a killed command left of its output is taken away by the next one, and what another writes is not" {
+                inFolder (fun folder ->
+                    models folder
+                    let left = Path.Combine(folder, $"mean.safetensors.{Guid.NewGuid():N}.tmp")
+                    let held = Path.Combine(folder, $"other.safetensors.{Guid.NewGuid():N}.tmp")
+                    let mine = Path.Combine(folder, "notes.tmp")
+
+                    for path in [ left; mine ] do
+                        File.WriteAllText(path, "half")
+
+                    use _ = new FileStream(held, FileMode.CreateNew, FileAccess.Write, FileShare.None)
+
+                    lmc folder ([ "merge"; "a.safetensors"; "b.safetensors"; "-o"; "mean.safetensors" ] @ small)
+                    |> done'
+                    |> ignore
+
+                    Expect.equal
+                        (Directory.GetFiles folder |> Array.map Path.GetFileName |> Array.sort)
+                        (Array.sort [|
+                            "a.safetensors"
+                            "b.safetensors"
+                            "mean.safetensors"
+                            Path.GetFileName held
+                            "notes.tmp"
+                        |])
+                        "the one that nobody holds is gone")
             }
         ]
     )

@@ -1,0 +1,108 @@
+using System.Collections.Immutable;
+using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Runtime;
+
+namespace LmcDsl.Core.Checkpoints;
+
+/// <summary>An open checkpoint of a known network: which parameter each of its tensors is.</summary>
+public sealed class Placement
+{
+    private readonly Fit fit;
+
+    private Placement(TensorSource source, Network network, Fit fit)
+    {
+        (Source, Network, this.fit) = (source, network, fit);
+        Places = fit.Places.ToImmutableDictionary(place => place.Entry.Name, place => place.Parameter);
+        PassedOver = [.. source.Entries.Where(entry => !Places.ContainsKey(entry.Name) && !Checkpoints.Prefix.IsCounter(entry.Name))];
+    }
+
+    /// <summary>The checkpoint.</summary>
+    public TensorSource Source { get; }
+
+    /// <summary>What it is a model of.</summary>
+    public Network Network { get; }
+
+    /// <summary>Index of the parameter that each tensor is, by the tensor's name in the file.</summary>
+    public ImmutableDictionary<string, int> Places { get; }
+
+    /// <summary>The prefix of the file's names that was taken off.</summary>
+    public string Prefix => fit.Prefix;
+
+    /// <summary>Tensors that are no parameter and no counter of batches: what lies beside the model.</summary>
+    public ImmutableArray<TensorEntry> PassedOver { get; }
+
+    /// <summary>What was decided in reading the file, in words; empty where there was nothing to decide.</summary>
+    public string Note
+    {
+        get
+        {
+            List<string> said = [];
+            if (Source.Key.Length > 0) said.Add($"state dict under '{Excerpt.Of(Source.Key)}'");
+            if (Prefix.Length > 0) said.Add($"prefix '{Excerpt.Of(Prefix)}' taken off");
+            if (PassedOver.Length > 0)
+                said.Add($"{PassedOver.Length} tensors beside the model copied as they are: {Excerpt.Of([.. PassedOver.Select(entry => entry.Name)], 5)}");
+            if (Source.Others.Count > 0) said.Add($"{Source.Others.Count} values that are no tensors left out: {Excerpt.Of([.. Source.Others.Keys], 5)}");
+            return said.Count == 0 ? "" : $"{Source.Path}: {string.Join("; ", said)}";
+        }
+    }
+
+    /// <summary>Finds the parameters of a network in an open checkpoint.</summary>
+    /// <param name="source">The checkpoint.</param>
+    /// <param name="network">The network.</param>
+    /// <param name="names">How names become the network's.</param>
+    /// <param name="key">
+    /// Where the model lies: the keys around its tensors and a prefix of their names, joined by dots; <c>.</c> for neither. Where none is given,
+    /// the prefix is the one by which the tensors fit.
+    /// </param>
+    /// <returns>The placement.</returns>
+    /// <exception cref="LmcException">
+    /// Tensors are missing, unexpected or of another shape (the line says the first of each, and what the file looks like), or several parts
+    /// of the file fit (they are listed).
+    /// </exception>
+    public static Placement Of(TensorSource source, Network network, NameMap names, string? key = null)
+    {
+        var dict = new StateDict(source.Key, source.Entries, source.Others);
+        var fits = Fits(source.Path, dict, network, names, key);
+        if (fits.Count > 1) throw StateDictChoice.Ambiguous(source.Path, [.. fits.Select(Title)]);
+        return fits is [{ IsExact: true } fit] ? new Placement(source, network, fit) : throw Misfit.Of(source.Path, fits[0], network, names);
+    }
+
+    /// <summary>The rule that picks of a file's state dicts the one that a network fits.</summary>
+    /// <param name="network">The network.</param>
+    /// <param name="names">How names become the network's.</param>
+    /// <param name="key">Where the model lies, as for <see cref="Of"/>.</param>
+    /// <returns>The rule.</returns>
+    public static StateDictChoice.Rule Fitting(Network network, NameMap names, string? key = null) => (path, found) =>
+    {
+        if (key is not null)
+        {
+            // The whole key, or the longest part of it that is one: what follows is a prefix.
+            var named = found.Where(dict => key == dict.Title || dict.Key.Length == 0 || key.StartsWith($"{dict.Key}.", StringComparison.Ordinal))
+                .Where(dict => key == dict.Title || Begins(dict, key))
+                .MaxBy(dict => key == dict.Title ? int.MaxValue : dict.Key.Length);
+            return named ?? throw StateDictChoice.None(path, key, found);
+        }
+
+        Fit[] fits = [.. found.SelectMany(dict => Fit.All(dict, network, names))];
+        Fit[] exact = [.. fits.Where(fit => fit.IsExact)];
+        if (exact.Length > 1 && exact.DistinctBy(fit => fit.Dict).Count() > 1)
+            throw StateDictChoice.Ambiguous(path, [.. exact.Select(Title)]);
+        return (exact.FirstOrDefault() ?? fits.MinBy(fit => fit.Distance)!).Dict;
+    };
+
+    private static IReadOnlyList<Fit> Fits(string path, StateDict dict, Network network, NameMap names, string? key)
+    {
+        if (key is null) return Fit.All(dict, network, names);
+        if (key != dict.Title)
+            return Begins(dict, key) ? [Fit.By(dict, PrefixIn(dict, key), network, names)] : throw StateDictChoice.None(path, key, [dict]);
+        var all = Fit.All(dict, network, names);
+        return all.FirstOrDefault(fit => fit.Prefix.Length == 0 && fit.IsExact) is { } plain ? [plain] : all;
+    }
+
+    private static bool Begins(StateDict dict, string key) =>
+        dict.Entries.Any(entry => entry.Name.StartsWith(PrefixIn(dict, key), StringComparison.Ordinal));
+
+    private static string PrefixIn(StateDict dict, string key) => (dict.Key.Length == 0 ? key : key[(dict.Key.Length + 1)..]) + ".";
+
+    private static string Title(Fit fit) => $"{Excerpt.Of(fit.Key)} ({fit.Places.Count} tensors)";
+}
