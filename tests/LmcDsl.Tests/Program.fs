@@ -9,6 +9,7 @@ let private tests =
             Core.TorchRuntimeTests.tests
             Core.NetworkTests.tests
             Core.LayerTests.tests
+            Core.DescriptionTests.tests
             Core.CatalogueTests.tests
             Core.PermutationTests.tests
             Core.SymmetryTests.tests
@@ -60,6 +61,7 @@ let private tests =
         ]
         Process.ProcessTests.tests
         Process.ToolTests.tests
+        Process.TorchvisionTests.tests
         Process.WorkerTests.tests
         Process.FaultTests.tests
         Process.SlurmTests.tests

@@ -15,7 +15,7 @@ public static class Checkpoint
     /// <returns>The parameters in float32, on the CPU.</returns>
     /// <exception cref="LmcException">
     /// Tensors are missing, unexpected or of another shape: all of them are told at once; or some hold NaN, or numbers beyond float32.
-    /// Counters of batches are not parameters and are passed over.
+    /// Counters of batches that are no parameters are passed over.
     /// </exception>
     public static ParameterSet Load(TensorSource source, Network network, NameMap names)
     {
@@ -59,8 +59,10 @@ public static class Checkpoint
         var wanted = network.Parameters.Select((spec, k) => (spec.Name, k)).ToDictionary(p => p.Name, p => p.k);
         var found = new Dictionary<int, TensorEntry>();
         StringBuilder unexpected = new(), shapes = new();
-        foreach (var entry in source.Entries.Where(entry => !entry.Name.EndsWith(".num_batches_tracked", StringComparison.Ordinal)))
+        foreach (var entry in source.Entries)
         {
+            // Counters of batches are wanted by norms that average over all batches; others have no use for them.
+            if (entry.Name.EndsWith(".num_batches_tracked", StringComparison.Ordinal) && !wanted.ContainsKey(names.Apply(entry.Name))) continue;
             if (!wanted.TryGetValue(names.Apply(entry.Name), out var parameter) || !found.TryAdd(parameter, entry))
                 unexpected.Append($" {entry.Name} {Guard.Show(entry.Shape.AsSpan())}");
             else if (!entry.Shape.AsSpan().SequenceEqual(network.Parameters[parameter].Shape))

@@ -86,6 +86,10 @@ public sealed class NameMap
     {
         var features = nodes.TakeWhile(node => node.Layer is not Flatten).ToArray();
         for (var k = 0; k < features.Length; k++) yield return ($@"features\.{k}\.(.*)", $"{features[k].Name}.$1");
+        // With three dense layers there, activations and dropouts are numbered between them.
+        var dense = nodes.Where(node => node.Layer is Dense).ToArray();
+        if (dense.Length == 3)
+            for (var k = 0; k < 3; k++) yield return ($@"classifier\.{3 * k}\.(.*)", $"{dense[k].Name}.$1");
         yield return (@"(?:classifier(?:\.0)?|linear)\.(.*)", $"{nodes[^1].Name}.$1");
     }
 
