@@ -29,7 +29,8 @@ type ModelArgument =
         member this.Usage =
             match this with
             | Files _ -> "checkpoints: .safetensors, their .index.json or folder, or .pt, .pth and .ckpt of torch.save."
-            | Arch _ -> "mlp, vgg11, vgg16, resnet20, resnet50, or a JSON file that describes a network."
+            | Arch _ ->
+                "mlp, a network of the catalogue (vgg16, resnet20, resnet50, ...), or a JSON file that describes a network."
             | Width _ -> "width multiplier of a convolutional network (default: 1)."
             | Norm _ -> "batch, layer or none (default: batch)."
             | Hidden _ -> "hidden widths of an mlp."

@@ -77,15 +77,12 @@ module Models =
                     sizes "--hidden" (arguments.GetResult(ModelArgument.Hidden, defaultValue = [ 512; 512; 512 ])),
                     classes
                 )
-            | "vgg11" -> Catalogue.Vgg11(input, width, classes, norm)
-            | "vgg16" -> Catalogue.Vgg16(input, width, classes, norm)
-            | "resnet20" -> Catalogue.ResNet20(input, width, classes, norm)
-            | "resnet50" -> Catalogue.ResNet50(input, width, classes, norm)
+            | name when Seq.contains name Catalogue.Names -> Catalogue.Named(name, input, width, classes, norm)
             | file when Path.Exists file -> Architecture.FromJson(InputFile.ReadText(file, "a network's description"))
             | other ->
                 raise (
                     LmcException
-                        $"--arch: expected mlp, vgg11, vgg16, resnet20, resnet50 or a file that describes a network, found '{other}'"
+                        $"""--arch: expected mlp, {String.concat ", " Catalogue.Names} or a file that describes a network, found '{other}'{Nearest.Hint(other, Catalogue.Names)}"""
                 )
 
         Network architecture

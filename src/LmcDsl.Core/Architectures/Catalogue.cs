@@ -15,13 +15,22 @@ public enum Norm
     None,
 }
 
+/// <summary>What stands beside a residual block where it changes the shape of what it reads (He et al., 1512.03385, section 3.3).</summary>
+public enum Shortcut
+{
+    /// <summary>A convolution of 1x1 with its norm: option B, and what most versions have.</summary>
+    Projection,
+
+    /// <summary>A convolution of 3x3 with its norm, as Git Re-Basin's version has it (2209.04836).</summary>
+    Convolution,
+
+    /// <summary>No parameters: every second position, and channels of zeros on both sides: option A.</summary>
+    Padding,
+}
+
 /// <summary>The networks that papers on linear mode connectivity use, as functions of their sizes.</summary>
 public static class Catalogue
 {
-    private static readonly int[] Vgg11Plan = [64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0];
-    private static readonly int[] Vgg16Plan =
-        [64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0];
-
     /// <summary>
     /// A multilayer perceptron with biases and ReLU: flatten, then dense layers <c>fc1, fc2, ...</c> with an activation
     /// after each but the last. With hidden widths 512, 512, 512 on 28x28 images it is the network of Git Re-Basin
@@ -58,12 +67,40 @@ public static class Catalogue
     /// <returns>The architecture.</returns>
     /// <exception cref="LmcException">A size is below 1, or the width leaves a layer without channels.</exception>
     public static Architecture Vgg11(IReadOnlyList<int> input, double width = 1, int classes = 10, Norm norm = Norm.Batch) =>
-        Vgg("vgg11", Vgg11Plan, input, width, classes, norm);
+        Architectures.Vgg.Small(11, input, width, classes, norm, bias: false);
 
     /// <summary>VGG16 for small images (column D of the paper): 13 convolutions, 13 permutation groups.</summary>
     /// <inheritdoc cref="Vgg11"/>
     public static Architecture Vgg16(IReadOnlyList<int> input, double width = 1, int classes = 10, Norm norm = Norm.Batch) =>
-        Vgg("vgg16", Vgg16Plan, input, width, classes, norm);
+        Architectures.Vgg.Small(16, input, width, classes, norm, bias: false);
+
+    /// <summary>VGG of a depth of 11, 13, 16 or 19 (columns A, B, D and E of the paper) for small images, as <see cref="Vgg11"/>.</summary>
+    /// <param name="depth">11, 13, 16 or 19.</param>
+    /// <param name="input">Shape of one example.</param>
+    /// <param name="width">Multiplies every number of channels.</param>
+    /// <param name="classes">Number of outputs.</param>
+    /// <param name="norm">What follows each convolution.</param>
+    /// <param name="bias">Whether convolutions have biases beside their norms, as many CIFAR versions have.</param>
+    /// <returns>The architecture.</returns>
+    /// <exception cref="LmcException">A size is below 1, the depth is not known, or the width leaves a layer without channels.</exception>
+    public static Architecture Vgg(
+        int depth, IReadOnlyList<int> input, double width = 1, int classes = 10, Norm norm = Norm.Batch, bool bias = false) =>
+        Architectures.Vgg.Small(depth, input, width, classes, norm, bias);
+
+    /// <summary>
+    /// VGG for ImageNet, as the paper and torchvision have it: convolutions with biases, norm or not, an average over 7x7 parts,
+    /// and dense layers of 4096, 4096 and the classes. One permutation group for each layer but the last.
+    /// </summary>
+    /// <param name="depth">11, 13, 16 or 19.</param>
+    /// <param name="input">Shape of one example, 224x224 for ImageNet.</param>
+    /// <param name="width">Multiplies every number of channels, and of units of dense layers.</param>
+    /// <param name="classes">Number of outputs.</param>
+    /// <param name="norm">What follows each convolution.</param>
+    /// <returns>The architecture.</returns>
+    /// <exception cref="LmcException">A size is below 1, the depth is not known, or the width leaves a layer without channels.</exception>
+    public static Architecture VggImageNet(
+        int depth, IReadOnlyList<int> input, double width = 1, int classes = 1000, Norm norm = Norm.Batch) =>
+        Architectures.Vgg.ImageNet(depth, input, width, classes, norm);
 
     /// <summary>
     /// ResNet20 for CIFAR (He et al., 1512.03385, section 4.2): a stem, three stages of three blocks with 16, 32 and 64
@@ -71,69 +108,88 @@ public static class Catalogue
     /// for each stage, which all its blocks share.
     /// </summary>
     /// <inheritdoc cref="Vgg11"/>
-    public static Architecture ResNet20(IReadOnlyList<int> input, double width = 1, int classes = 10, Norm norm = Norm.Batch)
-    {
-        RequireSizes("resnet20", [.. input, classes, Scaled(16, width)]);
-        var chain = new Chain();
-        ResNet.Convolve(chain, "stem", Scaled(16, width), 3, 1, norm, activate: true);
-        for (var stage = 0; stage < 3; stage++)
-            for (var block = 0; block < 3; block++)
-                ResNet.BasicBlock(
-                    chain, $"stage{stage + 1}.{block + 1}", Scaled(16 << stage, width), stage > 0 && block == 0 ? 2 : 1,
-                    reshapes: stage > 0 && block == 0, norm);
-        return Head(chain, Title("resnet20", width, norm), input, classes);
-    }
+    public static Architecture ResNet20(IReadOnlyList<int> input, double width = 1, int classes = 10, Norm norm = Norm.Batch) =>
+        ResNet.Cifar(20, input, width, classes, norm, Shortcut.Projection);
 
     /// <summary>
-    /// ResNet50 (He et al., 1512.03385, table 1): stages of 3, 4, 6 and 3 bottleneck blocks. 37 permutation groups: 32
-    /// within blocks, one for each stage and one for the stem.
+    /// ResNet50 (He et al., 1512.03385, table 1): stages of 3, 4, 6 and 3 bottleneck blocks, the stride on the convolution of
+    /// 3x3, as torchvision has it. 37 permutation groups: 32 within blocks, one for each stage and one for the stem.
     /// </summary>
     /// <inheritdoc cref="Vgg11"/>
-    public static Architecture ResNet50(IReadOnlyList<int> input, double width = 1, int classes = 1000, Norm norm = Norm.Batch)
-    {
-        RequireSizes("resnet50", [.. input, classes, Scaled(64, width)]);
-        var chain = new Chain();
-        ResNet.Convolve(chain, "stem", Scaled(64, width), 7, 2, norm, activate: true);
-        chain.Add("stem.pool", new Pooling(PoolingFunction.Max));
-        int[] blocks = [3, 4, 6, 3];
-        for (var stage = 0; stage < 4; stage++)
-            for (var block = 0; block < blocks[stage]; block++)
-                ResNet.Bottleneck(
-                    chain, $"stage{stage + 1}.{block + 1}", Scaled(64 << stage, width), stage > 0 && block == 0 ? 2 : 1,
-                    reshapes: block == 0, norm);
-        return Head(chain, Title("resnet50", width, norm), input, classes);
-    }
+    public static Architecture ResNet50(IReadOnlyList<int> input, double width = 1, int classes = 1000, Norm norm = Norm.Batch) =>
+        ResNet.ImageNet(50, input, width, classes, norm);
 
-    private static Architecture Vgg(string name, int[] plan, IReadOnlyList<int> input, double width, int classes, Norm norm)
+    /// <summary>
+    /// ResNet for CIFAR (He et al., 1512.03385, section 4.2) of a depth of 6n + 2: 20, 32, 44, 56 or 110 in the paper, n blocks
+    /// in each of three stages.
+    /// </summary>
+    /// <param name="depth">6n + 2.</param>
+    /// <param name="input">Shape of one example.</param>
+    /// <param name="width">Multiplies every number of channels.</param>
+    /// <param name="classes">Number of outputs.</param>
+    /// <param name="norm">What follows each convolution.</param>
+    /// <param name="shortcut">What a block's shortcut is where the shape changes.</param>
+    /// <returns>The architecture.</returns>
+    /// <exception cref="LmcException">A size is below 1, the depth is not known, or the width leaves a layer without channels.</exception>
+    public static Architecture ResNetCifar(
+        int depth, IReadOnlyList<int> input, double width = 1, int classes = 10, Norm norm = Norm.Batch,
+        Shortcut shortcut = Shortcut.Projection) =>
+        ResNet.Cifar(depth, input, width, classes, norm, shortcut);
+
+    /// <summary>
+    /// ResNet for ImageNet (He et al., 1512.03385, table 1), as torchvision has it: 18 and 34 of basic blocks, 50, 101 and 152 of
+    /// bottleneck blocks. One permutation group for each inner convolution of a block, for each stage, and, in bottleneck networks, for the stem.
+    /// </summary>
+    /// <param name="depth">18, 34, 50, 101 or 152.</param>
+    /// <param name="input">Shape of one example.</param>
+    /// <param name="width">Multiplies every number of channels.</param>
+    /// <param name="classes">Number of outputs.</param>
+    /// <param name="norm">What follows each convolution.</param>
+    /// <returns>The architecture.</returns>
+    /// <exception cref="LmcException">A size is below 1, the depth is not known, or the width leaves a layer without channels.</exception>
+    public static Architecture ResNetImageNet(
+        int depth, IReadOnlyList<int> input, double width = 1, int classes = 1000, Norm norm = Norm.Batch) =>
+        ResNet.ImageNet(depth, input, width, classes, norm);
+
+    /// <summary>The words for networks that are known by one: <c>vgg16</c>, <c>resnet20</c>, <c>resnet20-a</c>, <c>vgg16-imagenet</c>.</summary>
+    public static IReadOnlyList<string> Names { get; } =
+    [
+        .. from depth in (int[])[11, 13, 16, 19] from kind in (string[])["", "-bias", "-imagenet"] select $"vgg{depth}{kind}",
+        .. from depth in (int[])[20, 32, 44, 56, 110] from shortcut in (string[])["", "-a", "-3x3"] select $"resnet{depth}{shortcut}",
+        .. from depth in (int[])[18, 34, 50, 101, 152] select $"resnet{depth}",
+    ];
+
+    /// <summary>A network by its word.</summary>
+    /// <param name="name">One of <see cref="Names"/>.</param>
+    /// <param name="input">Shape of one example.</param>
+    /// <param name="width">Multiplies every number of channels.</param>
+    /// <param name="classes">Number of outputs.</param>
+    /// <param name="norm">What follows each convolution.</param>
+    /// <returns>The architecture.</returns>
+    /// <exception cref="LmcException">The word is not known, a size is below 1, or the width leaves a layer without channels.</exception>
+    public static Architecture Named(string name, IReadOnlyList<int> input, double width, int classes, Norm norm)
     {
-        RequireSizes(name, [.. input, classes, Scaled(64, width)]);
-        var chain = new Chain();
-        int convolutions = 0, pools = 0;
-        foreach (var channels in plan)
+        Guard.Require(Names.Contains(name), $"network: expected one of {string.Join(", ", Names)}, found '{name}'{Nearest.Hint(name, Names)}");
+        var words = name.Split('-');
+        var isVgg = name.StartsWith("vgg", StringComparison.Ordinal);
+        var depth = int.Parse(words[0][(isVgg ? 3 : 6)..], System.Globalization.CultureInfo.InvariantCulture);
+        return (isVgg, words.Length > 1 ? words[1] : "") switch
         {
-            if (channels == 0) chain.Add($"pool{++pools}", new Pooling(PoolingFunction.Max));
-            else ResNet.Convolve(chain, $"conv{++convolutions}", Scaled(channels, width), 3, 1, norm, activate: true);
-        }
-
-        chain.Add("flatten", new Flatten());
-        chain.Add("fc", new Dense(classes));
-        return chain.Build(Title(name, width, norm), input);
+            (true, "") => Vgg(depth, input, width, classes, norm),
+            (true, "bias") => Vgg(depth, input, width, classes, norm, bias: true),
+            (true, _) => VggImageNet(depth, input, width, classes, norm),
+            (false, "a") => ResNetCifar(depth, input, width, classes, norm, Shortcut.Padding),
+            (false, "3x3") => ResNetCifar(depth, input, width, classes, norm, Shortcut.Convolution),
+            _ => ResNet.IsCifar(depth) ? ResNetCifar(depth, input, width, classes, norm) : ResNetImageNet(depth, input, width, classes, norm),
+        };
     }
 
-    private static Architecture Head(Chain chain, string name, IReadOnlyList<int> input, int classes)
-    {
-        chain.Add("pool", new Pooling(PoolingFunction.Average, kernel: 0));
-        chain.Add("flatten", new Flatten());
-        chain.Add("fc", new Dense(classes));
-        return chain.Build(name, input);
-    }
+    internal static int Scaled(int channels, double width) => (int)Math.Clamp(Math.Round(channels * width), 0, int.MaxValue);
 
-    private static int Scaled(int channels, double width) => (int)Math.Round(channels * width);
-
-    private static string Title(string name, double width, Norm norm) =>
+    internal static string Title(string name, double width, Norm norm) =>
         FormattableString.Invariant($"{name} x{width}{(norm == Norm.Batch ? "" : $" {norm.ToString().ToLowerInvariant()} norm")}");
 
-    private static void RequireSizes(string name, int[] sizes) =>
+    internal static void RequireSizes(string name, int[] sizes) =>
         Guard.Require(
             sizes.All(size => size >= 1), $"{name}: expected sizes of 1 or more, found {string.Join(", ", sizes)}");
 }

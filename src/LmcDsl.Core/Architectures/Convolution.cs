@@ -8,8 +8,9 @@ namespace LmcDsl.Core.Architectures;
 /// carry labels; the kernel's positions are fixed.
 /// </summary>
 public sealed class Convolution(
-    int channels, [AlwaysWritten] int kernel = 3, [AlwaysWritten] int stride = 1, [AlwaysWritten] int padding = 1,
-    [AlwaysWritten] bool bias = false, [AlwaysWritten] int groups = 1) : Layer
+    int channels, [AlwaysWritten, Side] int kernel = 3, [AlwaysWritten, Side] int stride = 1, [AlwaysWritten, Side] int padding = 1,
+    [AlwaysWritten] bool bias = false, [AlwaysWritten] int groups = 1, [Side] int dilation = 1,
+    PaddingMode paddingMode = PaddingMode.Zeros) : Layer
 {
     /// <summary>Number of output channels.</summary>
     public int Channels { get; } = channels;
@@ -20,7 +21,7 @@ public sealed class Convolution(
     /// <summary>Step of the kernel.</summary>
     public int Stride { get; } = stride;
 
-    /// <summary>Rows and columns of zeros on each side.</summary>
+    /// <summary>Rows and columns added on each side.</summary>
     public int Padding { get; } = padding;
 
     /// <summary>Whether there is a bias.</summary>
@@ -28,6 +29,12 @@ public sealed class Convolution(
 
     /// <summary>Must be 1: grouped convolutions are refused.</summary>
     public int Groups { get; } = groups;
+
+    /// <summary>Step between the positions that one output reads.</summary>
+    public int Dilation { get; } = dilation;
+
+    /// <summary>What the rows and columns added hold.</summary>
+    public PaddingMode PaddingMode { get; } = paddingMode;
 
     /// <inheritdoc/>
     public override LinearMap? Linear => new("weight", Bias ? "bias" : null, Patches);
@@ -37,33 +44,44 @@ public sealed class Convolution(
     {
         Guard.Require(Groups == 1, $"convolution layer: expected 1 group (others are not supported), found {Groups}");
         Guard.Require(
-            Channels >= 1 && Kernel >= 1 && Stride >= 1 && Padding >= 0,
-            $"convolution layer: expected channels, kernel and stride of 1 or more and padding of 0 or more, found {Channels}, {Kernel}, {Stride}, {Padding}");
+            Channels >= 1 && Kernel >= 1 && Stride >= 1 && Dilation >= 1 && Padding >= 0,
+            $"convolution layer: expected channels, kernel, stride and dilation of 1 or more and padding of 0 or more, found {Channels}, {Kernel}, {Stride}, {Dilation} and {Padding}");
         var (input, height, width) = Image.Of("convolution layer", inputs[0]);
+        Architectures.Padding.Require("convolution layer", PaddingMode, Padding, height, width);
         var output = wiring.Fresh(Channels);
-        var fanIn = input.Size * Kernel * Kernel;
+        var fanIn = Sizes.Product("convolution layer: inputs of one output", input.Size, Kernel, Kernel);
         wiring.Parameter(
             "weight", ParameterRole.Weight, Initializer.UniformFanIn, fanIn,
             output, input, wiring.Fixed(Kernel), wiring.Fixed(Kernel));
         if (Bias) wiring.Parameter("bias", ParameterRole.Bias, Initializer.UniformFanIn, fanIn, output);
-        return Image.Signal(wiring, "convolution layer", output, Side(height), Side(width));
+        return Image.Signal(wiring, "convolution layer", output, Windows(height), Windows(width));
     }
 
     /// <inheritdoc/>
     public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode)
     {
-        var (images, bias) = (ChannelsLast(inputs[0]), Bias ? parameters[1] : null);
-        if (Kernel == 1 && Padding == 0) return Pointwise.Convolve(images, parameters[0], bias, Stride);
-        return nn.functional.conv2d(images, parameters[0], bias, strides: [Stride, Stride], padding: [Padding, Padding]);
+        var (padded, zeros) = Padded(inputs[0]);
+        var (images, bias) = (ChannelsLast(padded), Bias ? parameters[1] : null);
+        if (Kernel == 1 && zeros == 0) return Pointwise.Convolve(images, parameters[0], bias, Stride);
+        return nn.functional.conv2d(
+            images, parameters[0], bias, strides: [Stride, Stride], padding: [zeros, zeros], dilation: [Dilation, Dilation]);
     }
 
     // Each position's patch of the input as a column.
-    private Tensor Patches(Tensor input) =>
-        nn.functional.unfold(input.contiguous(), Kernel, 1, Padding, Stride).transpose(0, 1).flatten(start_dim: 1);
+    private Tensor Patches(Tensor input)
+    {
+        var (images, zeros) = Padded(input.contiguous());
+        return nn.functional.unfold(images, Kernel, Dilation, zeros, Stride).transpose(0, 1).flatten(start_dim: 1);
+    }
+
+    // The images with what is added around them, but for zeros, which Torch adds by itself.
+    private (Tensor Images, int Zeros) Padded(Tensor images) => PaddingMode == PaddingMode.Zeros || Padding == 0
+        ? (images, Padding)
+        : (Architectures.Padding.Apply(images, PaddingMode, Padding), 0);
 
     // The same numbers with each position's channels side by side in memory, which convolutions and norms are faster on. Their
     // outputs come in the same order, so that only a network's first convolution copies.
     private static Tensor ChannelsLast(Tensor images) => images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2);
 
-    private int Side(int size) => (size + 2 * Padding - Kernel) / Stride + 1;
+    private int Windows(int size) => Sizes.Windows(size, Kernel, Stride, Padding, Dilation);
 }

@@ -15,6 +15,7 @@ public sealed class Flatten : Layer
         var axes = inputs[0].Axes;
         Guard.Require(axes.Length >= 1, $"flatten layer: expected 1 or more axes, found none");
         foreach (var position in axes.Skip(1)) wiring.Fix(position);
+        Sizes.Product("flatten layer: entries", [.. axes.Select(axis => axis.Size)]);
         var positions = axes.Skip(1).Aggregate(1, (product, axis) => product * axis.Size);
         return new Signal([axes[0] with { Block = axes[0].Block * positions }]);
     }

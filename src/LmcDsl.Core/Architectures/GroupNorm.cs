@@ -8,7 +8,7 @@ namespace LmcDsl.Core.Architectures;
 /// place of batch norm): mean and variance over channels and positions, learned scale and shift for each channel. More
 /// groups would let only permutations within a group pass, and are refused.
 /// </summary>
-public sealed class GroupNorm([AlwaysWritten] int groups = 1, [AlwaysWritten] double epsilon = 1e-5) : Layer
+public sealed class GroupNorm([AlwaysWritten] int groups = 1, [AlwaysWritten] double epsilon = 1e-5, bool affine = true) : Layer
 {
     /// <summary>Must be 1.</summary>
     public int Groups { get; } = groups;
@@ -16,11 +16,15 @@ public sealed class GroupNorm([AlwaysWritten] int groups = 1, [AlwaysWritten] do
     /// <summary>Added to the variance.</summary>
     public double Epsilon { get; } = epsilon;
 
+    /// <summary>Whether there are a learned scale and shift for each channel.</summary>
+    public bool Affine { get; } = affine;
+
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
         Guard.Require(Groups == 1, $"group norm layer: expected 1 group (others are not supported), found {Groups}");
         var (channels, _, _) = Image.Of("group norm layer", inputs[0]);
+        if (!Affine) return inputs[0];
         wiring.Parameter("weight", ParameterRole.NormWeight, Initializer.Ones, 1, channels);
         wiring.Parameter("bias", ParameterRole.NormBias, Initializer.Zeros, 1, channels);
         return inputs[0];
@@ -28,5 +32,5 @@ public sealed class GroupNorm([AlwaysWritten] int groups = 1, [AlwaysWritten] do
 
     /// <inheritdoc/>
     public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode) =>
-        nn.functional.group_norm(inputs[0], Groups, parameters[0], parameters[1], Epsilon);
+        nn.functional.group_norm(inputs[0], Groups, Affine ? parameters[0] : null, Affine ? parameters[1] : null, Epsilon);
 }

@@ -17,6 +17,7 @@ internal static class Image
     {
         Guard.Require(
             height >= 1 && width >= 1, $"{layer}: expected an image that is large enough, found one that shrinks to {height} x {width}");
+        Sizes.Product($"{layer}: numbers of one image", channels.Size, height, width);
         return new Signal([channels, wiring.Fixed(height), wiring.Fixed(width)]);
     }
 }

@@ -19,7 +19,7 @@ internal static class JsonFields
         {
             Guard.Require(
                 known.Contains(field.Name, StringComparer.OrdinalIgnoreCase),
-                $"{what}: expected fields among {string.Join(", ", known)}, found '{field.Name}'{Nearest.Hint(field.Name, known)}");
+                $"{what}: expected fields among {Listing.Of(known)}, found '{field.Name}'{Nearest.Hint(field.Name, known)}");
             Guard.Require(fields.TryAdd(field.Name, field.Value), $"{what}: expected each field once, found '{field.Name}' twice");
         }
 

@@ -11,6 +11,12 @@ namespace LmcDsl.Core.Architectures;
 [AttributeUsage(AttributeTargets.Parameter)]
 public sealed class AlwaysWrittenAttribute : Attribute;
 
+/// <summary>
+/// An argument that is a whole number for height and width alike. A list of equal numbers, as others write it, is read too.
+/// </summary>
+[AttributeUsage(AttributeTargets.Parameter)]
+public sealed class SideAttribute : Attribute;
+
 /// <summary>One class of layers: its name in JSON, and its fields, which are the arguments of its constructor.</summary>
 internal sealed class LayerKind
 {
@@ -77,6 +83,7 @@ internal sealed class LayerKind
             Property = type.GetProperty(argument.Name!, BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase)
                 ?? throw new LmcException(
                     $"layer kind '{LayerKinds.NameOf(type)}': expected a public property for each argument of its constructor, which is what is saved of it, found none for '{argument.Name}'");
+            IsSide = argument.IsDefined(typeof(SideAttribute));
             Always = argument.IsDefined(typeof(AlwaysWrittenAttribute));
             // F# marks its optional arguments, whose type is an option, in its own way: None where nothing is given.
             HasDefault = argument.HasDefaultValue;
@@ -94,6 +101,9 @@ internal sealed class LayerKind
 
         public bool Always { get; }
 
+        // Where others write a list for height and width: one number, if they are the same.
+        private bool IsSide { get; }
+
         public bool HasDefault { get; }
 
         public object? Default { get; }
@@ -108,6 +118,17 @@ internal sealed class LayerKind
                 return Default;
             }
 
+            if (IsSide && element.ValueKind == JsonValueKind.Array)
+            {
+                var sides = element.EnumerateArray().Select(side => side.GetRawText()).Distinct().ToArray();
+                Guard.Require(
+                    sides.Length == 1, $"{kind}: {Name}: expected a whole number, the same for height and width, found {JsonFields.Show(element)}");
+                element = element[0];
+            }
+
+            Guard.Require(
+                !IsSide || element.ValueKind != JsonValueKind.String,
+                $"{kind}: {Name}: expected a whole number, found {JsonFields.Show(element)} ('valid' is 0; 'same' is dilation * (kernel - 1) / 2 where the stride is 1)");
             try
             {
                 var value = element.Deserialize(Argument.ParameterType, options);

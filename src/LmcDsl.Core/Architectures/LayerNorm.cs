@@ -7,10 +7,13 @@ namespace LmcDsl.Core.Architectures;
 /// Layer normalisation over an example's axis of features, with learned scale and shift (Ba et al., 1607.06450). The mean
 /// and variance run over the whole axis, so they do not change under a permutation; scale and shift follow it.
 /// </summary>
-public sealed class LayerNorm([AlwaysWritten] double epsilon = 1e-5) : Layer
+public sealed class LayerNorm([AlwaysWritten] double epsilon = 1e-5, bool affine = true) : Layer
 {
     /// <summary>Added to the variance.</summary>
     public double Epsilon { get; } = epsilon;
+
+    /// <summary>Whether there are a learned scale and shift for each feature.</summary>
+    public bool Affine { get; } = affine;
 
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
@@ -19,6 +22,7 @@ public sealed class LayerNorm([AlwaysWritten] double epsilon = 1e-5) : Layer
         Guard.Require(
             axes.Length == 1,
             $"layer norm layer: expected one axis of features, found a shape of {Guard.Show(inputs[0].Shape)}");
+        if (!Affine) return inputs[0];
         wiring.Parameter("weight", ParameterRole.NormWeight, Initializer.Ones, 1, axes[0]);
         wiring.Parameter("bias", ParameterRole.NormBias, Initializer.Zeros, 1, axes[0]);
         return inputs[0];
@@ -26,5 +30,5 @@ public sealed class LayerNorm([AlwaysWritten] double epsilon = 1e-5) : Layer
 
     /// <inheritdoc/>
     public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode) =>
-        nn.functional.layer_norm(inputs[0], [inputs[0].shape[1]], parameters[0], parameters[1], Epsilon);
+        nn.functional.layer_norm(inputs[0], [inputs[0].shape[1]], Affine ? parameters[0] : null, Affine ? parameters[1] : null, Epsilon);
 }

@@ -10,6 +10,8 @@ namespace LmcDsl.Core.Architectures;
 /// </summary>
 public sealed class Network
 {
+    private const long MostNumbers = 1L << 40;
+
     private readonly (Layer Layer, int[] Inputs, int[] Parameters)[] steps;
     private readonly long[][] shapes; // of each node's output for one example, as it was wired
     private bool isChecked; // whether a forward pass gave outputs of these shapes
@@ -20,6 +22,10 @@ public sealed class Network
     public Network(Architecture architecture)
     {
         Architecture = architecture;
+        Guard.Require(
+            architecture.Input.All(size => size >= 1),
+            $"network '{architecture.Name}': expected an input of sizes of 1 or more, found {Guard.Show([.. architecture.Input.Select(size => (long)size)])}");
+        Sizes.Product($"network '{architecture.Name}': numbers of one example", architecture.Input.AsSpan());
         var wiring = new Wiring();
         var signals = new Dictionary<string, Signal>
         {
@@ -33,6 +39,7 @@ public sealed class Network
             $"network '{architecture.Name}': expected an output of one axis, the classes, found {Guard.Show(output.Shape)}");
         Classes = output.Axes[0].Size;
 
+        RequireCountable(wiring.Parameters);
         Parameters = Place(wiring.Parameters);
         LearnedCount = Parameters.Where(p => p.Learned).Sum(p => p.Count);
         TotalCount = Parameters.Sum(p => p.Count);
@@ -144,7 +151,7 @@ public sealed class Network
         foreach (var read in node.Inputs)
             Guard.Require(
                 signals.ContainsKey(read),
-                $"layer '{node.Name}': reads '{read}', expected one of the earlier {string.Join(", ", signals.Keys)}");
+                $"layer '{node.Name}': reads '{read}', expected one of the earlier {Listing.Of(signals.Keys)}{Nearest.Hint(read, signals.Keys)}");
         Guard.Require(
             node.Layer.Arity == 0 ? node.Inputs.Length >= 1 : node.Inputs.Length == node.Layer.Arity,
             $"layer '{node.Name}': expected {(node.Layer.Arity == 0 ? "1 or more" : $"{node.Layer.Arity}")} inputs, found {node.Inputs.Length}");
@@ -158,6 +165,21 @@ public sealed class Network
         {
             throw new LmcException($"layer '{node.Name}': {error.Message}", error);
         }
+    }
+
+    private void RequireCountable(IReadOnlyList<ParameterSpec> parameters)
+    {
+        var total = 0L;
+        foreach (var parameter in parameters)
+        {
+            Guard.Require(
+                parameter.Count <= MostNumbers - total,
+                $"network '{Architecture.Name}': expected at most {MostNumbers} numbers, found more up to parameter {parameter}");
+            total += parameter.Count;
+        }
+
+        var twice = parameters.GroupBy(parameter => parameter.Name).FirstOrDefault(named => named.Count() > 1);
+        Guard.Require(twice is null, $"network '{Architecture.Name}': expected parameters of different names, found '{twice?.Key}' twice");
     }
 
     // Learned parameters first, so that distances and optimisers work on one contiguous part of the flat buffer.
@@ -177,15 +199,14 @@ public sealed class Network
     private static (Layer, int[], int[])[] Steps(Architecture architecture, ImmutableArray<ParameterSpec> parameters)
     {
         var index = new Dictionary<string, int> { [Architecture.InputName] = 0 };
+        var owned = Enumerable.Range(0, parameters.Length).ToLookup(p => parameters[p].Layer);
         for (var k = 0; k < architecture.Nodes.Length; k++) index[architecture.Nodes[k].Name] = k + 1;
         return
         [
             .. architecture.Nodes.Select(node => (
                 node.Layer,
                 node.Inputs.Select(read => index[read]).ToArray(),
-                Enumerable.Range(0, parameters.Length)
-                    .Where(p => parameters[p].Layer == node.Name)
-                    .ToArray())),
+                owned[node.Name].ToArray())),
         ];
     }
 }

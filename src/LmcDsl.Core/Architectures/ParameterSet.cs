@@ -46,7 +46,7 @@ public sealed class ParameterSet : IDisposable
             for (var k = 0; k < Views.Count; k++)
                 if (Network.Parameters[k].Name == name) return Views[k];
             throw new LmcException(
-                $"parameter '{name}': expected one of {string.Join(", ", Network.Parameters.Select(p => p.Name))}");
+                $"parameter '{name}': expected one of {Listing.Of(Network.Parameters.Select(p => p.Name))}");
         }
     }
 

@@ -53,10 +53,12 @@ public sealed record ParameterSpec(
     public long[] Shape => [.. Axes.Select(a => (long)a.Size)];
 
     /// <summary>How many numbers it has.</summary>
-    public long Count => Axes.Aggregate(1L, (product, axis) => product * axis.Size);
+    public long Count { get; } = Axes.Aggregate(1L, (product, axis) => SaturatingProduct(product, axis.Size));
 
     /// <summary>Whether training learns it: everything but running statistics.</summary>
     public bool Learned => Role != ParameterRole.Statistic;
+
+    private static long SaturatingProduct(long left, long right) => left > long.MaxValue / right ? long.MaxValue : left * right;
 
     /// <inheritdoc/>
     public override string ToString() => $"{Name} {Guard.Show(Shape)}";

@@ -43,11 +43,12 @@ internal static class Symmetry
         Architecture architecture, ImmutableArray<NodeOutput> outputs, IReadOnlyList<ParameterSpec> parameters)
     {
         var weighted = parameters.Where(p => p.Role == ParameterRole.Weight).Select(p => p.Layer).ToHashSet();
+        var places = outputs.Select((output, k) => (output.Node, k)).ToDictionary(output => output.Node, output => output.k);
         var taps =
             from node in architecture.Nodes
             where weighted.Contains(node.Name)
-            from output in outputs
-            where node.Inputs.Contains(output.Node)
+            from place in node.Inputs.Where(places.ContainsKey).Select(read => places[read]).Distinct().Order()
+            let output = outputs[place]
             from d in Enumerable.Range(0, output.Axes.Length)
             where output.Axes[d].Group >= 0
             select new Tap(output.Axes[d].Group, output.Node, d + 1, output.Axes[d].Block);

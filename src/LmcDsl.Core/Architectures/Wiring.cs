@@ -18,8 +18,10 @@ public sealed class Wiring
     /// <summary>Makes an axis with a label of its own: its units may be permuted.</summary>
     /// <param name="units">Number of units.</param>
     /// <returns>The axis.</returns>
+    /// <exception cref="LmcException">There is not one unit.</exception>
     public Axis Fresh(int units)
     {
+        Guard.Require(units >= 1, $"layer '{layer}': expected axes of 1 or more units, found {units}");
         parents.Add(parents.Count);
         return new Axis(parents.Count - 1, units);
     }

@@ -32,7 +32,7 @@ internal sealed record Fit(
     /// <returns>One fit that is not exact, or some that are, each by other tensors.</returns>
     public static IReadOnlyList<Fit> All(StateDict dict, Network network, NameMap names)
     {
-        TensorEntry[] entries = [.. dict.Entries.Where(entry => !Checkpoints.Prefix.IsCounter(entry.Name))];
+        TensorEntry[] entries = [.. Concerning(dict, network)];
         var wanted = network.Parameters.Select((spec, k) => (spec.Name, k)).ToDictionary(p => p.Name, p => p.k);
         var exact = new List<Fit>();
         Fit? nearest = null;
@@ -61,13 +61,20 @@ internal sealed record Fit(
         Of(
             dict,
             prefix,
-            [.. dict.Entries.Where(entry => !Checkpoints.Prefix.IsCounter(entry.Name) && entry.Name.StartsWith(prefix, StringComparison.Ordinal))],
+            [.. Concerning(dict, network).Where(entry => entry.Name.StartsWith(prefix, StringComparison.Ordinal))],
             network,
             names,
             network.Parameters.Select((spec, k) => (spec.Name, k)).ToDictionary(p => p.Name, p => p.k));
 
     /// <summary>How much is wrong: what is missing or of another shape first.</summary>
     public (int, int) Distance => (Missing.Count + Misshaped.Count, Unexpected.Count);
+
+    // Counters of batches are wanted by norms that average over all batches; other networks have no use for them.
+    private static IEnumerable<TensorEntry> Concerning(StateDict dict, Network network)
+    {
+        var counts = network.Parameters.Any(parameter => Checkpoints.Prefix.IsCounter(parameter.Name));
+        return dict.Entries.Where(entry => counts || !Checkpoints.Prefix.IsCounter(entry.Name));
+    }
 
     private static Fit Of(
         StateDict dict, string prefix, TensorEntry[] entries, Network network, NameMap names, Dictionary<string, int> wanted)

@@ -114,6 +114,11 @@ public sealed class NameMap
         yield return (
             @"features\.(\d{1,6})\.(.*)",
             match => int.Parse(match.Groups[1].Value) is var k && k < features.Length ? $"{features[k]}.{match.Groups[2].Value}" : null);
+        // With three dense layers there, activations and dropouts are numbered between them.
+        var dense = nodes.Where(node => node.Layer is Dense).ToArray();
+        if (dense.Length == 3)
+            yield return (
+                @"classifier\.([036])\.(.*)", match => $"{dense[int.Parse(match.Groups[1].Value) / 3].Name}.{match.Groups[2].Value}");
         yield return (@"(?:classifier(?:\.0)?|linear)\.(.*)", match => match.Result($"{nodes[^1].Name}.$1"));
     }
 

@@ -66,6 +66,12 @@ module Networks =
     let resnet50 (width: float) (norm: Norm) : DataSet -> Architecture =
         catalogued (fun shape classes -> Catalogue.ResNet50(List.toArray shape, width, classes, norm))
 
+    /// A network of the catalogue by its word, with the given width multiplier and norm: vgg11, 13, 16 and 19 (`-bias` for
+    /// convolutions with biases, `-imagenet` for torchvision's classifier), resnet20, 32, 44, 56 and 110 for CIFAR (`-a` for
+    /// shortcuts without parameters, `-3x3` for those of 3x3), resnet18, 34, 50, 101 and 152 for ImageNet.
+    let catalogue (name: string) (width: float) (norm: Norm) : DataSet -> Architecture =
+        catalogued (fun shape classes -> Catalogue.Named(name, List.toArray shape, width, classes, norm))
+
 /// Set-ups to begin with.
 [<RequireQualifiedAccess>]
 module Setup =

@@ -11,6 +11,8 @@ open TorchSharp
 let private cifar = [| 3; 32; 32 |]
 let private mnist = [| 1; 28; 28 |]
 
+let private imageNet (name: string) norm = Catalogue.Named(name, [| 3; 224; 224 |], 1.0, 1000, norm)
+
 /// Every entry, its number of permutation groups counted by hand, and its number of parameters as PyTorch's versions have.
 let private entries: (string * (Norm -> Architecture) * int * int64 option) list =
     [
@@ -20,6 +22,18 @@ let private entries: (string * (Norm -> Architecture) * int * int64 option) list
         "vgg16", (fun norm -> Catalogue.Vgg16(cifar, 1.0, 10, norm)), 13, Some 14724042L
         "resnet20", (fun norm -> Catalogue.ResNet20(cifar, 1.0, 10, norm)), 12, Some 272474L
         "resnet50", (fun norm -> Catalogue.ResNet50([| 3; 64; 64 |], 1.0, 1000, norm)), 37, Some 25557032L
+        // As torchvision's documentation has them; groups are the inner convolutions of blocks, and the stages.
+        "resnet18", imageNet "resnet18", 12, Some 11689512L
+        "resnet34", imageNet "resnet34", 20, Some 21797672L
+        "resnet101", imageNet "resnet101", 71, Some 44549160L
+        "resnet152", imageNet "resnet152", 105, Some 60192808L
+        "vgg11-imagenet", imageNet "vgg11-imagenet", 10, Some 132868840L
+        "vgg13-imagenet", imageNet "vgg13-imagenet", 12, Some 133053736L
+        "vgg16-imagenet", imageNet "vgg16-imagenet", 15, Some 138365992L
+        "vgg19-imagenet", imageNet "vgg19-imagenet", 18, Some 143678248L
+        // 1512.03385, table 6: 0.27, 0.46 and 0.85 million with shortcuts of option A.
+        "resnet56", (fun norm -> Catalogue.ResNetCifar(56, cifar, 1.0, 10, norm)), 30, None
+        "vgg19", (fun norm -> Catalogue.Vgg(19, cifar, 1.0, 10, norm)), 16, None
     ]
 
 let private small: (string * (Norm -> Architecture)) list =

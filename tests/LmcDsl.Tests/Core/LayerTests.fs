@@ -149,7 +149,7 @@ let private golden =
         "c1afb43e8db8543982e78f23cea7e45e6175a16616d8f534f9a71df1f4fef0fb"
         "resnet50 batch",
         resnet50 Norm.Batch,
-        "da9fa0d705859b453ac3cc1eaacdd36532800597eaa1c9e4156dec7b098b902f",
+        "c2c7418cebf0b363ad93ad483b92002d5d7ff13cfafb4a856d9e624a63e80913",
         "28c0614136c6bd5c294cfcee2cd512090944708dae204a362736ba97051a83b9"
         "vgg11 layer",
         vgg11 Norm.Layer,
@@ -165,7 +165,7 @@ let private golden =
         "cf0ffae5123f77149b6ba43d4b6fea84d37cac336e6f88b001211ec4216c3c53"
         "resnet50 layer",
         resnet50 Norm.Layer,
-        "74f090a3b03ea77b22f0e90b3a4aac5bf0075dfaf27fb4691605bb7ad3db634a",
+        "edb449cc0eb92349bcbbff8598a7c3c48649c29c83878ac5211bf06928e6069f",
         "a7bec66a7f74a4a9f60bef7ce953cc5fc1bbb34a882cca07bcd4bef16d91182e"
         "vgg11 none",
         vgg11 Norm.None,
@@ -181,7 +181,7 @@ let private golden =
         "48672301b9cf3dd3b5f223fc95a4d7e1e795318c423764350665c6a852e7d823"
         "resnet50 none",
         resnet50 Norm.None,
-        "35782e1e94a59faebce72a9acc377672484e894aa05d894ecb1ea70adb06a527",
+        "ce4204e727836cd35373f9fe49e0122cc108807e399bd6a4f621b2a5255c6f8d",
         "40c7e7fdb652dffeea86490b4a60c4c7acb5c54b8e2dda1a70150cadf3026bd0"
         "every kind",
         Architecture.FromJson every,
