@@ -37,6 +37,7 @@ let private tests =
             Core.TrainerTests.tests
             Core.StraightThroughTests.tests
             Core.SinkhornStraightThroughTests.tests
+            Core.GoldenTests.tests
             Core.SafeTensorsTests.tests
             Core.CheckpointTests.tests
             Core.MalformedInputTests.tests
@@ -51,7 +52,10 @@ let private tests =
             Dsl.StatisticsTests.tests
             Dsl.SweepTests.tests
             Dsl.QuantityTests.tests
+            Dsl.DerivedTests.tests
             Dsl.ClaimTests.tests
+            Dsl.PaperClaimTests.tests
+            Dsl.SplitTests.tests
             Dsl.FigureFilesTests.tests
             Dsl.DescribeTests.tests
             Dsl.ArgumentsTests.tests

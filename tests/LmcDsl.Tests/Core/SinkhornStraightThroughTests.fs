@@ -2,9 +2,12 @@ module LmcDsl.Tests.Core.SinkhornStraightThroughTests
 
 open Expecto
 open LmcDsl.Core.Architectures
+open LmcDsl.Core.Data
+open LmcDsl.Core.Differentiation
 open LmcDsl.Core.Matching
 open LmcDsl.Core.Measures
 open LmcDsl.Core.Permutations
+open LmcDsl.Core.Runtime
 open LmcDsl.Core.Training
 open LmcDsl.Tests.Fixtures
 open TorchSharp
@@ -22,8 +25,104 @@ let private midpoint (a: ParameterSet) (b: ParameterSet) (set: PermutationSet) =
     use mean = LmcDsl.Core.Merging.Average.Of [| a; moved |]
     (Evaluator.Evaluate(mean, task)).Loss
 
+let private oneLayer = Network(Catalogue.Mlp([| 1; 2; 3 |], [| 12 |], 3))
+
+let private train (network: Network) data seed =
+    let options = TrainingOptions(Epochs = 20, BatchSize = 30, LearningRate = 1e-2)
+    Trainer.Run(TrainingState.Start(network, seed, torch.CPU), data, options, seed).Parameters
+
+/// The search by its definition on a network of one hidden layer: the loss as a function of the permutation matrix, by Torch's autograd.
+let private byDefinition (a: ParameterSet) (b: ParameterSet) (data: DataSplit) (options: SinkhornStraightThroughOptions) =
+    let sinkhorn =
+        SinkhornMatchingOptions(
+            Tau = options.Tau,
+            Iterations = options.Iterations,
+            LearningRate = options.LearningRate,
+            Noise = options.Noise,
+            Seed = options.Seed
+        )
+
+    let units = a.Network.Groups[0].Units
+    use logits = new SinkhornLogits(units, sinkhorn, 0, torch.CPU)
+    use check = data.First(min (int64 options.CheckOn) data.Count)
+
+    [
+        for step in 0 .. options.Steps do
+            use _ = torch.NewDisposeScope()
+            logits.Matrix() |> ignore
+            let hard = logits.Round()
+            use moved = PermutationSet(a.Network, [ hard ]).Apply b
+
+            if step % options.CheckEvery = 0 || step = options.Steps then
+                use mean = LmcDsl.Core.Merging.Average.Of [| a; moved |]
+                Evaluator.Evaluate(mean, check).Loss
+
+            if step < options.Steps then
+                use generator = Seeds.Generator(options.Seed, "examples and lambda", int64 step)
+                let share = if options.DrawLambda then torch.rand(1L, generator = generator).ToDouble() else 0.5
+                let size = [| min (int64 options.BatchSize) data.Count |]
+                let chosen = torch.randint (data.Count, size, generator = generator)
+                let images, labels = data.Images.index_select (0L, chosen), data.Labels.index_select (0L, chosen)
+                let mix (name: string) (own: torch.Tensor) = a[name] * share.ToScalar() + own * (1.0 - share).ToScalar()
+
+                let loss (p: torch.Tensor) =
+                    let first = mix "fc1.weight" (p.mm b["fc1.weight"])
+                    let bias = mix "fc1.bias" (p.mv b["fc1.bias"])
+                    let second = mix "fc2.weight" (b["fc2.weight"].mm (p.t ()))
+                    let hidden = (images.flatten(1L).mm (first.t ()) + bias).relu ()
+                    let out = hidden.mm (second.t ()) + mix "fc2.bias" b["fc2.bias"]
+                    torch.nn.functional.cross_entropy (out, labels)
+
+                let matrix = torch.zeros (int64 units, int64 units)
+                hard.Sources |> Seq.iteri (fun i j -> matrix[int64 i, int64 j] <- torch.tensor 1.0f)
+                let struct (_, gradient) = Differentiate.Gradient(loss, matrix)
+                logits.Climb(gradient.neg (), step + 1)
+    ]
+
 let tests =
     testList "SinkhornStraightThrough" [
+        test "the losses that it sees are those of its definition, step by step, with drawn lambdas too" {
+            let data, a, b = decoy oneLayer (train oneLayer) 3L
+
+            for draw, seed in [ false, 0L; true, 5L ] do
+                let options =
+                    SinkhornStraightThroughOptions(
+                        Steps = 40,
+                        BatchSize = 50,
+                        CheckEvery = 7,
+                        CheckOn = 120,
+                        DrawLambda = draw,
+                        Tau = 0.8,
+                        Iterations = 30,
+                        LearningRate = 0.07,
+                        Noise = 0.05,
+                        Seed = seed
+                    )
+
+                let wanted = byDefinition a b data options
+                let found = SinkhornStraightThrough.Match(a, b, data, options).Objective |> List.ofSeq
+                Expect.isGreaterThan (wanted |> List.distinct |> List.length) 3 "the permutation moves"
+                Expect.equal found.Length wanted.Length "looks"
+
+                for k, (x, y) in List.indexed (List.zip found wanted) do
+                    Expect.floatClose Accuracy.medium x y $"look {k}, lambda drawn: {draw}"
+        }
+
+        test "it ends below weight matching's loss where the weights mislead" {
+            let data, a, b = decoy oneLayer (train oneLayer) 4L
+
+            let loss (set: PermutationSet) =
+                use moved = set.Apply b
+                use mean = LmcDsl.Core.Merging.Average.Of [| a; moved |]
+                Evaluator.Evaluate(mean, data).Loss
+
+            // Looked at before the first step and after the last one alone: no step down by chance is kept.
+            let options = SinkhornStraightThroughOptions(Steps = 80, BatchSize = 50, CheckEvery = 80, CheckOn = 200)
+            let matched = loss (WeightMatching.Match(a, b).Permutations)
+            let found = SinkhornStraightThrough.Match(a, b, data, options)
+            Expect.isLessThan (loss found.Permutations) (0.8 * matched) "better"
+        }
+
         test "what it returns has the least training loss it saw" {
             use a = trained smallMlp 1L
             use b = trained smallMlp 2L
