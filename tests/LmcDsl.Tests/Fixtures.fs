@@ -187,7 +187,7 @@ let decoy (network: Network) (train: DataSplit -> int64 -> ParameterSet) (seed: 
     let images = randomInput network 200 1L
     let flat = images.flatten 1L
     let last = flat.shape[1] - 1L
-    flat.select(1L, last).zero_ () |> ignore
+    flat.select(1L, last).zero_() |> ignore
     use generator = Seeds.Generator(1L, "test labels")
     let direction = torch.randn (last + 1L, int64 network.Classes, generator = generator)
     let task = new DataSplit(flat.view images.shape, flat.mm(direction).argmax 1L)
@@ -195,7 +195,7 @@ let decoy (network: Network) (train: DataSplit -> int64 -> ParameterSet) (seed: 
     let b = LmcDsl.Core.Permutations.PermutationSet.Random(network, seed).Apply a
 
     for model in [ a; b ] do
-        let unseen = model["fc1.weight"].select (1L, last)
+        let unseen = model["fc1.weight"].select(1L, last)
         unseen.copy_ (torch.linspace (-6.0, 6.0, unseen.shape[0])) |> ignore
 
     task, a, b

@@ -68,6 +68,7 @@ let private tests =
         Process.SlurmTests.tests
         Process.BuildTests.tests
         Process.PaperTests.tests
+        Process.MutantTests.tests
     ]
 
 let private runAll arguments =
@@ -102,5 +103,6 @@ let private runAll arguments =
 let main arguments =
     match List.ofArray arguments with
     | first :: words when List.contains first Process.SmallExperiment.names -> Process.SmallExperiment.run first words
+    | first :: words when first = Process.Mutants.word -> Process.Mutants.command words
     | first :: words when first = Process.SmallSweep.word -> Process.SmallSweep.run words
     | _ -> runAll arguments

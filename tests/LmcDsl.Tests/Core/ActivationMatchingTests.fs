@@ -61,15 +61,17 @@ let tests =
 
                 Expect.isLessThan worst 1e-3 "the same activations, unit by unit"
 
-        for name, similarity, byCorrelation in
-            [ "covariances", covariance, false; "correlations", correlation, true ] do
-            test $"the objective is the sum of the matched units' {name}, by the definition, over the examples asked for" {
+        for name, similarity, byCorrelation in [ "covariances", covariance, false; "correlations", correlation, true ] do
+            test
+                $"the objective is the sum of the matched units' {name}, by the definition, over the examples asked for" {
                 use a = randomParameters smallMlp 1L
                 use b = randomParameters smallMlp 2L
                 use task = toyTask smallMlp 77 3L
 
                 for examples in [ 77; 40 ] do
-                    let options = ActivationMatchingOptions(Batch = 10, Examples = examples, Correlation = byCorrelation)
+                    let options =
+                        ActivationMatchingOptions(Batch = 10, Examples = examples, Correlation = byCorrelation)
+
                     let found = ActivationMatching.Match(a, b, task, options)
                     use images = task.Images.narrow (0L, 0L, int64 examples)
 
@@ -97,7 +99,7 @@ let tests =
             b["fc1.weight"].copy_(torch.tensor([| 10f; 4f; 1f; 0f |]).view(2L, 2L)) |> ignore
 
             for model in [ a; b ] do
-                model["fc1.bias"].fill_ (20f) |> ignore
+                model["fc1.bias"].fill_(20f) |> ignore
 
             use task =
                 new LmcDsl.Core.Data.DataSplit(

@@ -85,6 +85,39 @@ let tests =
             Expect.floatClose Accuracy.high curve.MidpointAccuracy -50.0 "40 - 90"
         }
 
+        for name, first, last in
+            [
+                "that begins with a norm",
+                """{"name":"n","layer":{"kind":"layerNorm"},"inputs":["input"]},
+                   {"name":"a","layer":{"kind":"dense","units":6,"bias":true},"inputs":["n"]}""",
+                "a"
+                "whose input is read past its first layer",
+                """{"name":"a","layer":{"kind":"dense","units":6,"bias":true},"inputs":["input"]},
+                   {"name":"s","layer":{"kind":"sum"},"inputs":["a","input"]}""",
+                "s"
+            ] do
+            test $"every point is what a plain evaluation gives on a network {name}" {
+                let network =
+                    Network(
+                        Architecture.FromJson
+                            $$"""{"name":"x","input":[6],"nodes":[{{first}},
+                               {"name":"o","layer":{"kind":"dense","units":3,"bias":true},"inputs":["{{last}}"]}]}"""
+                    )
+
+                use a = randomParameters network 1L
+                use b = randomParameters network 2L
+                use task = toyTask network 40 3L
+
+                for point in Barrier.Along(a, b, task, 5).Points do
+                    use plain = LmcDsl.Core.Merging.Average.Of([| a; b |], [| point.Lambda; 1.0 - point.Lambda |])
+
+                    Expect.floatClose
+                        Accuracy.medium
+                        point.Score.Loss
+                        (Evaluator.Evaluate(plain, task)).Loss
+                        $"at {point.Lambda}"
+            }
+
         test "with statistics to reset every inner point is reset on so many images, and the ends keep their own" {
             let network = Network(Catalogue.ResNet20([| 3; 8; 8 |], 0.125))
             use a = randomParameters network 1L
@@ -94,8 +127,7 @@ let tests =
             let curve = Barrier.Along(a, b, test, 5, resetOn = train, resetExamples = 40)
 
             for point in curve.Points do
-                use mixed =
-                    LmcDsl.Core.Merging.Average.Of([| a; b |], [| point.Lambda; 1.0 - point.Lambda |])
+                use mixed = LmcDsl.Core.Merging.Average.Of([| a; b |], [| point.Lambda; 1.0 - point.Lambda |])
 
                 if point.Lambda > 0.0 && point.Lambda < 1.0 then
                     LmcDsl.Core.Merging.StatisticsReset.Apply(mixed, train, 40)
@@ -111,7 +143,12 @@ let tests =
         test "the accuracy is the share of examples whose largest logit is the label's, by hand" {
             use a = randomParameters smallMlp 4L
             use logits = smallMlp.Forward(a.Views, task.Images)
-            let largest = logits.data<float32>().ToArray() |> Array.chunkBySize 3 |> Array.map (fun z -> Array.IndexOf(z, Array.max z))
+
+            let largest =
+                logits.data<float32>().ToArray()
+                |> Array.chunkBySize 3
+                |> Array.map (fun z -> Array.IndexOf(z, Array.max z))
+
             let labels = task.Labels.data<int64>().ToArray() |> Array.map int
             let right = Array.zip largest labels |> Array.filter (fun (x, y) -> x = y) |> Array.length
             Expect.equal (Evaluator.Evaluate(a, task)).Accuracy (float right / 50.0) "counted"

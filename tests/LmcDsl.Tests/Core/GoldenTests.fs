@@ -71,9 +71,7 @@ let private matched network (groups: PermutationGroup seq) =
         for group in groups ->
             Permutation [
                 for i in 0 .. group.Units - 1 ->
-                    int (
-                        wanted.Value[$"/networks/{network}/activationMatching/covariance/{group.Name}/units/{i}"]
-                    )
+                    int (wanted.Value[$"/networks/{network}/activationMatching/covariance/{group.Name}/units/{i}"])
             ]
     ]
 

@@ -97,7 +97,7 @@ let tests =
                 // Up the objective is down its negative; Adam sees gradients of the matrix times the number of units.
                 let down = sinkhorn.Gradient(wanted, gradient) * (-float units).ToScalar()
                 optimiser.zero_grad ()
-                (theirs * down).sum().backward ()
+                (theirs * down).sum().backward()
                 optimiser.step () |> ignore
 
             let best =

@@ -32,7 +32,12 @@ let private train (network: Network) data seed =
     Trainer.Run(TrainingState.Start(network, seed, torch.CPU), data, options, seed).Parameters
 
 /// The search by its definition on a network of one hidden layer: the loss as a function of the permutation matrix, by Torch's autograd.
-let private byDefinition (a: ParameterSet) (b: ParameterSet) (data: DataSplit) (options: SinkhornStraightThroughOptions) =
+let private byDefinition
+    (a: ParameterSet)
+    (b: ParameterSet)
+    (data: DataSplit)
+    (options: SinkhornStraightThroughOptions)
+    =
     let sinkhorn =
         SinkhornMatchingOptions(
             Tau = options.Tau,
@@ -59,7 +64,13 @@ let private byDefinition (a: ParameterSet) (b: ParameterSet) (data: DataSplit) (
 
             if step < options.Steps then
                 use generator = Seeds.Generator(options.Seed, "examples and lambda", int64 step)
-                let share = if options.DrawLambda then torch.rand(1L, generator = generator).ToDouble() else 0.5
+
+                let share =
+                    if options.DrawLambda then
+                        torch.rand(1L, generator = generator).ToDouble()
+                    else
+                        0.5
+
                 let size = [| min (int64 options.BatchSize) data.Count |]
                 let chosen = torch.randint (data.Count, size, generator = generator)
                 let images, labels = data.Images.index_select (0L, chosen), data.Labels.index_select (0L, chosen)
@@ -68,8 +79,8 @@ let private byDefinition (a: ParameterSet) (b: ParameterSet) (data: DataSplit) (
                 let loss (p: torch.Tensor) =
                     let first = mix "fc1.weight" (p.mm b["fc1.weight"])
                     let bias = mix "fc1.bias" (p.mv b["fc1.bias"])
-                    let second = mix "fc2.weight" (b["fc2.weight"].mm (p.t ()))
-                    let hidden = (images.flatten(1L).mm (first.t ()) + bias).relu ()
+                    let second = mix "fc2.weight" (b["fc2.weight"].mm(p.t ()))
+                    let hidden = (images.flatten(1L).mm(first.t ()) + bias).relu()
                     let out = hidden.mm (second.t ()) + mix "fc2.bias" b["fc2.bias"]
                     torch.nn.functional.cross_entropy (out, labels)
 

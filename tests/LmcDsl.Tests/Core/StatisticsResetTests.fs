@@ -48,8 +48,7 @@ let private byHand (model: ParameterSet) (images: float[][]) batch =
         let scale, shift = vector "n.weight", vector "n.bias"
 
         let normed (x: float[]) =
-            Array.init x.Length (fun k ->
-                max 0.0 ((x[k] - centre[k]) / sqrt (spread[k] + 1e-5) * scale[k] + shift[k]))
+            Array.init x.Length (fun k -> max 0.0 ((x[k] - centre[k]) / sqrt (spread[k] + 1e-5) * scale[k] + shift[k]))
 
         let second = first |> Array.map (normed >> times (weight "b"))
 
@@ -60,7 +59,11 @@ let private byHand (model: ParameterSet) (images: float[][]) batch =
             "m.running_var", variance true second
         ]
 
-    images |> Array.chunkBySize batch |> Array.map ofBatch |> List.concat |> List.groupBy fst
+    images
+    |> Array.chunkBySize batch
+    |> Array.map ofBatch
+    |> List.concat
+    |> List.groupBy fst
     |> List.map (fun (name, values) -> name, values |> List.map snd |> Array.ofList |> mean)
 
 let tests =

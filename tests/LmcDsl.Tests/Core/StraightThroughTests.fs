@@ -36,7 +36,7 @@ let private train (network: Network) data seed =
 /// The search by its definition, with Torch's own Adam and autograd, for networks of one group: there a projection is one assignment
 /// problem, whatever the order.
 let private byDefinition (a: ParameterSet) (b: ParameterSet) (data: DataSplit) (options: StraightThroughOptions) =
-    let free = new Modules.Parameter(a.Learned().clone ())
+    let free = new Modules.Parameter(a.Learned().clone())
     let optimiser = torch.optim.Adam([| free |], options.LearningRate)
     use check = data.First(min (int64 options.CheckOn) data.Count)
     let mutable found = PermutationSet.Identity a.Network
@@ -44,7 +44,7 @@ let private byDefinition (a: ParameterSet) (b: ParameterSet) (data: DataSplit) (
     [
         for step in 0 .. options.Steps do
             use _ = torch.NewDisposeScope()
-            use copy = new ParameterSet(a.Network, free.detach().clone ())
+            use copy = new ParameterSet(a.Network, free.detach().clone())
             found <- WeightMatching.Match(copy, b, WeightMatchingOptions(), found).Permutations
             use moved = found.Apply b
 
@@ -53,18 +53,23 @@ let private byDefinition (a: ParameterSet) (b: ParameterSet) (data: DataSplit) (
                 Evaluator.Evaluate(mean, check).Loss
 
             use generator = Seeds.Generator(options.Seed, "examples and lambda", int64 step)
-            let share = if options.DrawLambda then torch.rand(1L, generator = generator).ToDouble() else 0.5
+
+            let share =
+                if options.DrawLambda then
+                    torch.rand(1L, generator = generator).ToDouble()
+                else
+                    0.5
+
             let size = [| min (int64 options.BatchSize) data.Count |]
             let chosen = torch.randint (data.Count, size, generator = generator)
             let images, labels = data.Images.index_select (0L, chosen), data.Labels.index_select (0L, chosen)
             let loss = LossFunction.Of(a, images, labels)
             // With respect to the permuted model, as a part of the mixture.
-            let mixed (own: torch.Tensor) =
-                loss.Invoke(a.Learned() * share.ToScalar() + own * (1.0 - share).ToScalar())
+            let mixed (own: torch.Tensor) = loss.Invoke(a.Learned() * share.ToScalar() + own * (1.0 - share).ToScalar())
 
             let struct (_, gradient) = Differentiate.Gradient(mixed, moved.Learned())
             optimiser.zero_grad ()
-            (free * gradient.detach ()).sum().backward ()
+            (free * gradient.detach ()).sum().backward()
             optimiser.step () |> ignore
     ]
 
@@ -80,7 +85,7 @@ let tests =
                         BatchSize = 50,
                         CheckEvery = 7,
                         CheckOn = 120,
-                        LearningRate = 0.05,
+                        LearningRate = 0.3,
                         DrawLambda = draw,
                         Seed = seed
                     )
@@ -104,7 +109,13 @@ let tests =
 
             // Looked at before the first step and after the last one alone: no step down by chance is kept.
             let options =
-                StraightThroughOptions(Steps = 120, BatchSize = 50, CheckEvery = 120, CheckOn = 200, LearningRate = 0.03)
+                StraightThroughOptions(
+                    Steps = 120,
+                    BatchSize = 50,
+                    CheckEvery = 120,
+                    CheckOn = 200,
+                    LearningRate = 0.03
+                )
 
             let matched = loss (WeightMatching.Match(a, b).Permutations)
             let found = StraightThrough.Match(a, b, data, options)
@@ -112,7 +123,8 @@ let tests =
             Expect.isLessThan (loss found.Permutations) (0.8 * matched) "to a better one"
         }
 
-        test "the gradient of the mixture's loss is that of finite differences, and the seed and the step decide the batch" {
+        test
+            "the gradient of the mixture's loss is that of finite differences, and the seed and the step decide the batch" {
             use a = randomParameters oneLayer 1L
             use b = randomParameters oneLayer 2L
             use data = toyTask oneLayer 80 3L

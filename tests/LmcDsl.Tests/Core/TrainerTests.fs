@@ -134,7 +134,9 @@ let tests =
             let network = Network(Catalogue.Mlp([| 1; 6; 6 |], [| 5 |], 3))
             use task = toyTask network 90 1L
             let options = TrainingOptions(Epochs = 2, BatchSize = 40, LearningRate = 1e-2)
-            let varied = TrainingOptions(Epochs = 2, BatchSize = 40, LearningRate = 1e-2, Augmentation = Augmentation.FlipCrop)
+
+            let varied =
+                TrainingOptions(Epochs = 2, BatchSize = 40, LearningRate = 1e-2, Augmentation = Augmentation.FlipCrop)
 
             for options in [ options; varied ] do
                 use ours = Trainer.Run(start network, task, options, 3L)
@@ -154,7 +156,7 @@ let tests =
                     // Half of 8 steps rise by fifths; the other half is the cosine of 4.
                     Cosine 0.5, [ 0.2; 0.4; 0.6; 0.8; 1.0; (1.0 + root) / 2.0; 0.5; (1.0 - root) / 2.0 ]
                     // The peak at the second of 8 steps, then down by sevenths.
-                    LinearUpDown 0.25, 0.5 :: [ for k in 7 .. -1 .. 1 -> float k / 7.0 ]
+                    LinearUpDown 0.25, 0.5 :: [ for k in 7..-1..1 -> float k / 7.0 ]
                     LinearUpDown 0.0, [ 1.0; 0.75; 0.5; 0.25 ]
                 ] do
                 for k, (x, y) in List.indexed (List.zip (shares schedule (int64 wanted.Length)) wanted) do

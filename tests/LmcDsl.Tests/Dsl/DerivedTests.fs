@@ -19,7 +19,9 @@ let private only (quantity: Quantity) keep rows =
 
 let private every (_: Subject) = true
 let private aligned (s: Subject) = s.Aligned
-let private near what expected (found: float option) = Expect.floatClose Expecto.Accuracy.high (Option.get found) expected what
+
+let private near what expected (found: float option) =
+    Expect.floatClose Expecto.Accuracy.high (Option.get found) expected what
 
 let private spectra =
     """{"layers":[{"name":"fc1.weight","values":[10,3,2.9,1]},{"name":"fc2.weight","values":[4,1.2,1]}]}"""
@@ -33,7 +35,8 @@ let private landscape =
 let tests =
     testList "Derived" [
         test "the dominant share counts singular values of at least gamma times their own layer's largest" {
-            let share gamma = only (Quantity.dominantShare gamma) every [ row "singularValues" [ "0" ] false [] spectra ]
+            let share gamma =
+                only (Quantity.dominantShare gamma) every [ row "singularValues" [ "0" ] false [] spectra ]
             // At 0.3: 10 and 3 of the first (3 is 0.3 of 10), 4 and 1.2 of the second: 4 of 7.
             near "0.3" (100.0 * 4.0 / 7.0) (share 0.3)
             near "0.29: 2.9 too" (100.0 * 5.0 / 7.0) (share 0.29)
@@ -90,19 +93,21 @@ let tests =
         }
 
         test "differences of singular values are between each two models, layer by layer, over the first's length" {
-            let values a b = $$"""{"layers":[{"name":"fc1.weight","values":{{a}}},{"name":"fc2.weight","values":{{b}}}]}"""
+            let values a b =
+                $$"""{"layers":[{"name":"fc1.weight","values":{{a}}},{"name":"fc2.weight","values":{{b}}}]}"""
 
             let found =
-                Spectra.differences {
-                    Rows =
-                        [
-                            row "singularValues" [ "0" ] false [ "network", "A" ] (values "[4,3]" "[1,0]")
-                            row "singularValues" [ "1" ] false [ "network", "A" ] (values "[4,2]" "[1,2]")
-                            row "singularValues" [ "2" ] false [ "network", "A" ] (values "[1,3]" "[1,0]")
-                            row "singularValues" [ "0" ] false [ "network", "B" ] (values "[9,9]" "[9,9]")
-                            row "score" [ "0" ] false [ "network", "A" ] """{"loss":1}"""
-                        ]
-                }
+                Spectra.differences
+                    {
+                        Rows =
+                            [
+                                row "singularValues" [ "0" ] false [ "network", "A" ] (values "[4,3]" "[1,0]")
+                                row "singularValues" [ "1" ] false [ "network", "A" ] (values "[4,2]" "[1,2]")
+                                row "singularValues" [ "2" ] false [ "network", "A" ] (values "[1,3]" "[1,0]")
+                                row "singularValues" [ "0" ] false [ "network", "B" ] (values "[9,9]" "[9,9]")
+                                row "score" [ "0" ] false [ "network", "A" ] """{"loss":1}"""
+                            ]
+                    }
 
             let shown = [ for r in found.Rows -> r.Models, r.Labels, Report.number [ "difference" ] r.Value ]
 
@@ -126,18 +131,20 @@ let tests =
 
         test "the energy of dominant vectors is their share of it over their share of the vectors" {
             let found =
-                Spectra.inputEnergy 0.3 {
-                    Rows =
-                        [
-                            row
-                                "inputProjections"
-                                [ "0" ]
-                                false
-                                [ "network", "A" ]
-                                """{"layers":[{"name":"fc1.weight","values":[10,3,2,1],"shares":[0.3,0.15,0.03,0.02]}]}"""
-                            row "score" [ "0" ] false [] """{"loss":1}"""
-                        ]
-                }
+                Spectra.inputEnergy
+                    0.3
+                    {
+                        Rows =
+                            [
+                                row
+                                    "inputProjections"
+                                    [ "0" ]
+                                    false
+                                    [ "network", "A" ]
+                                    """{"layers":[{"name":"fc1.weight","values":[10,3,2,1],"shares":[0.3,0.15,0.03,0.02]}]}"""
+                                row "score" [ "0" ] false [] """{"loss":1}"""
+                            ]
+                    }
 
             let only = List.exactlyOne found.Rows
             Expect.equal only.Labels [ "network", "A"; "layer", "fc1" ] "layer"
@@ -149,7 +156,10 @@ let tests =
 
         test "the centre of a landscape is the grid's point nearest to the mean, beside the models' own points" {
             let found =
-                Landscapes.centres { Rows = [ row "landscape" [ "0"; "1"; "2" ] true [ "search", "WM" ] landscape ] }
+                Landscapes.centres
+                    {
+                        Rows = [ row "landscape" [ "0"; "1"; "2" ] true [ "search", "WM" ] landscape ]
+                    }
 
             let only = List.exactlyOne found.Rows
             Expect.equal (only.Measure, only.Aligned) ("landscapeCentre", true) "the row"

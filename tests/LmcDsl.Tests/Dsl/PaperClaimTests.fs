@@ -63,7 +63,12 @@ let private estimates (differences: float list) =
 
 let private energy shares =
     [
-        row "inputProjections" [ "0" ] false (naive mlp) $$"""{"layers":[{"name":"fc1.weight","values":[10,5,1],"shares":{{shares}}}]}"""
+        row
+            "inputProjections"
+            [ "0" ]
+            false
+            (naive mlp)
+            $$"""{"layers":[{"name":"fc1.weight","values":[10,5,1],"shares":{{shares}}}]}"""
     ]
 
 let private landscape (mean: float) =
@@ -83,7 +88,9 @@ let private along name (make: (string * string) list -> float -> Row) (values: f
 
 /// As many of 10 singular values above the threshold as said.
 let private dominant labels (count: float) =
-    [ for k in 1..10 -> if float k <= count then "10" else "1" ] |> String.concat "," |> fun s -> spectrum [ "0" ] labels $"[{s}]"
+    [ for k in 1..10 -> if float k <= count then "10" else "1" ]
+    |> String.concat ","
+    |> fun s -> spectrum [ "0" ] labels $"[{s}]"
 
 let private excess labels value = barrier ab true (labels @ [ "search", "WM" ]) 9.0 value
 
@@ -128,7 +135,11 @@ type private Case =
 let private case begins reports = { Begins = begins; Reports = reports }
 
 let private trend begins name make =
-    case begins [ along name make falling, [ true ]; along name make hardly, [ false ]; along name make [ 5.0; 4.0 ], [] ]
+    case begins [
+        along name make falling, [ true ]
+        along name make hardly, [ false ]
+        along name make [ 5.0; 4.0 ], []
+    ]
 
 let private stes make = make "STE" @ make "Sinkhorn STE"
 
@@ -141,7 +152,10 @@ let private cases =
             drop "WM" 4.0, [ false ]
             drop "WM" 10.0 @ drop "Sinkhorn" 40.0, [ true; false ]
         ]
-        case "Weight matching nevertheless flattens" [ barriers "WM" 4.0 0.99, [ true ]; barriers "WM" 4.0 1.01, [ false ] ]
+        case "Weight matching nevertheless flattens" [
+            barriers "WM" 4.0 0.99, [ true ]
+            barriers "WM" 4.0 1.01, [ false ]
+        ]
         // t = 3 sqrt 3, p = 0.035; t = 2 sqrt 3, p = 0.074.
         case "The Taylor estimate" [
             estimates [ 2.0; 3.0; 4.0 ], [ true ]
@@ -176,7 +190,12 @@ let private cases =
             energy "[0.5,0.3,0.2]", [ true ]
             energy "[0.3,0.3,0.4]", [ false ]
         ]
-        case "Theorem 4.1" [ forms "100.0099", [ true ]; forms "99.9901", [ true ]; forms "100.011", [ false ]; forms "99.989", [ false ] ]
+        case "Theorem 4.1" [
+            forms "100.0099", [ true ]
+            forms "99.9901", [ true ]
+            forms "100.011", [ false ]
+            forms "99.989", [ false ]
+        ]
         case "Theorem 4.2" [ ratio "1.0001", [ true ]; ratio "1.0002", [ false ] ]
         trend "Wider networks have a smaller share" "width" dominant
         trend "Wider networks have a lower barrier" "width" excess
@@ -249,7 +268,8 @@ let tests =
     testList "PaperClaims" [
         for case in cases do
             test $"by its rule: {case.Begins} ..." {
-                let claim = PaperClaims.all |> List.filter (fun c -> c.Sentence.StartsWith case.Begins) |> List.exactlyOne
+                let claim =
+                    PaperClaims.all |> List.filter (fun c -> c.Sentence.StartsWith case.Begins) |> List.exactlyOne
 
                 for k, (rows, expected) in List.indexed case.Reports do
                     let found = claim.Judge { Rows = rows }
@@ -258,8 +278,6 @@ let tests =
 
         test "no claim is without such reports" {
             for claim in PaperClaims.all do
-                Expect.isTrue
-                    (cases |> List.exists (fun case -> claim.Sentence.StartsWith case.Begins))
-                    claim.Sentence
+                Expect.isTrue (cases |> List.exists (fun case -> claim.Sentence.StartsWith case.Begins)) claim.Sentence
         }
     ]

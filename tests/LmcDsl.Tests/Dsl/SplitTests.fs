@@ -111,7 +111,7 @@ let private draw (seed: int) =
         use generator = LmcDsl.Core.Runtime.Seeds.Generator(seed, "test images")
         let images = torch.randn ([| count; 1L; 28L; 28L |], generator = generator)
         // Classes by how bright an image is, turned about by the seed: other images have other labels too.
-        let brightness = images.mean([| 1L; 2L; 3L |]).argsort().argsort ()
+        let brightness = images.mean([| 1L; 2L; 3L |]).argsort().argsort()
         new DataSplit(images, (brightness + seed.ToScalar()).remainder(10L.ToScalar()))
 
     fun (train: int64, test: int64) -> new ImageData(split 120L (int64 seed + train), split 90L (int64 seed + test), 10)
@@ -119,16 +119,17 @@ let private draw (seed: int) =
 let private runOn (data: ImageData) (node: Node) inputs =
     let op = LibraryOps.all |> List.find (fun op -> op.Name = node.Op)
 
-    op.Run {
-        Args = node.Args
-        Inputs = inputs
-        Data = fun _ _ -> data
-        Progress = ignore
-        SavePartial = ignore
-        LoadPartial = fun () -> None
-        Note = ignore
-        Cancel = CancellationToken.None
-    }
+    op.Run
+        {
+            Args = node.Args
+            Inputs = inputs
+            Data = fun _ _ -> data
+            Progress = ignore
+            SavePartial = ignore
+            LoadPartial = fun () -> None
+            Note = ignore
+            Cancel = CancellationToken.None
+        }
 
 let tests =
     testList "Split" [
