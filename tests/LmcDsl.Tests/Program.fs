@@ -55,7 +55,7 @@ let private tests =
             Dsl.DerivedTests.tests
             Dsl.ClaimTests.tests
             Dsl.PaperClaimTests.tests
-            Dsl.SplitTests.tests
+            Dsl.OperationTests.tests
             Dsl.FigureFilesTests.tests
             Dsl.DescribeTests.tests
             Dsl.ArgumentsTests.tests
