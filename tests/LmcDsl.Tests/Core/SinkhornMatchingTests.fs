@@ -146,6 +146,35 @@ let tests =
             Expect.floatClose Accuracy.high warm.Objective[0] wanted "from there"
         }
 
+        test "several starts are as many searches with seeds of their own, of which the best counts" {
+            let network = Network(Catalogue.Mlp([| 1; 2; 4 |], [| 12; 10 |], 5))
+            use a = randomParameters network 1L
+            use b = randomParameters network 2L
+
+            let last starts seed start =
+                SinkhornMatching
+                    .Match(a, b, SinkhornMatchingOptions(Steps = 15, Starts = starts, Seed = seed), start)
+                    .Objective
+                |> Seq.last
+
+            let seeds = [ for k in 1L .. 3L -> LmcDsl.Core.Runtime.Seeds.Derive(7L, "restart", k) ]
+            let each = last 1 7L null :: [ for s in seeds -> last 1 s (PermutationSet.Random(network, s)) ]
+            Expect.isLessThan (List.min each) (List.max each - 0.01) "they end elsewhere"
+            Expect.floatClose Accuracy.high (last 4 7L null) (List.max each) "the best of four"
+        }
+
+        test "a warm start and what is found after it are composed" {
+            use a = randomParameters smallMlp 1L
+            use b = randomParameters smallMlp 2L
+
+            for polish in [ false; true ] do
+                let options = SinkhornMatchingOptions(Steps = 20, Polish = polish)
+                let found = SinkhornMatching.Match(a, b, options, PermutationSet.Random(smallMlp, 9L))
+                use moved = found.Permutations.Apply b
+                let own = InnerProduct.Of(a.Learned(), moved.Learned())
+                Expect.floatClose Accuracy.high (found.Objective |> Seq.last) own "the objective is that of the answer"
+        }
+
         test "options out of range are refused" {
             use a = randomParameters smallMlp 1L
 

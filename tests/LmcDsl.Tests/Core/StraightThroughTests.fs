@@ -278,6 +278,43 @@ let tests =
             Expect.isLessThanOrEqual (least 6) (least 1) "six starts are no worse"
         }
 
+        test "a start is where it begins, and what is found is composed with it" {
+            use a = randomParameters oneLayer 1L
+            use b = randomParameters oneLayer 2L
+            use data = toyTask oneLayer 60 3L
+            let start = PermutationSet.Random(oneLayer, 9L)
+            let options = StraightThroughOptions(Steps = 4, BatchSize = 20, CheckEvery = 1, LearningRate = 0.3)
+            let found = StraightThrough.Match(a, b, data, options, start)
+
+            let loss (set: PermutationSet) =
+                use moved = set.Apply b
+                use mean = LmcDsl.Core.Merging.Average.Of [| a; moved |]
+                Evaluator.Evaluate(mean, data).Loss
+
+            let matched = WeightMatching.Match(a, b, WeightMatchingOptions(), start).Permutations
+            Expect.floatClose Accuracy.medium found.Objective[0] (loss matched) "weight matching from there"
+            Expect.floatClose Accuracy.medium (found.Objective |> Seq.min) (loss found.Permutations) "its permutations"
+        }
+
+        test "several starts are as many searches with seeds of their own, of which the best counts" {
+            // Of several layers, so that weight matching ends elsewhere from other starts.
+            let network = Network(Catalogue.Mlp([| 1; 2; 3 |], [| 16; 14; 12 |], 3))
+            use a = randomParameters network 1L
+            use b = randomParameters network 2L
+            use data = toyTask network 60 3L
+
+            let least starts seed start =
+                let options =
+                    StraightThroughOptions(Steps = 3, BatchSize = 20, CheckEvery = 1, Starts = starts, Seed = seed)
+
+                StraightThrough.Match(a, b, data, options, start).Objective |> Seq.min
+
+            let seeds = [ for k in 1L .. 3L -> Seeds.Derive(7L, "restart", k) ]
+            let each = least 1 7L null :: [ for s in seeds -> least 1 s (PermutationSet.Random(network, s)) ]
+            Expect.isLessThan (List.min each) (List.max each - 0.01) "they end elsewhere"
+            Expect.floatClose Accuracy.high (least 4 7L null) (List.min each) "the best of four"
+        }
+
         test "options out of range are refused" {
             use a = trained 1L
 
