@@ -85,6 +85,9 @@ target "Faults" "The long run of kills, faults and damaged input (about 15 minut
     for list in [ "Malformed input"; "Faults" ] do
         programWith [ "--filter-test-list"; list ] "tests/LmcDsl.Tests")
 
+target "Mutants" "Whether the tests notice a wrong library, mutant by mutant (about 15 minutes)" (fun () ->
+    programWith ("mutants" :: theirs) "tests/LmcDsl.Tests")
+
 target "Quickstart" "The main job: train three MLPs, align, merge, measure" (fun () -> experiment "quickstart")
 target "Searches" "Every search on every network: barriers, L2, R" (fun () -> experiment "searches")
 
@@ -179,6 +182,7 @@ target "Help" "Show the targets" help
 "Build" ==> "Bench"
 "Build" ==> "Pack"
 "Build" ==> "Faults"
+"Build" ==> "Mutants"
 "Restore" ==> "Format"
 "Restore" ==> "CheckFormat"
 

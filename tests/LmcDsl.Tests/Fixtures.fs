@@ -180,6 +180,26 @@ let toyTask (network: Network) (count: int) (seed: int64) =
     let direction = torch.randn (images.flatten(1L).shape[1], int64 network.Classes, generator = generator)
     new DataSplit(images, images.flatten(1L).mm(direction).argmax(1L))
 
+/// A model and its permuted copy with a decoy that misleads whoever looks at weights alone: one input is 0 in all images, so that its
+/// weights do nothing, and these say of every unit that it is still in its place. Mixed as the decoy says the two are bad, mixed by the
+/// permutation's inverse they are the model itself.
+let decoy (network: Network) (train: DataSplit -> int64 -> ParameterSet) (seed: int64) =
+    let images = randomInput network 200 1L
+    let flat = images.flatten 1L
+    let last = flat.shape[1] - 1L
+    flat.select(1L, last).zero_() |> ignore
+    use generator = Seeds.Generator(1L, "test labels")
+    let direction = torch.randn (last + 1L, int64 network.Classes, generator = generator)
+    let task = new DataSplit(flat.view images.shape, flat.mm(direction).argmax 1L)
+    let a = train task seed
+    let b = LmcDsl.Core.Permutations.PermutationSet.Random(network, seed).Apply a
+
+    for model in [ a; b ] do
+        let unseen = model["fc1.weight"].select(1L, last)
+        unseen.copy_ (torch.linspace (-6.0, 6.0, unseen.shape[0])) |> ignore
+
+    task, a, b
+
 /// Every order of some items.
 let rec permutations (items: 'a list) : 'a list list =
     match items with

@@ -20,6 +20,11 @@ let private covariance (x: float[][]) (y: float[][]) i j =
     let mx, my = mean i x, mean j y
     Array.zip x y |> Array.averageBy (fun (p, q) -> (p[i] - mx) * (q[j] - my))
 
+/// corr(x_i, y_j), 0 where a unit does not vary.
+let private correlation (x: float[][]) (y: float[][]) i j =
+    let scale = sqrt (covariance x x i i) * sqrt (covariance y y j j)
+    if scale > 0.0 then covariance x y i j / scale else 0.0
+
 let private activations (network: Network) (model: ParameterSet) (images: torch.Tensor) node =
     let found = ref [||]
 
@@ -56,24 +61,59 @@ let tests =
 
                 Expect.isLessThan worst 1e-3 "the same activations, unit by unit"
 
-        test "the objective is the sum of the matched units' covariances, by the definition" {
-            use a = randomParameters smallMlp 1L
-            use b = randomParameters smallMlp 2L
-            use task = toyTask smallMlp 77 3L
-            let found = ActivationMatching.Match(a, b, task, ActivationMatchingOptions(Batch = 10))
+        for name, similarity, byCorrelation in [ "covariances", covariance, false; "correlations", correlation, true ] do
+            test
+                $"the objective is the sum of the matched units' {name}, by the definition, over the examples asked for" {
+                use a = randomParameters smallMlp 1L
+                use b = randomParameters smallMlp 2L
+                use task = toyTask smallMlp 77 3L
 
-            let total (set: PermutationSet) =
-                List.sum [
-                    for g, node in [ 0, "relu1"; 1, "relu2" ] do
-                        let x, y = activations smallMlp a task.Images node, activations smallMlp b task.Images node
+                for examples in [ 77; 40 ] do
+                    let options =
+                        ActivationMatchingOptions(Batch = 10, Examples = examples, Correlation = byCorrelation)
 
-                        for i, j in Seq.indexed set.Permutations[g].Sources do
-                            covariance x y i j
-                ]
+                    let found = ActivationMatching.Match(a, b, task, options)
+                    use images = task.Images.narrow (0L, 0L, int64 examples)
 
-            Expect.isLessThan (abs (found.Objective[0] - total (PermutationSet.Identity smallMlp))) 1e-5 "before"
-            Expect.isLessThan (abs (found.Objective[1] - total found.Permutations)) 1e-5 "after"
-            Expect.isGreaterThanOrEqual found.Objective[1] found.Objective[0] "never worse"
+                    let total (set: PermutationSet) =
+                        List.sum [
+                            for g, node in [ 0, "relu1"; 1, "relu2" ] do
+                                let x, y = activations smallMlp a images node, activations smallMlp b images node
+
+                                for i, j in Seq.indexed set.Permutations[g].Sources do
+                                    similarity x y i j
+                        ]
+
+                    let before = total (PermutationSet.Identity smallMlp)
+                    Expect.isLessThan (abs (found.Objective[0] - before)) 1e-5 "before"
+                    Expect.isLessThan (abs (found.Objective[1] - total found.Permutations)) 1e-5 "after"
+                    Expect.isGreaterThanOrEqual found.Objective[1] found.Objective[0] "never worse"
+            }
+
+        test "by correlation a loud unit does not draw the others to it, by covariance it does" {
+            // Units x1 and x2 of the inputs, and of model b 10 x1 + 4 x2 and x1 (in that order), on four inputs (+-1, +-1) shifted to be positive.
+            let network = Network(Catalogue.Mlp([| 1; 1; 2 |], [| 2 |], 2))
+            use a = randomParameters network 1L
+            use b = randomParameters network 1L
+            a["fc1.weight"].copy_(torch.tensor([| 1f; 0f; 0f; 1f |]).view(2L, 2L)) |> ignore
+            b["fc1.weight"].copy_(torch.tensor([| 10f; 4f; 1f; 0f |]).view(2L, 2L)) |> ignore
+
+            for model in [ a; b ] do
+                model["fc1.bias"].fill_(20f) |> ignore
+
+            use task =
+                new LmcDsl.Core.Data.DataSplit(
+                    torch.tensor([| 1f; 1f; 1f; -1f; -1f; 1f; -1f; -1f |]).view(4L, 1L, 1L, 2L),
+                    torch.zeros (4L, torch.int64)
+                )
+
+            let answer byCorrelation =
+                let options = ActivationMatchingOptions(Correlation = byCorrelation)
+                ActivationMatching.Match(a, b, task, options).Permutations.Permutations[0].Sources |> List.ofSeq
+
+            // Covariances [10 1; 4 0]: 10 + 0 against 1 + 4. Correlations [0.93 1; 0.37 0]: 0.93 + 0 against 1 + 0.37.
+            Expect.equal (answer false) [ 0; 1 ] "covariance"
+            Expect.equal (answer true) [ 1; 0 ] "correlation"
         }
 
         test "batches do not change the answer" {

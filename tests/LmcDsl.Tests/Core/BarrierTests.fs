@@ -51,6 +51,110 @@ let tests =
             Expect.floatClose Accuracy.high curve.Accuracy 40.0 "(0.8 + 0.6)/2 - 0.3 in points"
         }
 
+        test "between unequal ends it is the excess over the line, not over their mean" {
+            let at lambda loss accuracy = CurvePoint(lambda, Score(loss, accuracy))
+
+            // Lines from 1 to 5 and from 0.9 to 0.5: 2 and 0.8 at 1/4, 4 and 0.6 at 3/4. Over the ends' mean, 3, the excess would be 1.5.
+            let curve =
+                BarrierCurve(
+                    System.Collections.Immutable.ImmutableArray.Create(
+                        at 0.0 1.0 0.9,
+                        at 0.25 3.25 0.5,
+                        at 0.5 3.5 0.6,
+                        at 0.75 4.5 0.55,
+                        at 1.0 5.0 0.5
+                    )
+                )
+
+            Expect.floatClose Accuracy.high curve.Loss 1.25 "3.25 - 2 at 1/4"
+            Expect.floatClose Accuracy.high curve.MidpointLoss 0.5 "3.5 - 3"
+            Expect.floatClose Accuracy.high curve.Accuracy 30.0 "80 - 50 at 1/4"
+            Expect.floatClose Accuracy.high curve.MidpointAccuracy 10.0 "70 - 60"
+        }
+
+        test "a model that is better all along the line has no barrier, and a midpoint below 0" {
+            let at lambda loss accuracy = CurvePoint(lambda, Score(loss, accuracy))
+
+            let curve =
+                BarrierCurve(
+                    System.Collections.Immutable.ImmutableArray.Create(at 0.0 2.0 0.5, at 0.5 1.0 0.9, at 1.0 4.0 0.3)
+                )
+
+            Expect.equal (curve.Loss, curve.Accuracy) (0.0, 0.0) "at the ends"
+            Expect.floatClose Accuracy.high curve.MidpointLoss -2.0 "1 - 3"
+            Expect.floatClose Accuracy.high curve.MidpointAccuracy -50.0 "40 - 90"
+        }
+
+        for name, first, last in
+            [
+                "that begins with a norm",
+                """{"name":"n","layer":{"kind":"layerNorm"},"inputs":["input"]},
+                   {"name":"a","layer":{"kind":"dense","units":6,"bias":true},"inputs":["n"]}""",
+                "a"
+                "whose input is read past its first layer",
+                """{"name":"a","layer":{"kind":"dense","units":6,"bias":true},"inputs":["input"]},
+                   {"name":"s","layer":{"kind":"sum"},"inputs":["a","input"]}""",
+                "s"
+            ] do
+            test $"every point is what a plain evaluation gives on a network {name}" {
+                let network =
+                    Network(
+                        Architecture.FromJson
+                            $$"""{"name":"x","input":[6],"nodes":[{{first}},
+                               {"name":"o","layer":{"kind":"dense","units":3,"bias":true},"inputs":["{{last}}"]}]}"""
+                    )
+
+                use a = randomParameters network 1L
+                use b = randomParameters network 2L
+                use task = toyTask network 40 3L
+
+                for point in Barrier.Along(a, b, task, 5).Points do
+                    use plain = LmcDsl.Core.Merging.Average.Of([| a; b |], [| point.Lambda; 1.0 - point.Lambda |])
+
+                    Expect.floatClose
+                        Accuracy.medium
+                        point.Score.Loss
+                        (Evaluator.Evaluate(plain, task)).Loss
+                        $"at {point.Lambda}"
+            }
+
+        test "with statistics to reset every inner point is reset on so many images, and the ends keep their own" {
+            let network = Network(Catalogue.ResNet20([| 3; 8; 8 |], 0.125))
+            use a = randomParameters network 1L
+            use b = randomParameters network 2L
+            use test = toyTask network 30 3L
+            use train = toyTask network 60 4L
+            let curve = Barrier.Along(a, b, test, 5, resetOn = train, resetExamples = 40)
+
+            for point in curve.Points do
+                use mixed = LmcDsl.Core.Merging.Average.Of([| a; b |], [| point.Lambda; 1.0 - point.Lambda |])
+
+                if point.Lambda > 0.0 && point.Lambda < 1.0 then
+                    LmcDsl.Core.Merging.StatisticsReset.Apply(mixed, train, 40)
+
+                let wanted = Evaluator.Evaluate(mixed, test).Loss
+
+                Expect.isLessThan
+                    (abs (point.Score.Loss - wanted))
+                    (1e-3 * (1.0 + abs wanted))
+                    $"loss at {point.Lambda}"
+        }
+
+        test "the accuracy is the share of examples whose largest logit is the label's, by hand" {
+            use a = randomParameters smallMlp 4L
+            use logits = smallMlp.Forward(a.Views, task.Images)
+
+            let largest =
+                logits.data<float32>().ToArray()
+                |> Array.chunkBySize 3
+                |> Array.map (fun z -> Array.IndexOf(z, Array.max z))
+
+            let labels = task.Labels.data<int64>().ToArray() |> Array.map int
+            let right = Array.zip largest labels |> Array.filter (fun (x, y) -> x = y) |> Array.length
+            Expect.equal (Evaluator.Evaluate(a, task)).Accuracy (float right / 50.0) "counted"
+            Expect.isTrue (right > 0 && right < 50) "some right, some wrong"
+        }
+
         test "a middle point is the score of the mean of the parameters" {
             use a = randomParameters smallMlp 1L
             use b = randomParameters smallMlp 2L

@@ -17,16 +17,18 @@ let private accuracyOf (data: ImageData) hidden epochs =
 
 let tests =
     testList "Glyphs" [
-        test "the bytes are always the same" {
-            let struct (train, test) = Glyphs.Draw(200, 100)
-            let hash (bytes: byte[]) = Convert.ToHexStringLower(SHA256.HashData bytes).Substring(0, 16)
-            let found = [ hash train.Pixels; hash train.Labels; hash test.Pixels; hash test.Labels ]
+        testList "Drawing" [
+            test "the bytes are always the same" {
+                let struct (train, test) = Glyphs.Draw(200, 100)
+                let hash (bytes: byte[]) = Convert.ToHexStringLower(SHA256.HashData bytes).Substring(0, 16)
+                let found = [ hash train.Pixels; hash train.Labels; hash test.Pixels; hash test.Labels ]
 
-            Expect.equal
-                found
-                [ "60acca0fe861ba0b"; "ef90c2a5de48dcc5"; "b61b5971c5a2c7ff"; "4bc3d209fc2b70f1" ]
-                "raise Glyphs.Version when the drawing changes"
-        }
+                Expect.equal
+                    found
+                    [ "60acca0fe861ba0b"; "ef90c2a5de48dcc5"; "b61b5971c5a2c7ff"; "4bc3d209fc2b70f1" ]
+                    "raise Glyphs.Version when the drawing changes"
+            }
+        ]
 
         test "a linear model stays below 97 %, a network gets above" {
             let struct (train, test) = Glyphs.Draw()

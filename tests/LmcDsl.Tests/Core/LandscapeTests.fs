@@ -44,6 +44,42 @@ let tests =
                 failtest "expected a triangle with its foot inside, choose other seeds"
         }
 
+        test "each point is its mixture of the three, with statistics reset on so many images where asked for" {
+            let network = Network(Catalogue.ResNet20([| 3; 8; 8 |], 0.125))
+            use a = randomParameters network 1L
+            use b = randomParameters network 2L
+            use c = randomParameters network 3L
+            use test = toyTask network 20 4L
+            use train = toyTask network 50 5L
+
+            for reset in [ false; true ] do
+                let found =
+                    if reset then
+                        Landscape.Over(a, b, c, test, 3, 0.1, resetOn = train, resetExamples = 30)
+                    else
+                        Landscape.Over(a, b, c, test, 3, 0.1)
+
+                let models = found.Models
+
+                for j, y in Seq.indexed found.Y do
+                    for i, x in Seq.indexed found.X do
+                        use _ = torch.NewDisposeScope()
+                        // (x, y) = s b + t c in the plane with a at the origin.
+                        let t = y / models[2].Y
+                        let s = (x - t * models[2].X) / models[1].X
+                        let times (m: ParameterSet) (w: float) = m.Flat * w.ToScalar()
+                        use mixed = new ParameterSet(network, times a (1.0 - s - t) + times b s + times c t)
+
+                        if reset then
+                            LmcDsl.Core.Merging.StatisticsReset.Apply(mixed, train, 30)
+
+                        let wanted = Evaluator.Evaluate(mixed, test).Loss
+                        let loss = found.Scores[j * 3 + i].Loss
+                        // Outside of the triangle variances may be mixed to below 0 where they are not reset.
+                        if System.Double.IsFinite wanted then
+                            Expect.isLessThan (abs (loss - wanted)) (2e-3 * (1.0 + abs wanted)) $"({x}, {y}), {reset}"
+        }
+
         test "three models on a line, and options out of range, are refused" {
             use a = randomParameters smallMlp 1L
             use b = randomParameters smallMlp 2L

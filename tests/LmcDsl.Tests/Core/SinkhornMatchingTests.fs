@@ -66,6 +66,49 @@ let tests =
             // central difference is exact for both.
             Expect.isLessThan (abs (numeric - analytic)) (1e-3 * scale) "directional derivative"
 
+        test "logits begin at the identity with noise from the seed, and take the steps of Torch's own AdamW" {
+            let units, group = 6, 2
+
+            let options =
+                SinkhornMatchingOptions(
+                    Tau = 0.7,
+                    Iterations = 25,
+                    LearningRate = 0.05,
+                    WeightDecay = 0.3,
+                    Noise = 0.2,
+                    Seed = 11L
+                )
+
+            use ours = new SinkhornLogits(units, options, group, torch.CPU)
+            use sinkhorn = new LmcDsl.Core.Solvers.Sinkhorn(units, options.Tau, options.Iterations, torch.CPU)
+            use noise = LmcDsl.Core.Runtime.Seeds.Generator(11L, "noise", int64 group)
+            let size = [| int64 units; int64 units |]
+            let start = torch.eye (int64 units) + torch.randn (size, generator = noise) * 0.2.ToScalar()
+            let theirs = new Modules.Parameter(start)
+            let optimiser = torch.optim.AdamW([| theirs |], 0.05, weight_decay = 0.3)
+            use draws = LmcDsl.Core.Runtime.Seeds.Generator(12L, "gradients")
+
+            for step in 1..6 do
+                use _ = torch.NewDisposeScope()
+                let found, wanted = ours.Matrix(), sinkhorn.Scale(theirs.detach ())
+                Expect.isLessThan (difference found wanted) 1e-4 $"before step {step}"
+                let gradient = torch.randn (size, generator = draws)
+                ours.Climb(gradient, step)
+                // Up the objective is down its negative; Adam sees gradients of the matrix times the number of units.
+                let down = sinkhorn.Gradient(wanted, gradient) * (-float units).ToScalar()
+                optimiser.zero_grad ()
+                (theirs * down).sum().backward()
+                optimiser.step () |> ignore
+
+            let best =
+                LmcDsl.Core.Solvers.LinearAssignment.Minimize(
+                    ReadOnlySpan(sinkhorn.Scale(theirs.detach ()).neg().data<float32>().ToArray()),
+                    units
+                )
+
+            Expect.sequenceEqual (ours.Round().Sources) best.Columns "rounded by assignment"
+        }
+
         testPropertyWithConfig (config 10) "a planted permutation of one hidden layer is found again exactly"
         <| fun (seed: int64) ->
             let network = Network(Catalogue.Mlp([| 1; 2; 4 |], [| 16 |], 5))
@@ -101,6 +144,35 @@ let tests =
             let warm = SinkhornMatching.Match(a, b, options, start)
             let wanted = InnerProduct.Of(a.Learned(), moved.Learned())
             Expect.floatClose Accuracy.high warm.Objective[0] wanted "from there"
+        }
+
+        test "several starts are as many searches with seeds of their own, of which the best counts" {
+            let network = Network(Catalogue.Mlp([| 1; 2; 4 |], [| 12; 10 |], 5))
+            use a = randomParameters network 1L
+            use b = randomParameters network 2L
+
+            let last starts seed start =
+                SinkhornMatching
+                    .Match(a, b, SinkhornMatchingOptions(Steps = 15, Starts = starts, Seed = seed), start)
+                    .Objective
+                |> Seq.last
+
+            let seeds = [ for k in 1L .. 3L -> LmcDsl.Core.Runtime.Seeds.Derive(7L, "restart", k) ]
+            let each = last 1 7L null :: [ for s in seeds -> last 1 s (PermutationSet.Random(network, s)) ]
+            Expect.isLessThan (List.min each) (List.max each - 0.01) "they end elsewhere"
+            Expect.floatClose Accuracy.high (last 4 7L null) (List.max each) "the best of four"
+        }
+
+        test "a warm start and what is found after it are composed" {
+            use a = randomParameters smallMlp 1L
+            use b = randomParameters smallMlp 2L
+
+            for polish in [ false; true ] do
+                let options = SinkhornMatchingOptions(Steps = 20, Polish = polish)
+                let found = SinkhornMatching.Match(a, b, options, PermutationSet.Random(smallMlp, 9L))
+                use moved = found.Permutations.Apply b
+                let own = InnerProduct.Of(a.Learned(), moved.Learned())
+                Expect.floatClose Accuracy.high (found.Objective |> Seq.last) own "the objective is that of the answer"
         }
 
         test "options out of range are refused" {

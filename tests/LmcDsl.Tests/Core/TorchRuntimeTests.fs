@@ -29,6 +29,21 @@ let tests =
             failsWith [ "expected 1 or more"; "0" ] (fun () -> TorchRuntime.UseThreads 0)
         }
 
+        test "a stream of chance is the first 8 bytes of a SHA-256, computed elsewhere" {
+            for seed, purpose, index, wanted in
+                [
+                    1L, "x", 2L, 7476775861764985010L
+                    1L, "x", 0L, 3237651944776465370L
+                    1L, "y", 2L, 225422409937866349L
+                    -3L, "order of examples", 5L, 7369536448062744227L
+                ] do
+                Expect.equal (Seeds.Derive(seed, purpose, index)) wanted $"{seed}/{purpose}/{index}"
+
+            let draws seed purpose = Seeds.Random(seed, purpose).Next(), Seeds.Random(seed, purpose).Next()
+            Expect.equal (draws 1L "a") (draws 1L "a") "the same stream"
+            Expect.notEqual (draws 1L "a") (draws 2L "a") "another seed"
+        }
+
         test "the symbol version is marked weak in a small ELF file made by hand" {
             // One section of version needs at 0x100 with one entry, its names at 0x140, section headers at 0x180.
             let elf: byte[] = Array.zeroCreate 0x300

@@ -44,7 +44,7 @@ let private recipes: (string * TrainingOptions) list =
     ]
 
 /// TorchSharp's own optimiser on the same batches, as a reference.
-let private reference (network: Network) (options: TrainingOptions) =
+let private referenceOn (task: LmcDsl.Core.Data.DataSplit) (network: Network) (options: TrainingOptions) =
     let parameters = (start network).Parameters
     let leaves = [| for v in parameters.Views -> new Modules.Parameter(v.clone ()) |]
 
@@ -60,6 +60,7 @@ let private reference (network: Network) (options: TrainingOptions) =
     for epoch in 0 .. options.Epochs - 1 do
         use generator = LmcDsl.Core.Runtime.Seeds.Generator(3L, "order of examples", int64 epoch)
         use order = torch.randperm (task.Count, generator = generator)
+        use variation = LmcDsl.Core.Runtime.Seeds.Generator(3L, "augmentation", int64 epoch)
 
         for step in 0 .. steps - 1 do
             use _ = torch.NewDisposeScope()
@@ -71,18 +72,21 @@ let private reference (network: Network) (options: TrainingOptions) =
                 group.LearningRate <- options.LearningRate * share
 
             optimiser.zero_grad ()
+            let images = task.Images.index_select (0L, chosen)
 
-            let logits =
-                network.Forward(
-                    [| for l in leaves -> l :> torch.Tensor |],
-                    task.Images.index_select (0L, chosen),
-                    Mode.Training
-                )
+            let images =
+                match options.Augmentation with
+                | Augmentation.FlipCrop -> Augmenter.FlipCrop(images, variation)
+                | _ -> images
+
+            let logits = network.Forward([| for l in leaves -> l :> torch.Tensor |], images, Mode.Training)
 
             torch.nn.functional.cross_entropy(logits, task.Labels.index_select (0L, chosen)).backward()
             optimiser.step () |> ignore
 
     torch.cat [| for l in leaves -> l.detach().flatten() |]
+
+let private reference = referenceOn task
 
 let tests =
     testList "Trainer" [
@@ -125,6 +129,39 @@ let tests =
                         use resumed = Trainer.Run(state, task, options, 3L)
                         Expect.equal (bytes resumed.Parameters) (bytes whole.Parameters) $"after epoch {k + 1}"
                 }
+
+        test "images are varied where asked for, each epoch anew from the seed" {
+            let network = Network(Catalogue.Mlp([| 1; 6; 6 |], [| 5 |], 3))
+            use task = toyTask network 90 1L
+            let options = TrainingOptions(Epochs = 2, BatchSize = 40, LearningRate = 1e-2)
+
+            let varied =
+                TrainingOptions(Epochs = 2, BatchSize = 40, LearningRate = 1e-2, Augmentation = Augmentation.FlipCrop)
+
+            for options in [ options; varied ] do
+                use ours = Trainer.Run(start network, task, options, 3L)
+                use theirs = referenceOn task network options
+                Expect.isLessThan (difference ours.Parameters.Flat theirs) float32Rounding $"{options.Augmentation}"
+        }
+
+        test "schedules have these shares at these steps" {
+            let shares (schedule: Schedule) steps = [ for k in 0L .. steps - 1L -> schedule.Share(k, steps) ]
+            let root = sqrt 0.5
+
+            for schedule, wanted in
+                [
+                    Constant() :> Schedule, [ 1.0; 1.0; 1.0 ]
+                    // (1 + cos(pi k / 4)) / 2.
+                    Cosine(), [ 1.0; (1.0 + root) / 2.0; 0.5; (1.0 - root) / 2.0 ]
+                    // Half of 8 steps rise by fifths; the other half is the cosine of 4.
+                    Cosine 0.5, [ 0.2; 0.4; 0.6; 0.8; 1.0; (1.0 + root) / 2.0; 0.5; (1.0 - root) / 2.0 ]
+                    // The peak at the second of 8 steps, then down by sevenths.
+                    LinearUpDown 0.25, 0.5 :: [ for k in 7..-1..1 -> float k / 7.0 ]
+                    LinearUpDown 0.0, [ 1.0; 0.75; 0.5; 0.25 ]
+                ] do
+                for k, (x, y) in List.indexed (List.zip (shares schedule (int64 wanted.Length)) wanted) do
+                    Expect.floatClose Accuracy.high x y $"{schedule}, step {k}"
+        }
 
         test "training learns the task" {
             use state = run smallMlp (TrainingOptions(Epochs = 60, BatchSize = 20, LearningRate = 1e-2))
