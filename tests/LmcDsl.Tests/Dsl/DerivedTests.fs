@@ -85,8 +85,8 @@ let tests =
             near "accuracy" 75.0 (of' Quantity.accuracy "score" """{"loss":0.5,"accuracy":0.75}""")
             let taylor = """{"estimate":3,"firstOrder":1,"secondOrder":2}"""
             near "Taylor" 3.0 (of' Quantity.taylor "taylor" taylor)
-            near "agreement" 40.0 (of' Quantity.agreement "agreement" """{"agreement":0.4}""")
-            let r = """{"thresholds":[{"gamma":0,"r":0.1},{"gamma":0.3,"r":0.7}]}"""
+            near "agreement" 40.0 (of' Quantity.agreement "agreement" """{"agreement":0.4,"layers":[]}""")
+            let r = """{"thresholds":[{"gamma":0,"r":0.1,"layers":[]},{"gamma":0.3,"r":0.7,"layers":[]}]}"""
             near "R at 0" 0.1 (of' (Quantity.r 0.0) "singularVectors" r)
             near "R at 0.3" 0.7 (of' (Quantity.r 0.3) "singularVectors" r)
             Expect.isNone (of' (Quantity.r 0.5) "singularVectors" r) "not measured"
@@ -105,11 +105,15 @@ let tests =
                                 row "singularValues" [ "1" ] false [ "network", "A" ] (values "[4,2]" "[1,2]")
                                 row "singularValues" [ "2" ] false [ "network", "A" ] (values "[1,3]" "[1,0]")
                                 row "singularValues" [ "0" ] false [ "network", "B" ] (values "[9,9]" "[9,9]")
-                                row "score" [ "0" ] false [ "network", "A" ] """{"loss":1}"""
+                                row "score" [ "0" ] false [ "network", "A" ] """{"loss":1,"accuracy":1}"""
                             ]
                     }
 
-            let shown = [ for r in found.Rows -> r.Models, r.Labels, Report.number [ "difference" ] r.Value ]
+            let shown =
+                [
+                    for s in Subject.ofReport found ->
+                        s.Models, s.Labels, Option.get (Quantity.spectrumDifference.Of s) / 100.0
+                ]
 
             // |(0, 1)| / 5, |(0, 2)| / 1; |(3, 0)| / 5, 0; |(3, -1)| / sqrt 20, |(0, 2)| / sqrt 5.
             let wanted =
@@ -142,28 +146,20 @@ let tests =
                                     false
                                     [ "network", "A" ]
                                     """{"layers":[{"name":"fc1.weight","values":[10,3,2,1],"shares":[0.3,0.15,0.03,0.02]}]}"""
-                                row "score" [ "0" ] false [] """{"loss":1}"""
+                                row "score" [ "0" ] false [] """{"loss":1,"accuracy":1}"""
                             ]
                     }
 
-            let only = List.exactlyOne found.Rows
+            let only = Subject.ofReport found |> List.exactlyOne
             Expect.equal only.Labels [ "network", "A"; "layer", "fc1" ] "layer"
-            let number name = Report.number [ name ] only.Value
-            Expect.floatClose Expecto.Accuracy.high (number "vectors") 0.5 "two of four"
-            Expect.floatClose Expecto.Accuracy.high (number "energy") 0.9 "0.45 of 0.5"
-            Expect.floatClose Expecto.Accuracy.high (number "times") 1.8 "0.9 / 0.5"
+            near "two of four" 50.0 (Quantity.dominantVectors.Of only)
+            near "0.45 of 0.5" 90.0 (Quantity.dominantEnergy.Of only)
+            near "0.9 / 0.5" 1.8 (Quantity.energyPerVector.Of only)
         }
 
         test "the centre of a landscape is the grid's point nearest to the mean, beside the models' own points" {
-            let found =
-                Landscapes.centres
-                    {
-                        Rows = [ row "landscape" [ "0"; "1"; "2" ] true [ "search", "WM" ] landscape ]
-                    }
-
-            let only = List.exactlyOne found.Rows
-            Expect.equal (only.Measure, only.Aligned) ("landscapeCentre", true) "the row"
-            Expect.floatClose Expecto.Accuracy.high (Report.number [ "mean" ] only.Value) 60.0 "at (1, 1)"
-            Expect.floatClose Expecto.Accuracy.high (Report.number [ "models" ] only.Value) 80.0 "90, 80 and 70"
+            let rows = [ row "landscape" [ "0"; "1"; "2" ] true [ "search", "WM" ] landscape ]
+            near "at (1, 1)" 60.0 (only Quantity.centreAccuracy every rows)
+            near "90, 80 and 70" 80.0 (only Quantity.cornerAccuracy every rows)
         }
     ]

@@ -18,7 +18,7 @@ open TorchSharp
 
 /// A network with a bias, a norm and a flatten, so that every repair has something to do.
 let private network (data: DataSet) =
-    let shape = DataSet.shape data |> List.map string |> String.concat ","
+    let shape = data.Shape |> List.map string |> String.concat ","
 
     Architecture.FromJson
         $$"""{"name":"small","input":[{{shape}}],"nodes":[
@@ -33,7 +33,7 @@ let private network (data: DataSet) =
 
 let private setup =
     { Setup.standard with
-        Data = DataSet.Glyphs
+        Data = GlyphsData.Glyphs
         Network = network
         Epochs = 1
         BatchSize = 50
@@ -44,9 +44,9 @@ let private searches =
     [
         WM
         AM
-        Search.Sinkhorn(SinkhornMatchingOptions(Steps = 3))
-        Search.StraightThrough(StraightThroughOptions(Steps = 2, CheckEvery = 1, BatchSize = 50, CheckOn = 100))
-        Search.SinkhornStraightThrough(
+        sinkhornMatching (SinkhornMatchingOptions(Steps = 3))
+        straightThrough (StraightThroughOptions(Steps = 2, CheckEvery = 1, BatchSize = 50, CheckOn = 100))
+        sinkhornStraightThrough (
             SinkhornStraightThroughOptions(Steps = 2, CheckEvery = 1, BatchSize = 50, CheckOn = 100)
         )
     ]
@@ -58,7 +58,7 @@ let private metrics =
         BarrierOnTraining 3
         Taylor
         L2
-        Metric.DistanceForms
+        DistanceFormsMetric.DistanceForms
         OutputBound(0.3, 50)
         Accuracy
         SingularValues
@@ -82,7 +82,7 @@ let private plans: Plan<Report> list =
 let private reads (node: Node) =
     let statistics = (node.Args.TryItem "resetOn").IsSome
 
-    match node.Op with
+    match node.Op.Name with
     | "train"
     | "activationMatching"
     | "straightThrough"
@@ -121,13 +121,12 @@ let private draw (seed: int) =
     fun (train: int64, test: int64) -> new ImageData(split 120L (int64 seed + train), split 90L (int64 seed + test), 10)
 
 let private runOn (data: ImageData) (node: Node) inputs =
-    let op = LibraryOps.all |> List.find (fun op -> op.Name = node.Op)
-
-    op.Run
+    node.Op.Run
         {
             Args = node.Args
             Inputs = inputs
-            Data = fun _ _ -> data
+            OwnsInputs = true
+            Data = fun () -> data
             Progress = ignore
             SavePartial = ignore
             LoadPartial = fun () -> None
@@ -227,7 +226,7 @@ let private direct (data: ImageData) (node: Node) (inputs: Value list) : Value o
 
     let pair (measure: ParameterSet * ParameterSet -> Json) = Some(Document(measure (models[0], models[1])))
 
-    match node.Op with
+    match node.Op.Name with
     | "barrier" -> pair (fun (a, b) -> curve (Barrier.Along(a, b, test, number "points", null, resetOn, examples)))
     | "trainingBarrier" ->
         pair (fun (a, b) -> curve (Barrier.Along(a, b, train, number "points", null, resetOn, examples)))
@@ -362,6 +361,8 @@ let private direct (data: ImageData) (node: Node) (inputs: Value list) : Value o
 let rec private alike (found: Json) (expected: Json) =
     match found, expected with
     | Json.Object left, Json.Object right ->
+        // Fields are equal in any order.
+        let left, right = List.sortBy fst left, List.sortBy fst right
         List.map fst left = List.map fst right && List.forall2 (fun (_, x) (_, y) -> alike x y) left right
     | Json.Array left, Json.Array right -> left.Length = right.Length && List.forall2 alike left right
     | Json.Number _, Json.Number _ -> abs (found.Float - expected.Float) <= 1e-5 * max 1.0 (abs expected.Float)
@@ -379,10 +380,17 @@ let tests =
                 let encoded = Value.encode value |> snd
                 let on data = runOn data node (inputs ()) |> Value.encode |> snd
                 let found = on otherTrain <> encoded, on otherTest <> encoded
-                Expect.equal found (reads node) $"{node.Title} ({node.Op}) reads (training, test) images"
+                Expect.equal found (reads node) $"{node.Title} ({node.Op.Name}) reads (training, test) images"
 
-            let ran = steps |> List.map (fun (node, _, _) -> node.Op) |> set
-            Expect.equal ran (LibraryOps.all |> List.map _.Name |> set) "every operation of the library was run"
+            // Those of the golden keys are all that there are.
+            let all =
+                System.IO.File.ReadLines(System.IO.Path.Combine(__SOURCE_DIRECTORY__, "keys.txt"))
+                |> Seq.filter (fun line -> not (line.StartsWith '#'))
+                |> Seq.map (fun line -> line.Split(' ').[1])
+                |> set
+
+            let ran = steps |> List.map (fun (node, _, _) -> node.Op.Name) |> set
+            Expect.equal ran all "every operation of the library was run"
         }
 
         test "what each operation gives is what the core gives, by its arguments" {
@@ -416,7 +424,9 @@ let tests =
                 ] do
                 Expect.equal found expected "in the keys"
 
-            Expect.equal R (SingularVectors [ 0.0; 0.3 ]) "thresholds of R"
-            Expect.equal Vocabulary.Barrier (BarrierOnTest 25) "lambdas of a barrier"
+            let population = train setup
+            let args (metric: Metric) = metric.Args population |> _.Json
+            Expect.equal (args R) (args (SingularVectors [ 0.0; 0.3 ])) "thresholds of R"
+            Expect.equal (args BarrierMetric.Barrier) (args (BarrierOnTest 25)) "lambdas of a barrier"
         }
     ]

@@ -3,6 +3,7 @@ module LmcDsl.Tests.Dsl.PaperClaimTests
 
 open Expecto
 open LmcDsl
+open LmcDsl.Paper
 
 let private mlp = "MLP / MNIST"
 let private vgg = "VGG11 / CIFAR-10"
@@ -37,7 +38,7 @@ let private r models aligned labels (all: float) (dominant: float) =
         models
         aligned
         labels
-        $$"""{"thresholds":[{"gamma":0,"r":{{all}}},{"gamma":0.3,"r":{{dominant}}}]}"""
+        $$"""{"thresholds":[{"gamma":0,"r":{{all}},"layers":[]},{"gamma":0.3,"r":{{dominant}},"layers":[]}]}"""
 
 let private accuracy models labels (value: float) =
     row "score" models true labels $$"""{"loss":1,"accuracy":{{value}}}"""
@@ -269,7 +270,7 @@ let tests =
         for case in cases do
             test $"by its rule: {case.Begins} ..." {
                 let claim =
-                    PaperClaims.all |> List.filter (fun c -> c.Sentence.StartsWith case.Begins) |> List.exactlyOne
+                    Claims.all |> List.filter (fun c -> c.Sentence.StartsWith case.Begins) |> List.exactlyOne
 
                 for k, (rows, expected) in List.indexed case.Reports do
                     let found = claim.Judge { Rows = rows }
@@ -277,7 +278,7 @@ let tests =
             }
 
         test "no claim is without such reports" {
-            for claim in PaperClaims.all do
+            for claim in Claims.all do
                 Expect.isTrue (cases |> List.exists (fun case -> claim.Sentence.StartsWith case.Begins)) claim.Sentence
         }
     ]
