@@ -1,69 +1,91 @@
 namespace LmcDsl.Tool
 
+open System.Threading
 open Argu
 open LmcDsl
-open LmcDsl.Core.Architectures
 open LmcDsl.Core.Checkpoints
-open LmcDsl.Core.Matching
-open LmcDsl.Core.Measures
+open LmcDsl.Core.Permutations
 open LmcDsl.Core.Runtime
 
 /// `lmc align A B`: permutes the units of B so that it comes into A's basin.
 [<RequireQualifiedAccess>]
 module AlignCommand =
 
-    /// Searches for the permutations of `other` by the search that the arguments name.
-    let search (arguments: ParseResults<ModelArgument>) (reference: ParameterSet) (other: ParameterSet) : SearchResult =
-        let seed = arguments.GetResult(ModelArgument.Seed, defaultValue = 0L)
-        let starts = Models.starts arguments
+    let private optionally (option: string) (value: Json option) (search: Search) =
+        match value with
+        | Some value ->
+            try
+                Search.withOption option value search
+            with :? LmcException as error ->
+                raise (LmcException($"--{option}: {error.Message}", error))
+        | None -> search
 
-        let onTraining why run =
-            use data = Models.requiredData why arguments
-            run data.Train
+    /// The search that the arguments name: the same that scripts call by that name, with the same defaults.
+    let search (arguments: ParseResults<ModelArgument>) : Search =
+        let named = Library.search "--search" (arguments.GetResult(ModelArgument.Search, defaultValue = "wm"))
+        let seed = arguments.TryGetResult ModelArgument.Seed |> Option.map Json.int
 
-        let name = arguments.GetResult(ModelArgument.Search, defaultValue = "wm")
+        let starts =
+            arguments.TryGetResult ModelArgument.Starts
+            |> Option.map (fun _ -> Json.int (int64 (Models.starts arguments)))
 
-        Stage.during $"aligning by {name}" (fun () ->
-            match name with
-            | "wm" -> WeightMatching.Match(reference, other, WeightMatchingOptions(Seed = seed, Starts = starts))
-            | "sinkhorn" ->
-                let options = SinkhornMatchingOptions(Seed = seed, Starts = starts, Polish = true)
-                SinkhornMatching.Match(reference, other, options)
-            | "am" -> onTraining "activation matching" (fun data -> ActivationMatching.Match(reference, other, data))
-            | "ste" ->
-                onTraining "the straight-through search" (fun data ->
-                    StraightThrough.Match(
-                        reference,
-                        other,
-                        data,
-                        StraightThroughOptions(Seed = seed, Starts = starts)
-                    ))
-            | "sinkhorn-ste" ->
-                onTraining "the straight-through search" (fun data ->
-                    let options = SinkhornStraightThroughOptions(Seed = seed, Starts = starts)
-                    SinkhornStraightThrough.Match(reference, other, data, options))
-            | name -> raise (LmcException $"--search: expected wm, sinkhorn, am, ste or sinkhorn-ste, found '{name}'"))
+        let own = named |> optionally "seed" seed |> optionally "starts" starts
+
+        match arguments.TryGetResult ModelArgument.Starting_From with
+        | Some start when own.TakesStart -> own |> startingFrom (Library.search "--starting-from" start)
+        | Some _ ->
+            raise (LmcException $"--starting-from: {own.Word} has no start, since its answer does not depend on one")
+        | None -> own
+
+    /// Raises `LmcException` where a search that reads data is asked for without any.
+    let requireData (search: Search) (data: DataSet option) : unit =
+        let rec reads (search: Search) = search.ReadsTraining || (search.Start |> Option.exists reads)
+
+        if reads search && data.IsNone then
+            raise (LmcException $"--data: {Search.title search} needs a data set, found none")
+
+    /// The permutations that a search finds for model `index` towards model 0, and the step that found them.
+    let permutations (memory: InMemory) (models: Models) (aligned: Population) (index: int) : PermutationSet * Node =
+        let step = Plan.node (aligned.Alignment.Value index)
+
+        match Stage.during step.Title (fun () -> memory.Value step) with
+        | Document found -> Alignments.permutations models.Network None found, step
+        | Parameters _ -> raise (LmcException $"{step.Title}: expected permutations, found a model")
 
     /// Runs the command. Returns what it did.
-    let run (arguments: ParseResults<ModelArgument>) : Json =
+    let run (arguments: ParseResults<ModelArgument>) (cancel: CancellationToken) : Json =
         let target = Models.output arguments
+        let search = search arguments
         use models = Models.load 2 arguments
+        let data = Models.givenData arguments models.Network
+        requireData search data
 
-        match models.Parameters, models.Placements with
-        | [ a; b ], [ _; placement ] ->
-            let found = search arguments a b
-            use aligned = found.Permutations.Apply b
-            Models.save target (fun stream -> Checkpoint.SavePermuted(stream, found.Permutations, placement))
-            let before, after = Distance.L2(a, b), Distance.L2(a, aligned)
+        match models.Placements with
+        | [ _; placement ] ->
+            Models.inMemory cancel (fun memory ->
+                let aligned = Models.population memory arguments models data |> align search
+                let found, step = permutations memory models aligned 1
+                Models.save target (fun stream -> Checkpoint.SavePermuted(stream, found, placement))
 
-            Json.Object [
-                "written", Json.Text target
-                yield! Models.said models
-                "l2 before", Json.float before
-                "l2 after", Json.float after
-                "reduction", Json.float (if before > 0.0 then 1.0 - after / before else 0.0)
-                "passes", Json.int (int64 found.Sweeps)
-                "stopped", Json.Text(string found.Stopped)
-                "seconds", Json.float (System.Math.Round(found.Seconds, 3))
-            ]
-        | all, _ -> raise (LmcException $"align: expected 2 checkpoints, found {all.Length}")
+                let ended =
+                    match memory.Value step with
+                    | Document json -> [ "passes", json["sweeps"]; "stopped", json["stopped"] ]
+                    | Parameters _ -> []
+
+                let distances = memory.Report({ aligned with Taken = [ 0; 1 ] } |> measure L2)
+
+                Json.Object [
+                    "written", Json.Text target
+                    yield! Models.said models
+                    "search", Json.Text(Search.title search)
+                    yield! Models.saidOfData data
+                    for subject in Subject.ofReport distances do
+                        if subject.Aligned then
+                            for quantity in [ Quantity.l2Before; Quantity.l2; Quantity.reduction ] do
+                                match quantity.Of subject with
+                                | Some value -> Quantity.axis quantity, Json.float value
+                                | None -> ()
+                    yield! ended
+                    yield! memory.Notes step
+                ])
+        | all -> raise (LmcException $"align: expected 2 checkpoints, found {all.Length}")

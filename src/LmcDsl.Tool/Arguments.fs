@@ -1,12 +1,13 @@
 namespace LmcDsl.Tool
 
 open Argu
+open LmcDsl
 
 /// Which network checkpoints are of, and how their names are read: what every command on models takes.
 type ModelArgument =
     | [<MainCommand; ExactlyOnce>] Files of file: string list
     | [<Mandatory; Unique>] Arch of string
-    | [<Unique>] Width of float
+    | [<Unique>] Width of multiplier: string
     | [<Unique>] Norm of string
     | [<Unique>] Hidden of int list
     | [<Unique>] Classes of int
@@ -14,7 +15,9 @@ type ModelArgument =
     | [<Unique>] Names of file: string
     | [<Unique>] Key of string list
     | [<Unique>] Data of string
+    | [<Unique>] Normalise of string
     | [<Unique>] Search of string
+    | [<Unique>] Starting_From of search: string
     | [<Unique>] Seed of int64
     | [<Unique>] Starts of int
     | [<Unique>] Reset_Stats of data: string
@@ -40,18 +43,53 @@ type ModelArgument =
                 "JSON file of patterns and replacements from the checkpoints' names to the network's, beside the usual ones."
             | Key _ ->
                 "where in a file the model lies, for example ema or state_dict.teacher; one for all files, or one for each."
-            | Data _ -> "data set for activations, losses and barriers: mnist, fashion-mnist, cifar-10, glyphs."
+            | Data _ ->
+                let known = Library.dataSets |> List.map _.Name |> String.concat ", "
+                $"data for activations, losses and barriers: {known}, a part as mnist:2000+500, a .npz file, or a folder of pictures (train/CLASS, test/CLASS)."
+            | Normalise _ ->
+                "how inputs are scaled, as the checkpoints were trained: own (default: the data's own means and deviations), unit (0 to 1), none (bytes, or values as they are), or MEANS/DEVIATIONS, for example 0.1307/0.3081."
             | Search _ ->
-                "wm (default), sinkhorn, am, ste or sinkhorn-ste; the last three need --data. merge also takes none."
-            | Seed _ -> "seed of the search (default: 0)."
-            | Starts _ -> "starts of the search, the best of which counts (default: 1)."
-            | Reset_Stats _ -> "recompute batch-norm statistics of the merged model on this data set."
-            | Metric _ -> "what to measure, with commas between: l2, r, barrier, accuracy (default: l2,r)."
-            | Points _ -> "lambdas of the barrier (default: 25)."
+                let known = Library.searches |> List.map _.Word |> String.concat ", "
+                let onData = Library.searches |> List.filter _.ReadsTraining |> List.map _.Word |> String.concat ", "
+                $"of align and merge: {known} (default: wm; {onData} need --data). merge also takes none."
+            | Starting_From _ -> "of align and merge: the search whose answer the search begins at."
+            | Seed _ -> "of align and merge: seed of the search (default: 0)."
+            | Starts _ -> "of align and merge: starts of the search, the best of which counts (default: 1)."
+            | Reset_Stats _ -> "of merge: recompute batch-norm statistics of the merged model on this data set."
+            | Metric _ -> 
+                let known = Library.metrics |> List.map _.Word |> String.concat ", "
+                $"of measure: what to measure, with commas between: {known} (default: l2,r)."
+            | Points _ -> "of measure: lambdas of a barrier, or points on each side of a plane (default: 25, 11)."
             | Json -> "print JSON."
-            | Output _ -> "the file to write (.safetensors)."
+            | Output _ -> "of align and merge: the file to write (.safetensors)."
             | Device _ -> "cpu, cuda or cuda:N (default: cpu)."
             | Threads _ -> "threads of one operation (default: all cores)."
+
+/// Which arguments a command uses.
+[<RequireQualifiedAccess>]
+module ModelArgument =
+
+    // The argument's name on the command line, and the commands that use it; all of them where it is not named here.
+    let private users (argument: ModelArgument) : string * string list =
+        match argument with
+        | Search _ -> "--search", [ "align"; "merge" ]
+        | Starting_From _ -> "--starting-from", [ "align"; "merge" ]
+        | Seed _ -> "--seed", [ "align"; "merge" ]
+        | Starts _ -> "--starts", [ "align"; "merge" ]
+        | Output _ -> "--output", [ "align"; "merge" ]
+        | Reset_Stats _ -> "--reset-stats", [ "merge" ]
+        | Metric _ -> "--metric", [ "measure" ]
+        | Points _ -> "--points", [ "measure" ]
+        | _ -> "", [ "align"; "merge"; "measure" ]
+
+    /// Raises `Usage` where an argument is given that the command does not use: whoever gave it meant something by it.
+    let requireUsed (command: string) (arguments: ParseResults<ModelArgument>) : unit =
+        for argument in arguments.GetAllResults() do
+            let name, commands = users argument
+
+            if not (List.contains command commands) then
+                let others = String.concat " and " commands
+                raise (Usage($"lmc {command}: {name} is an argument of {others}, not of {command}", 2))
 
 /// What to do with a store of results.
 type StoreArgument =

@@ -1,66 +1,81 @@
 namespace LmcDsl.Tool
 
+open System.Threading
 open Argu
 open LmcDsl
-open LmcDsl.Core.Merging
-open LmcDsl.Core.Measures
 open LmcDsl.Core.Runtime
-open LmcDsl.Core.Spectra
 
-/// `lmc measure A B`: distance, agreement of singular vectors, barrier of two models as they are.
+/// `lmc measure A B ...`: what metrics say of models as they are, every pair of them.
 [<RequireQualifiedAccess>]
 module MeasureCommand =
 
-    let private metrics = [ "l2"; "r"; "barrier"; "accuracy" ]
+    // The metrics asked for, on as many points as asked for.
+    let private metrics (arguments: ParseResults<ModelArgument>) (population: Population) : Metric list =
+        let words = (arguments.GetResult(ModelArgument.Metric, defaultValue = "l2,r")).Split ',' |> List.ofArray
+        let named = words |> List.map (_.Trim() >> Library.metric "--metric") |> List.distinctBy _.Word
 
-    /// Runs the command. Returns the numbers.
-    let run (arguments: ParseResults<ModelArgument>) : Json =
-        let wanted = (arguments.GetResult(ModelArgument.Metric, defaultValue = "l2,r")).Split ',' |> List.ofArray
+        match arguments.TryGetResult ModelArgument.Points with
+        | None -> named
+        | Some _ ->
+            let points = Json.int (int64 (Models.points arguments))
+            let hasPoints (metric: Metric) = ((metric.Args population).Json.TryItem "points").IsSome
 
-        match wanted |> List.filter (fun metric -> not (List.contains metric metrics)) with
-        | [] -> ()
-        | unknown :: _ ->
-            let known = String.concat ", " metrics
-            raise (LmcException $"--metric: expected some of {known}, found '{unknown}'")
+            if not (List.exists hasPoints named) then
+                let words = named |> List.map _.Word |> String.concat ", "
+                raise (LmcException $"--points: expected a metric that has points, such as barrier, found {words}")
 
+            named |> List.map (Metric.withArgument "points" points)
+
+    let private requireData (data: DataSet option) (population: Population) (metrics: Metric list) =
+        match data, metrics |> List.tryFind (fun metric -> (metric.Args population).Data.IsSome) with
+        | None, Some metric -> raise (LmcException $"--data: {metric.Word} needs a data set, found none")
+        | _ -> ()
+
+    /// Runs the command. Returns the numbers: tables for people, and JSON with the tables' names and the rows as experiments have them.
+    let run (arguments: ParseResults<ModelArgument>) (cancel: CancellationToken) : Json * Table list =
         use models = Models.load 2 arguments
-        let a, b = models.Parameters[0], models.Parameters[1]
+        let data = Models.givenData arguments models.Network
 
-        let score (s: Score) = Json.Object [ "loss", Json.float s.Loss; "accuracy", Json.float s.Accuracy ]
+        Models.inMemory cancel (fun memory ->
+            let population = Models.population memory arguments models data
+            let metrics = metrics arguments population
+            requireData data population metrics
+            let plan = measureAll metrics population
 
-        let barrier () =
-            use data = Models.requiredData "a barrier" arguments
-            let points = Models.points arguments
+            let report =
+                Stage.during (metrics |> List.map _.Word |> String.concat ", " |> (+) "measuring ") (fun () ->
+                    memory.Report plan)
 
-            let curve =
-                Stage.during $"measuring {points} points between the models" (fun () ->
-                    if StatisticsReset.Concerns models.Network then
-                        Barrier.Along(a, b, data.Test, points, null, data.Train)
-                    else
-                        Barrier.Along(a, b, data.Test, points))
+            let ops = metrics |> List.map _.Op
+            let quantities = ops |> List.distinct |> List.collect (fun op -> op.Shows report)
+
+            let measured =
+                [
+                    for subject in Subject.ofReport report ->
+                        Json.Object [
+                            "models", Json.texts subject.Models
+                            for quantity in quantities do
+                                match quantity.Of subject with
+                                | Some value -> Quantity.axis quantity, Json.float value
+                                | None -> ()
+                        ]
+                ]
+
+            // There is one state only.
+            let withoutState (table: Table) =
+                match table.Columns |> List.tryFindIndex ((=) "state") with
+                | Some at ->
+                    { table with
+                        Columns = List.removeAt at table.Columns
+                        Rows = table.Rows |> List.map (List.removeAt at)
+                    }
+                | None -> table
 
             Json.Object [
-                "loss", Json.float curve.Loss
-                "accuracy", Json.float curve.Accuracy
-                "midpoint loss", Json.float curve.MidpointLoss
-                "midpoint accuracy", Json.float curve.MidpointAccuracy
-            ]
-
-        Json.Object [
-            yield! Models.said models
-
-            for metric in wanted do
-                match metric with
-                | "l2" -> metric, Json.float (Distance.L2(a, b))
-                | "r" ->
-                    metric,
-                    Json.Object [
-                        for t in SingularAlignment.Between(a, b, 0.0, 0.3) -> $"gamma {t.Gamma}", Json.float t.R
-                    ]
-                | "barrier" -> metric, barrier ()
-                | _ ->
-                    use data = Models.requiredData "an accuracy" arguments
-
-                    metric,
-                    Json.Array [ for model in models.Parameters -> score (Evaluator.Evaluate(model, data.Test)) ]
-        ]
+                "models", Json.texts [ for placement in models.Placements -> placement.Source.Path ]
+                yield! Models.said models
+                yield! Models.saidOfData data
+                "measured", Json.Array measured
+                "rows", (Report.toJson report)["rows"]
+            ],
+            Table.ofReport ops report |> List.map withoutState)

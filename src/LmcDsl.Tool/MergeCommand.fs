@@ -1,66 +1,88 @@
 namespace LmcDsl.Tool
 
+open System.Threading
 open Argu
 open LmcDsl
+open LmcDsl.Core.Architectures
 open LmcDsl.Core.Checkpoints
 open LmcDsl.Core.Merging
 open LmcDsl.Core.Measures
 open LmcDsl.Core.Permutations
+open LmcDsl.Core.Runtime
 
 /// `lmc merge A B C ...`: the mean of the models, each aligned to the first.
 [<RequireQualifiedAccess>]
 module MergeCommand =
 
+    // What is asked of a search is nothing without one.
+    let private none (arguments: ParseResults<ModelArgument>) : bool =
+        let isNone = arguments.TryGetResult ModelArgument.Search = Some "none"
+
+        if
+            isNone
+            && (arguments.Contains ModelArgument.Seed
+                || arguments.Contains ModelArgument.Starts
+                || arguments.Contains ModelArgument.Starting_From)
+        then
+            raise (Usage("lmc merge: --seed, --starts and --starting-from are of a search, found --search none", 2))
+
+        isNone
+
     /// Runs the command. Returns what it did.
-    let run (arguments: ParseResults<ModelArgument>) : Json =
+    let run (arguments: ParseResults<ModelArgument>) (cancel: CancellationToken) : Json =
         let target = Models.output arguments
+        let search = if none arguments then None else Some(AlignCommand.search arguments)
         use models = Models.load 2 arguments
-        let reference = models.Parameters.Head
+        let data = Models.givenData arguments models.Network
+        search |> Option.iter (fun search -> AlignCommand.requireData search data)
+
+        let resetOn =
+            arguments.TryGetResult ModelArgument.Reset_Stats
+            |> Option.map (fun name -> Models.dataSet "--reset-stats" name arguments models.Network)
+
+        let identity = PermutationSet.Identity models.Network
 
         let permutations =
-            [
-                for other in models.Parameters.Tail ->
-                    // `--search none` merges the models as they are.
-                    if arguments.GetResult(ModelArgument.Search, defaultValue = "wm") = "none" then
-                        PermutationSet.Identity models.Network
-                    else
-                        (AlignCommand.search arguments reference other).Permutations
-            ]
+            match search with
+            | None -> models.Parameters |> List.map (fun _ -> identity) // the models as they are
+            | Some search ->
+                Models.inMemory cancel (fun memory ->
+                    let aligned = Models.population memory arguments models data |> align search
 
-        let aligned = [ for found, other in List.zip permutations models.Parameters.Tail -> found.Apply other ]
+                    identity
+                    :: [
+                        for index in 1 .. models.Parameters.Length - 1 ->
+                            fst (AlignCommand.permutations memory models aligned index)
+                    ])
+
+        let aligned = [ for found, model in List.zip permutations models.Parameters -> found.Apply model ]
 
         try
-            use merged = Average.Of(List.toArray (reference :: aligned), null)
+            use merged = Average.Of(List.toArray aligned, null)
 
-            let reset =
-                match arguments.TryGetResult ModelArgument.Reset_Stats with
-                | Some name ->
-                    use data = Models.data "--reset-stats" name arguments
-
-                    Stage.during $"recomputing statistics on {name}" (fun () ->
-                        StatisticsReset.Apply(merged, data.Train))
-
-                    true
-                | None -> false
+            match resetOn with
+            | Some data ->
+                Stage.during $"recomputing statistics on {data.Name}" (fun () ->
+                    use onCpu = DataSet.load data
+                    use examples = onCpu.Train.To(Models.device arguments)
+                    StatisticsReset.Apply(merged, examples))
+            | None -> ()
 
             let members =
-                [|
-                    for placement, found in
-                        List.zip models.Placements (PermutationSet.Identity models.Network :: permutations) ->
-                        struct (placement, found)
-                |]
+                [| for placement, found in List.zip models.Placements permutations -> struct (placement, found) |]
 
-            let statistics: LmcDsl.Core.Architectures.ParameterSet | null = if reset then merged else null
-
+            let statistics: ParameterSet | null = if resetOn.IsSome then merged else null
             Models.save target (fun stream -> Checkpoint.SaveMean(stream, members, statistics))
 
             Json.Object [
                 "written", Json.Text target
                 yield! Models.said models
+                "search", Json.Text(search |> Option.map Search.title |> Option.defaultValue "none")
+                yield! Models.saidOfData (Option.orElse resetOn data)
                 "models", Json.int (int64 models.Parameters.Length)
-                "l2 to the first", Json.floats [ for model in aligned -> Distance.L2(reference, model) ]
-                "statistics reset", Json.Bool reset
-                if StatisticsReset.Concerns models.Network && not reset then
+                "L2 to the first", Json.floats [ for model in aligned.Tail -> Distance.L2(aligned.Head, model) ]
+                "statistics reset", Json.Bool resetOn.IsSome
+                if StatisticsReset.Concerns models.Network && resetOn.IsNone then
                     "note",
                     Json.Text
                         "the network has batch-norm statistics, which were averaged: --reset-stats DATA recomputes them"

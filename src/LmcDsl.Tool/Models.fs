@@ -6,7 +6,7 @@ open Argu
 open LmcDsl
 open LmcDsl.Core.Architectures
 open LmcDsl.Core.Checkpoints
-open LmcDsl.Core.Data
+open LmcDsl.Core.Merging
 open LmcDsl.Core.Runtime
 
 /// The models that a command works on: checkpoints, open, with the network that they are of.
@@ -40,6 +40,12 @@ module Models =
 
         value
 
+    // With a point, whatever the machine's language: "0,25" is no number.
+    let private number (name: string) (text: string) : float =
+        match Number.tryParse text with
+        | Some value -> value
+        | None -> raise (LmcException $"{name}: expected a number, found '{text}'")
+
     let private sizes (name: string) (found: int list) =
         within $"{name}: how many sizes" 1 64 found.Length |> ignore
 
@@ -58,7 +64,7 @@ module Models =
     /// The network that the arguments describe.
     let network (arguments: ParseResults<ModelArgument>) : Network =
         let arch = arguments.GetResult ModelArgument.Arch
-        let width = arguments.GetResult(ModelArgument.Width, defaultValue = 1.0) |> within "--width" 0.001 1000.0
+        let width = arguments.GetResult(ModelArgument.Width, defaultValue = "1") |> number "--width" |> within "--width" 0.001 1000.0
         let norm = norm (arguments.GetResult(ModelArgument.Norm, defaultValue = "batch"))
         let classes = arguments.GetResult(ModelArgument.Classes, defaultValue = 10) |> within "--classes" 1 1_000_000
         let image = if arch = "mlp" then [ 1; 28; 28 ] else [ 3; 32; 32 ]
@@ -170,23 +176,91 @@ module Models =
         | [] -> []
         | notes -> [ "read", Json.texts notes ]
 
-    /// The data set of an argument, read onto the device.
-    let data (argument: string) (name: string) (arguments: ParseResults<ModelArgument>) : ImageData =
-        let dataset = Library.dataSet argument name
-        let loaded = Stage.during $"reading {name}" (fun () -> DataSet.load dataset)
-        let device = device arguments
+    // The means and deviations, or the way that is meant.
+    let private scaling (text: string) : Scaling =
+        match text with
+        | "own" -> Standardised
+        | "unit" -> Scaling.unit
+        | "none" -> Scaling.bytes
+        | _ ->
+            let numbers (part: string) = part.Split ',' |> List.ofArray |> List.map Number.tryParse
 
-        if device.``type`` = TorchSharp.DeviceType.CPU then
-            loaded
-        else
-            use onCpu = loaded
-            onCpu.To device
+            match text.Split '/' |> Array.map numbers with
+            | [| means; deviations |] when List.forall Option.isSome (means @ deviations) ->
+                Scaled(List.choose id means, List.choose id deviations)
+            | _ ->
+                raise (
+                    LmcException
+                        $"--normalise: expected own, unit, none or MEANS/DEVIATIONS (0.1307/0.3081), found '{text}'"
+                )
 
-    /// The data set of `--data`, which `why` needs.
-    let requiredData why (arguments: ParseResults<ModelArgument>) : ImageData =
-        match arguments.TryGetResult ModelArgument.Data with
-        | Some name -> data "--data" name arguments
-        | None -> raise (LmcException $"--data: {why} needs a data set, found none")
+    /// The data set of an argument: by name, a `.npz` file or a folder of pictures; scaled as the arguments say.
+    let dataSet (argument: string) (name: string) (arguments: ParseResults<ModelArgument>) (network: Network) : DataSet =
+        let data =
+            if name.EndsWith ".npz" then
+                DataSet.ofNpz name
+            elif Directory.Exists name then
+                DataSet.ofImages (Path.GetFileName(Path.GetFullPath name) |> string) network.Architecture.Input[0] name
+            else
+                Library.dataSet argument name
+
+        let asked = arguments.TryGetResult ModelArgument.Normalise |> Option.map scaling
+
+        let data =
+            match asked with
+            // Other data than images are stored as they are.
+            | Some s when s = Scaling.bytes && data.Scaling = Scaling.unit -> data
+            | Some s -> DataSet.scaled s data
+            | None -> data
+
+        if data.Shape <> List.ofSeq network.Architecture.Input then
+            let shown (sizes: int seq) = String.Join(" x ", sizes)
+
+            raise (
+                LmcException
+                    $"{argument}: network '{network.Architecture.Name}' expects inputs of {shown network.Architecture.Input} (--input), found {data.Name} with {shown data.Shape}"
+            )
+
+        if data.Classes > network.Classes then
+            raise (
+                LmcException
+                    $"{argument}: network '{network.Architecture.Name}' has {network.Classes} classes (--classes), found {data.Name} with {data.Classes}"
+            )
+
+        data
+
+    /// The data set of `--data`, where it is given.
+    let givenData (arguments: ParseResults<ModelArgument>) (network: Network) : DataSet option =
+        arguments.TryGetResult ModelArgument.Data |> Option.map (fun name -> dataSet "--data" name arguments network)
+
+    /// What an answer says of the data that it rests on.
+    let saidOfData (data: DataSet option) : (string * Json) list =
+        match data with
+        | Some data -> [ "data", Json.Text data.Name; "inputs", Json.Text(Scaling.describe data.Scaling) ]
+        | None -> []
+
+    /// A population of the models, as searches and metrics of scripts take it, whose steps are made in memory. `needs` names what needs data.
+    let population
+        (memory: InMemory)
+        (arguments: ParseResults<ModelArgument>)
+        (models: Models)
+        (data: DataSet option)
+        : Population =
+        let nodes =
+            [
+                for placement, model in List.zip models.Placements models.Parameters ->
+                    memory.Given(placement.Source.Path, model)
+            ]
+
+        let data = data |> Option.defaultValue Glyphs // read by nobody: who needs one asks for it
+        let resetOn = if StatisticsReset.Concerns models.Network then Some 10_000 else None
+        let device = arguments.GetResult(ModelArgument.Device, defaultValue = "cpu")
+        { Population.ofModels nodes data device resetOn with Taken = [ 0 .. nodes.Length - 1 ] }
+
+    /// Does the work with values made in memory, telling on a terminal which step is at work.
+    let inMemory (cancel: Threading.CancellationToken) (work: InMemory -> 'a) : 'a =
+        use memory = new InMemory((fun _ _ -> ()), cancel)
+        work memory
 
     /// Writes a file that is there whole or not at all.
     let save (path: string) (write: Stream -> unit) : unit =

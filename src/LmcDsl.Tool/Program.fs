@@ -10,7 +10,7 @@ let private usage =
 
   lmc align A B --arch ARCH -o OUT         permute B's units so that it comes into A's basin
   lmc merge A B [C ...] --arch ARCH -o OUT the mean of the models, each aligned to the first
-  lmc measure A B --arch ARCH              distance, agreement of singular vectors, barrier
+  lmc measure A B [C ...] --arch ARCH      distance, agreement of singular vectors, barrier, of each pair
   lmc plan SCRIPT [ARGUMENTS]              what an experiment would do, and what of it is done
   lmc run SCRIPT [ARGUMENTS]               run an experiment, here or on a cluster
   lmc store list|verify|gc|export KEY      what a store of results holds
@@ -45,7 +45,7 @@ let private show json (result: Json) =
         let rec text (value: Json) =
             match value with
             | Json.Text text -> VisibleText.Of text
-            | Json.Number _ -> value.Float.ToString("0.######", Globalization.CultureInfo.InvariantCulture)
+            | Json.Number _ -> Number.shortest (Math.Round(value.Float, 6))
             | Json.Array items when items.IsEmpty -> "none"
             | Json.Array items -> items |> List.map text |> String.concat "; "
             | Json.Object fields ->
@@ -81,18 +81,38 @@ let private parse<'argument when 'argument :> IArgParserTemplate> (command: stri
     with :? ArguParseException as error ->
         raise (Usage(error.Message, (if error.ErrorCode = ErrorCode.HelpText then 0 else 2)))
 
-let private onModels command words (run: ParseResults<ModelArgument> -> Json) =
+let private onModels command words (run: ParseResults<ModelArgument> -> unit) =
     let arguments = parse<ModelArgument> command words
+    ModelArgument.requireUsed command arguments
     TorchRuntime.Load() |> ignore
-    show (arguments.Contains ModelArgument.Json) (run arguments)
+    run arguments
+
+let private answering run cancel (arguments: ParseResults<ModelArgument>) =
+    show (arguments.Contains ModelArgument.Json) (run arguments cancel)
+
+// Tables for people, after what they rest on.
+let private measuring cancel (arguments: ParseResults<ModelArgument>) =
+    let json, tables = MeasureCommand.run arguments cancel
+
+    if arguments.Contains ModelArgument.Json then
+        show true json
+    else
+        match json with
+        | Json.Object fields ->
+            show false (Json.Object(fields |> List.filter (fun (name, _) -> name <> "measured" && name <> "rows")))
+        | _ -> ()
+
+        for table in tables do
+            say ""
+            say (TableText.plain table)
 
 [<EntryPoint>]
 let main words =
-    CommandLine.guarded "lmc" "" (fun _ ->
+    CommandLine.guarded "lmc" "" (fun cancel ->
         match List.ofArray words with
-        | "align" :: rest -> onModels "align" rest AlignCommand.run
-        | "merge" :: rest -> onModels "merge" rest MergeCommand.run
-        | "measure" :: rest -> onModels "measure" rest MeasureCommand.run
+        | "align" :: rest -> onModels "align" rest (answering AlignCommand.run cancel)
+        | "merge" :: rest -> onModels "merge" rest (answering MergeCommand.run cancel)
+        | "measure" :: rest -> onModels "measure" rest (measuring cancel)
         | "plan" :: rest -> ScriptCommand.plan rest
         | "run" :: rest -> ScriptCommand.run rest
         | [ "prelude" ] -> say (ScriptCommand.prelude ())

@@ -24,7 +24,7 @@ module Library =
         | None ->
             let known = things |> List.map word
             let all = String.Join(", ", known)
-            raise (LmcException $"{option}: expected one of {all}, found '{text}'{Nearest.hint known text}")
+            raise (LmcException $"{option}: expected one of {all}, found '{text}'{Nearest.Hint(text, known)}")
 
     /// The data set of that name, or a part of one as `mnist:2000+500`; `option` names where it was asked for.
     /// Raises `LmcException` where there is none.

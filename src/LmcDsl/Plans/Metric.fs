@@ -166,6 +166,21 @@ module Metric =
     /// The metric with about how long a step of it takes, in seconds: what estimates begin with.
     let lasting (seconds: float) (metric: Metric) : Metric = { metric with Op = { metric.Op with Seconds = seconds } }
 
+    /// The metric with one of its arguments changed, where it has one of that name.
+    let withArgument (name: string) (value: Json) (metric: Metric) : Metric =
+        { metric with
+            Args =
+                fun population ->
+                    let args = metric.Args population
+
+                    match args.Json with
+                    | Json.Object fields when fields |> List.exists (fst >> (=) name) ->
+                        { args with
+                            Json = Json.Object [ for key, old in fields -> key, (if key = name then value else old) ]
+                        }
+                    | _ -> args
+        }
+
     /// Its steps on a population: what each row is of, and what measures it.
     let internal steps (population: Population) (metric: Metric) : (Look * Node) list =
         let looks =

@@ -5,7 +5,6 @@ open System.Collections.Generic
 open System.Diagnostics
 open System.IO
 open System.Threading
-open LmcDsl.Core.Data
 open LmcDsl.Core.Runtime
 
 /// What a runner tells while it works.
@@ -39,34 +38,8 @@ type Runner(options: RunOptions) =
 
     let store = options.Store
     let threadsOf = Steps.threads TorchRuntime.Threads
-    let data = Dictionary<string, ImageData>()
+    let data = new LoadedData()
     let failed = Dictionary<string, string>() // steps that ended in a mistake in this run, and the line that says which
-
-    // A step's data set on its device, read once for a run.
-    let dataFor (node: Node) () : ImageData =
-        let device = node.Args.TryItem "device" |> Option.map _.String |> Option.defaultValue "cpu"
-
-        let dataset =
-            match node.Data with
-            | Some dataset -> dataset
-            | None -> raise (LmcException "expected arguments that name a data set, found none")
-
-        let key = $"{device} {Json.text (DataSet.identity dataset)}"
-
-        match data.TryGetValue key with
-        | true, found -> found
-        | _ ->
-            let loaded = DataSet.load dataset
-
-            let placed =
-                if device = "cpu" then
-                    loaded
-                else
-                    use onCpu = loaded
-                    onCpu.To(TorchRuntime.Device device)
-
-            data[key] <- placed
-            placed
 
     let record (node: Node) (notes: (string * Json) seq) (started: DateTimeOffset) (seconds: float) =
         [
@@ -99,7 +72,7 @@ type Runner(options: RunOptions) =
                 Args = node.Args
                 Inputs = inputs
                 OwnsInputs = true
-                Data = dataFor node
+                Data = fun () -> data.For node
                 Progress = fun progress -> options.Tell(Advanced(node, progress))
                 SavePartial = fun content -> store.WritePartial(node.Key, content)
                 LoadPartial = kept
@@ -255,6 +228,4 @@ type Runner(options: RunOptions) =
 
     interface IDisposable with
         /// Frees the data sets.
-        member _.Dispose() =
-            for loaded in data.Values do
-                loaded.Dispose()
+        member _.Dispose() = (data :> IDisposable).Dispose()

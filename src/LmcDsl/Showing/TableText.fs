@@ -41,6 +41,17 @@ module TableText =
     /// A table as Markdown, under a heading of its own.
     let markdown (table: Table) : string = $"### {markdownText table.Title}\n\n{body table}"
 
+    /// A table as plain text, under its title: columns side by side, numbers to the right.
+    let plain (table: Table) : string =
+        let rows = table.Columns :: table.Rows |> List.map (List.map inLine)
+        let width k = rows |> List.map (fun row -> row[k].Length) |> List.max
+
+        let cell k (text: string) =
+            if Table.isNumeric table k then text.PadLeft(width k) else text.PadRight(width k)
+
+        let line row = (List.mapi cell row |> String.concat "  ").TrimEnd()
+        inLine table.Title :: List.map line rows |> String.concat "\n"
+
     /// Text within LaTeX: every character that means something to it stands for itself.
     let latexText (text: string) : string =
         let escaped (c: char) =

@@ -96,7 +96,7 @@ let tests =
 
             Expect.equal (Library.search "--search" "wm").Name "WM" "found"
             Expect.equal (Library.dataSet "--data" "mnist:20+10").Name "mnist:20+10" "a part"
-            failsWith [ "--search"; "expected one of am"; "'sinkhron'"; "did you mean 'sinkhorn'" ] (fun () -> Library.search "--search" "sinkhron" |> ignore)
+            failsWith [ "--search"; "expected one of am"; "'sinkhron'"; "nearest: sinkhorn" ] (fun () -> Library.search "--search" "sinkhron" |> ignore)
             failsWith [ "--data"; "found 'imagenet'" ] (fun () -> Library.dataSet "--data" "imagenet" |> ignore)
         }
 

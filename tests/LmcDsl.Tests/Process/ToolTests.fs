@@ -5,6 +5,7 @@ open System
 open System.IO
 open Expecto
 open LmcDsl
+open LmcDsl.Core.Checkpoints
 open LmcDsl.Tests.Fixtures
 
 let private tool = Path.Combine(AppContext.BaseDirectory, "lmc.dll")
@@ -53,17 +54,19 @@ let tests =
                         |> done'
                         |> Json.parse
 
-                    Expect.isGreaterThan aligned["reduction"].Float 0.0 "nearer"
+                    Expect.isGreaterThan aligned["L2 drop (%)"].Float 0.0 "nearer"
+                    Expect.equal aligned["search"].String "WM" "which search"
 
                     let measure files =
-                        lmc folder ([ "measure" ] @ files @ small @ [ "--json" ]) |> done' |> Json.parse
+                        let found = lmc folder ([ "measure" ] @ files @ small @ [ "--json" ]) |> done' |> Json.parse
+                        found["measured"].Items[0]
 
                     let after = measure [ "a.safetensors"; "out.safetensors" ]
 
                     Expect.floatClose
                         Expecto.Accuracy.high
-                        after["l2"].Float
-                        aligned["l2 after"].Float
+                        after["L2"].Float
+                        aligned["L2"].Float
                         "the file holds what was found"
 
                     lmc folder ([ "merge" ] @ files @ small @ [ "-o"; "mean.safetensors" ]) |> done' |> ignore
@@ -71,12 +74,119 @@ let tests =
 
                     Expect.floatClose
                         Expecto.Accuracy.medium
-                        halfway["l2"].Float
-                        (after["l2"].Float / 2.0)
+                        halfway["L2"].Float
+                        (after["L2"].Float / 2.0)
                         "the mean is halfway"
 
                     let text = lmc folder ([ "measure" ] @ files @ small) |> done'
-                    Expect.stringContains text "l2: " "a line for each")
+                    Expect.stringContains text "Pairs of models" "a table"
+                    Expect.stringContains text "R (γ=0.3)" "with the names that experiments' tables have")
+            }
+
+            test "a word means in the command what it means in a script, with the same defaults" {
+                inFolder (fun folder ->
+                    models folder
+
+                    use a = ModelFile.Read(ReadOnlySpan(File.ReadAllBytes(Path.Combine(folder, "a.safetensors"))), "a")
+                    use b = ModelFile.Read(ReadOnlySpan(File.ReadAllBytes(Path.Combine(folder, "b.safetensors"))), "b")
+                    use memory = new InMemory((fun _ _ -> ()), Threading.CancellationToken.None)
+
+                    let population =
+                        Population.ofModels [ memory.Given("a", a); memory.Given("b", b) ] Glyphs "cpu" None
+
+                    for word, search in [ "wm", WM; "sinkhorn", SinkhornWM ] do
+                        let found =
+                            lmc
+                                folder
+                                ([ "align"; "a.safetensors"; "b.safetensors"; "-o"; $"{word}.safetensors"; "--json" ]
+                                 @ small
+                                 @ [ "--search"; word ])
+                            |> done'
+                            |> Json.parse
+
+                        let report = memory.Report((align search >> measure L2) population)
+                        let aligned = Subject.ofReport report |> List.find _.Aligned
+
+                        Expect.floatClose
+                            Expecto.Accuracy.high
+                            found["L2"].Float
+                            (Option.get (Quantity.l2.Of aligned))
+                            word)
+            }
+
+            test "every pair of three models is measured, scores and barriers on the data as it is asked to be scaled" {
+                inFolder (fun folder ->
+                    models folder
+                    File.Copy(Path.Combine(folder, "a.safetensors"), Path.Combine(folder, "c.safetensors"))
+
+                    let measure words =
+                        lmc
+                            folder
+                            ([ "measure"; "a.safetensors"; "b.safetensors"; "c.safetensors"; "--json" ]
+                             @ small
+                             @ words)
+                        |> done'
+                        |> Json.parse
+
+                    let all = measure []
+                    let pairs = all["measured"].Items
+                    Expect.equal pairs.Length 3 "three pairs"
+                    Expect.equal pairs[1].["L2"].Float 0.0 "a and c are one"
+
+                    let score words =
+                        let found = measure ([ "--metric"; "accuracy"; "--data"; "glyphs:50+100" ] @ words)
+                        found["inputs"].String, found["measured"].Items[0].["loss (nats)"].Float
+
+                    let own, unit = score [], score [ "--normalise"; "unit" ]
+                    Expect.stringContains (fst own) "standardised" "said"
+                    Expect.stringContains (fst unit) "from 0 to 1" "said"
+                    Expect.notEqual (snd own) (snd unit) "and another number"
+                    let given = score [ "--normalise"; "0/1" ]
+                    Expect.equal given unit "the same, in numbers"
+                    Expect.notEqual (score [ "--normalise"; "0.5/0.25" ] |> snd) (snd unit) "others")
+            }
+
+            test "an argument that a command does not use is refused, and so is a number with a comma" {
+                inFolder (fun folder ->
+                    models folder
+                    let files = [ "a.safetensors"; "b.safetensors" ]
+
+                    for command, words, part in
+                        [
+                            "measure", [ "--search"; "wm" ], "--search is an argument of align and merge"
+                            "measure", [ "-o"; "x.safetensors" ], "--output is an argument of align and merge"
+                            "align", [ "--metric"; "l2"; "-o"; "x.safetensors" ], "--metric is an argument of measure"
+                            "align", [ "--reset-stats"; "glyphs"; "-o"; "x.safetensors" ], "--reset-stats is"
+                            "merge", [ "--points"; "5"; "-o"; "x.safetensors" ], "--points is an argument of measure"
+                            "merge", [ "--search"; "none"; "--seed"; "5"; "-o"; "x.safetensors" ], "--seed"
+                        ] do
+                        let code, _, errors = lmc folder ([ command ] @ files @ small @ words)
+                        Expect.equal code 2 $"{command} {words}"
+                        Expect.stringContains errors part "says whose it is"
+
+                    for words, parts in
+                        [
+                            [ "--width"; "0,25" ], [ "--width"; "'0,25'" ]
+                            [ "--points"; "5" ], [ "--points"; "l2, r" ]
+                            [ "--metric"; "barriers" ], [ "--metric"; "'barriers'"; "nearest: barrier" ]
+                            [ "--metric"; "barrier" ], [ "--data"; "barrier needs a data set" ]
+                            [ "--metric"; "barrier"; "--data"; "cifar-10" ], [ "--data"; "1 x 28 x 28"; "3 x 32 x 32" ]
+                            [ "--metric"; "accuracy"; "--data"; "glyphs"; "--classes"; "4" ], [ "found" ]
+                            [ "--metric"; "accuracy"; "--data"; "glyphs"; "--normalise"; "1/0" ], [ "deviations" ]
+                            [ "--metric"; "accuracy"; "--data"; "glyphs"; "--normalise"; "std" ], [ "--normalise"; "'std'" ]
+                        ] do
+                        lmc folder ([ "measure" ] @ files @ small @ words) |> refused parts
+
+                    for search, option in [ "am", "--seed"; "am", "--starts" ] do
+                        lmc
+                            folder
+                            ([ "align" ]
+                             @ files
+                             @ small
+                             @ [ "--search"; search; option; "3"; "--data"; "glyphs"; "-o"; "x.safetensors" ])
+                        |> refused [ option; "am" ]
+
+                    Expect.equal (Directory.GetFiles folder).Length 2 "nothing written")
             }
 
             test "mistakes are told in one line, with nothing written" {
@@ -217,7 +327,7 @@ let tests =
                         |> done'
                         |> Json.parse
 
-                    Expect.equal whole["l2 before"].Float 0.0 "the same numbers")
+                    Expect.equal whole["L2 before"].Float 0.0 "the same numbers")
             }
 
             test "arguments beyond any use are told at once, and pipes hang nothing" {
