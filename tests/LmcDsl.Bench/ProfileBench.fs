@@ -106,7 +106,7 @@ let private straightThrough () =
     let problems =
         [
             for group in 0 .. a.Network.Groups.Length - 1 do
-                use cost = new GroupCost(free.Parameters, moved, group)
+                use cost = new GroupCost(free.Parameters, moved, MatchingScale(free.Parameters, moved), group)
                 let costs = MemoryMarshal.Cast<byte, float32>(cost.Current().bytes).ToArray()
                 let n = a.Network.Groups[group].Units
                 costs, n, LinearAssignment.Minimize(ReadOnlySpan costs, n)

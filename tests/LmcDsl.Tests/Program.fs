@@ -13,6 +13,7 @@ let private tests =
             Core.SymmetryTests.tests
             Core.LinearAssignmentTests.tests
             Core.WeightMatchingTests.tests
+            Core.AnnealedMatchingTests.tests
             Core.SinkhornTests.tests
             Core.SinkhornMatchingTests.tests
             Core.JointMatchingTests.tests
