@@ -12,6 +12,8 @@ type private Argument =
     | [<Unique>] Memory of models: int
     | [<Unique>] Peak
     | [<Unique>] Profile
+    | [<Unique>] Optimum of pairs: string
+    | [<Unique>] Weights of folder: string
     | [<Unique>] Threads of int
     | [<Unique>] Results of string
 
@@ -23,6 +25,8 @@ type private Argument =
             | Memory _ -> "instead: memory held after each of so many models of one run."
             | Peak -> "instead: memory that weight matching takes on VGG16 at four times its width."
             | Profile -> "instead: what the parts of a training step and of a straight-through step take."
+            | Optimum _ -> "instead: how near searches bring pairs of models whose names hold a text ('' for all)."
+            | Weights _ -> "folder for trained models (default: results/bench/weights)."
             | Threads _ -> "threads of one operation (default: 2)."
             | Results _ -> "folder for bench.json (default: results/bench)."
 
@@ -89,10 +93,13 @@ let private compare (results: ParseResults<Argument>) =
 let private run (results: ParseResults<Argument>) =
     TorchRuntime.UseThreads(results.GetResult(Threads, defaultValue = 2))
 
+    results.TryGetResult Weights |> Option.iter (fun folder -> Weights.folder <- folder)
+
     match results.TryGetResult Memory with
     | Some models when models < 1 -> raise (LmcException $"--memory: expected 1 or more models, found {models}")
     | Some models -> Terminal.table (MemoryBench.table models)
     | None when results.Contains Peak -> Terminal.table (MemoryBench.matching ())
+    | None when results.Contains Optimum -> Terminal.table (OptimumBench.table (results.GetResult Optimum))
     | None when results.Contains Profile ->
         for make in ProfileBench.tables do
             Terminal.table (make ())

@@ -10,7 +10,8 @@ open LmcDsl.Core.Data
 open LmcDsl.Core.Training
 open TorchSharp
 
-let private folder = Path.Combine("results", "bench", "weights")
+/// Where they are kept.
+let mutable folder = Path.Combine("results", "bench", "weights")
 
 let private trainOne (network: Network) (data: DataSplit) options seed name =
     let path = Path.Combine(folder, $"{name}-{seed}.safetensors")
@@ -29,6 +30,8 @@ let private pair dataset examples name (architecture: Architecture) options =
 
     use few = new DataSplit(data.Train.Images.narrow (0L, 0L, count), data.Train.Labels.narrow (0L, 0L, count))
     trainOne network few options 0L name, trainOne network few options 1L name
+
+let private briefly = TrainingOptions(Epochs = 2, BatchSize = 100, LearningRate = 0.05, Optimizer = Sgd 0.9)
 
 /// So many of the images that the MLPs were trained on.
 let fashion (count: int) =
@@ -49,11 +52,36 @@ let alike depth width =
     let options = TrainingOptions(Epochs = 1, BatchSize = 128)
     pair FashionMnist 10_000 $"mlp-{depth}x{width}" (mlp (List.replicate depth width) FashionMnist) options
 
-let private briefly = TrainingOptions(Epochs = 2, BatchSize = 100, LearningRate = 0.05, Optimizer = Sgd 0.9)
-
 /// VGG11 on 2,000 images of CIFAR-10, two epochs.
 let vggs () = pair Cifar10 2_000 "vgg11" (vgg11 1.0 Norm.Batch Cifar10) briefly
 
 /// ResNet20 on so many images of CIFAR-10, two epochs.
 let resnets width examples =
     pair Cifar10 examples $"resnet20-{width}" (resnet20 (float width) Norm.Batch Cifar10) briefly
+
+/// MLPs 784-512-512-512-10 on MNIST, ten epochs.
+let mnist () =
+    pair Mnist 60_000 "mlp-mnist" (mlp [ 512; 512; 512 ] Mnist) (TrainingOptions(Epochs = 10, BatchSize = 128))
+
+let private longer epochs =
+    TrainingOptions(
+        Epochs = epochs,
+        BatchSize = 100,
+        LearningRate = 0.1,
+        Optimizer = Sgd 0.9,
+        WeightDecay = 1e-4,
+        Schedule = Cosine 0.1,
+        Augmentation = Augmentation.FlipCrop
+    )
+
+/// VGG11 at a quarter of its width on all images of CIFAR-10, so many epochs.
+let narrowVggs epochs = pair Cifar10 50_000 $"vgg11-quarter-{epochs}" (vgg11 0.25 Norm.Batch Cifar10) (longer epochs)
+
+/// ResNet20 on so many images of CIFAR-10, so many epochs.
+let trainedResnets width examples epochs =
+    pair
+        Cifar10
+        examples
+        $"resnet20-{width}-{examples}x{epochs}"
+        (resnet20 (float width) Norm.Batch Cifar10)
+        (longer epochs)

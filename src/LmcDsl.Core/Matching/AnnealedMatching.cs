@@ -1,0 +1,145 @@
+using System.Collections.Immutable;
+using System.Diagnostics;
+using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Permutations;
+using LmcDsl.Core.Runtime;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Matching;
+
+/// <summary>Options of weight matching by annealing.</summary>
+public sealed record AnnealedMatchingOptions
+{
+    /// <summary>The first level's temperature, in deviations of a group's costs.</summary>
+    public double Highest { get; init; } = 0.3;
+
+    /// <summary>The last level's.</summary>
+    public double Lowest { get; init; } = 0.1;
+
+    /// <summary>Levels, the temperature falling by the same factor from each to the next.</summary>
+    public int Levels { get; init; } = 3;
+
+    /// <summary>Passes over rows and columns for each doubly stochastic matrix.</summary>
+    public int Iterations { get; init; } = 20;
+
+    /// <summary>
+    /// How often the best answer is heated to the lowest temperature and cooled again, so long as that changes anything. Of use on networks
+    /// without residual sums, for half of an annealing's time each.
+    /// </summary>
+    public int Reheats { get; init; }
+
+    /// <summary>Passes of a descent after which it ends though something still changed.</summary>
+    public int MaxSweeps { get; init; } = 1000;
+
+    /// <summary>Seed of the order in which descents visit the groups, and of the starts after the first.</summary>
+    public long Seed { get; init; }
+
+    /// <summary>
+    /// Starts, the best of which counts. Each begins its plain descent elsewhere, the first as told or at the identity, and all but the
+    /// first anneal the groups in an order drawn at random.
+    /// </summary>
+    public int Starts { get; init; } = 1;
+}
+
+/// <summary>
+/// Weight matching by mean-field annealing (graduated assignment, Gold and Rangarajan, IEEE PAMI 18, 1996, on the objective of Git Re-Basin,
+/// 2209.04836): all groups' permutations begin as matrices that prefer nothing, and are sharpened together while a temperature falls, so
+/// that what many parameters agree on is decided before what few say; then coordinate descent. The plain coordinate descent of
+/// <see cref="WeightMatching"/> is made as well, and the better answer counts.
+/// </summary>
+/// <remarks>
+/// Models are laid out on the CPU in two orders each (<see cref="PackedPair"/>): four times the memory of a model, besides the two.
+/// </remarks>
+public static class AnnealedMatching
+{
+    /// <summary>Searches for the permutations of model b that bring it nearest to model a.</summary>
+    /// <param name="a">The reference.</param>
+    /// <param name="b">The model to permute, of the same architecture and on the same device.</param>
+    /// <param name="options">Options; the defaults where none are given.</param>
+    /// <param name="start">Where the first plain descent starts; the identity where none is given. Annealing does not depend on it.</param>
+    /// <param name="progress">Called after each stage with the passes so far and the best objective.</param>
+    /// <returns>
+    /// The permutations. The objective is ⟨a, pi(b)⟩: at the start, and the best after the plain descent, after annealing, and after each
+    /// reheating; it never goes down.
+    /// </returns>
+    /// <exception cref="LmcException">Two architectures, a model with NaN or infinity, or an option out of range.</exception>
+    public static SearchResult Match(
+        ParameterSet a, ParameterSet b, AnnealedMatchingOptions? options = null, PermutationSet? start = null,
+        Action<int, double>? progress = null)
+    {
+        options ??= new AnnealedMatchingOptions();
+        ParameterSet.RequireSameArchitecture(a, b);
+        Guard.Require(
+            options is { Lowest: > 0, Highest: < 1e6, Levels: >= 1, Iterations: >= 1, Reheats: >= 0, MaxSweeps: >= 1 }
+                && options.Lowest <= options.Highest,
+            $"annealed matching: expected temperatures above 0, the highest first, levels, iterations and passes of 1 or more and reheats of 0 or more, found {options}");
+        using var quiet = no_grad();
+        using var pair = new PackedPair(a, b);
+        return Restarts.Best(
+            "annealed matching", options.Starts, options.Seed, b.Network, start,
+            (from, seed) => Search(pair, b.Network, options, from, seed, progress), found => found.Objective[^1]);
+    }
+
+    private static SearchResult Search(
+        PackedPair pair, Network network, AnnealedMatchingOptions options, PermutationSet start, long seed, Action<int, double>? progress)
+    {
+        var clock = Stopwatch.StartNew();
+        using var scope = NewDisposeScope();
+        var random = Seeds.Random(seed, "order of groups");
+        int[][] best = [.. start.Permutations.Select(p => p.Sources.ToArray())];
+        var objective = ImmutableArray.CreateBuilder<double>();
+        objective.Add(pair.Objective(best));
+        var (sweeps, stopped) = (0, StopReason.NothingChanged);
+
+        Try(new PackedDescent(pair, best));
+        using (var field = new MeanField(pair))
+        {
+            for (var k = 0; k < options.Levels; k++)
+            {
+                var fall = options.Levels == 1 ? 0 : (double)k / (options.Levels - 1);
+                field.Level(options.Highest * Math.Pow(options.Lowest / options.Highest, fall), options.Iterations, Order());
+            }
+
+            sweeps += options.Levels + 1;
+            var (found, answers) = field.Harden(Order());
+            Try(new PackedDescent(pair, found, answers));
+        }
+
+        for (var k = 0; k < options.Reheats; k++)
+        {
+            using var field = new MeanField(pair, best);
+            // Backwards every other time: what was decided first is heard last.
+            var order = k % 2 == 0 ? Order().Reverse().ToArray() : Order();
+            field.Level(options.Lowest, options.Iterations, order);
+            sweeps += 2;
+            var (found, answers) = field.Harden(order);
+            if (found.Zip(best).All(orders => orders.First.AsSpan().SequenceEqual(orders.Second))) break;
+            Try(new PackedDescent(pair, found, answers));
+        }
+
+        return new SearchResult(
+            new PermutationSet(network, best.Select(order => new Permutation(order))), sweeps, objective.ToImmutable(), stopped,
+            clock.Elapsed.TotalSeconds);
+
+        // Of the first start the network's own order, in which what one group decides is what the next one reads.
+        int[] Order() => seed == options.Seed
+            ? [.. Enumerable.Range(0, pair.Units.Length)]
+            : [.. Permutation.Random(pair.Units.Length, random).Sources];
+
+        void Try(PackedDescent descent)
+        {
+            using var own = descent;
+            var (passes, how) = descent.Run(random, options.MaxSweeps);
+            sweeps += passes;
+            var value = pair.Objective(descent.Found);
+            if (value > objective[^1])
+            {
+                best = [.. descent.Found];
+                stopped = how;
+            }
+
+            objective.Add(Math.Max(value, objective[^1]));
+            progress?.Invoke(sweeps, objective[^1]);
+        }
+    }
+}

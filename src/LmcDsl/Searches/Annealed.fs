@@ -1,0 +1,21 @@
+namespace LmcDsl
+
+open LmcDsl.Core.Matching
+
+/// Weight matching by mean-field annealing (graduated assignment, Gold and Rangarajan 1996) and by coordinate descent, the better of both.
+[<AutoOpen>]
+module AnnealedSearch =
+
+    let private op =
+        Search.op<AnnealedMatchingOptions> "annealedMatching" 1 2.0 (fun context options a b start ->
+            let tell sweeps (objective: float) =
+                Take.tell context $"pass {sweeps}, objective {Number.fixedPoint 2 objective}" 0.0
+
+            AnnealedMatching.Match(a, b, options, start, tell))
+
+    /// Annealed matching with options of its own.
+    let annealedMatching (options: AnnealedMatchingOptions) : Search =
+        Search.make "annealed WM" op "match weights by annealing of" options
+
+    /// Weight matching that ends nearer than `WM`, for a few times its time: never farther than `WM` from the same start.
+    let AnnealedWM = annealedMatching (AnnealedMatchingOptions())

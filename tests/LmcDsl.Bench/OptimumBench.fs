@@ -1,0 +1,73 @@
+/// How near to each other searches bring the same pairs of models, and what each takes: the distance is exact, whatever else the machine
+/// does; time is the processor's, of all threads of the process.
+module LmcDsl.Bench.OptimumBench
+
+open System
+open System.Diagnostics
+open LmcDsl
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Matching
+open LmcDsl.Core.Measures
+
+/// Pairs of models, by name; trained when first asked for.
+let pairs: (string * (unit -> ParameterSet * ParameterSet)) list =
+    [
+        "MLP, Fashion-MNIST, 10 epochs", (fun () -> Weights.mlps 512)
+        "MLP, MNIST, 10 epochs", Weights.mnist
+        "ResNet20 x1, 40 steps", (fun () -> Weights.resnets 1 2_000)
+        "ResNet20 x4, 10 steps", (fun () -> Weights.resnets 4 500)
+        "VGG11, 40 steps", Weights.vggs
+        "VGG11 x1/4, 6 epochs", (fun () -> Weights.narrowVggs 6)
+        "ResNet20 x1, 600 steps", (fun () -> Weights.trainedResnets 1 10_000 6)
+        "ResNet20 x4, 60 steps", (fun () -> Weights.trainedResnets 4 2_000 3)
+        "ResNet20 x1, 3,000 steps", (fun () -> Weights.trainedResnets 1 50_000 6)
+    ]
+
+/// Searches, by name.
+let searches: (string * (ParameterSet -> ParameterSet -> SearchResult)) list =
+    [
+        "WM", (fun a b -> WeightMatching.Match(a, b))
+        "WM, 10 starts", (fun a b -> WeightMatching.Match(a, b, WeightMatchingOptions(Starts = 10)))
+        "Sinkhorn, polished", (fun a b -> SinkhornMatching.Match(a, b, SinkhornMatchingOptions(Polish = true)))
+    ]
+
+let private row (a: ParameterSet) (b: ParameterSet) (pair: string) (name: string) search =
+    let run = Process.GetCurrentProcess()
+    let before = run.TotalProcessorTime
+    let found: SearchResult = search a b
+    run.Refresh()
+    let processor = (run.TotalProcessorTime - before).TotalSeconds
+    use moved = found.Permutations.Apply b
+
+    let row =
+        [
+            pair
+            name
+            $"{Distance.L2(a, moved):F4}"
+            string found.Sweeps
+            $"{processor:F3}"
+            $"{found.Seconds:F3}"
+        ]
+
+    Console.Error.WriteLine(String.concat "  " row)
+    row
+
+/// The table, of the pairs whose names hold a text.
+let table (only: string) : Table =
+    {
+        Title = "L2 distance after a search, its passes or steps, and the seconds of all processors and of the clock"
+        Columns = [ "pair"; "search"; "L2"; "passes"; "processor"; "seconds" ]
+        Rows =
+            [
+                for pair, weights in pairs do
+                    if pair.Contains only then
+                        let a, b = weights ()
+
+                        for name, search in searches do
+                            // Once before, so that the code is compiled; on the small part of pairs where that matters.
+                            if a.Network.TotalCount < 2_000_000L && name = "WM" then
+                                search a b |> ignore
+
+                            row a b pair name search
+            ]
+    }

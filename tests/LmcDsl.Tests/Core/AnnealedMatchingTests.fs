@@ -1,0 +1,199 @@
+module LmcDsl.Tests.Core.AnnealedMatchingTests
+
+open System
+open Expecto
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Matching
+open LmcDsl.Core.Measures
+open LmcDsl.Core.Permutations
+open LmcDsl.Tests.Fixtures
+open TorchSharp
+
+let private objective (a: ParameterSet) (b: ParameterSet) (set: PermutationSet) =
+    use moved = set.Apply b
+    InnerProduct.Of(a.Learned(), moved.Learned())
+
+let private search (a: ParameterSet) (b: ParameterSet) (seed: int64) =
+    AnnealedMatching.Match(a, b, AnnealedMatchingOptions(Seed = seed, Reheats = 1))
+
+let private pair (network: Network) (seed: int) =
+    randomParameters network (int64 seed), randomParameters network (int64 seed + 1L)
+
+let private wide = Network(Catalogue.Mlp([| 1; 4; 4 |], [| 30; 30; 30 |], 10))
+
+let tests =
+    testList "AnnealedMatching" [
+        testPropertyWithConfig
+            (config 60)
+            "it is never worse than weight matching from the same start, its objective never goes down, on any architecture"
+        <| fun (seed: int) ->
+            let network = Network(randomArchitecture (Random seed))
+            let a, b = pair network seed
+            let start = PermutationSet.Random(network, int64 seed + 2L)
+            let options = AnnealedMatchingOptions(Seed = int64 seed, Reheats = 2)
+            let found = AnnealedMatching.Match(a, b, options, start)
+            let matched = WeightMatching.Match(a, b, WeightMatchingOptions(Seed = int64 seed), start)
+            let told: float = Seq.last found.Objective
+            let rounding = doubleRounding * (1.0 + abs told)
+            Expect.isGreaterThanOrEqual told (Seq.last matched.Objective - rounding) "weight matching"
+            Expect.isLessThan (abs (found.Objective[0] - objective a b start)) rounding "it begins at the start"
+            Expect.isLessThan (abs (told - objective a b found.Permutations)) rounding "the objective told is its own"
+
+            for earlier, later in Seq.pairwise found.Objective do
+                Expect.isGreaterThanOrEqual later earlier "never down"
+
+            Expect.equal found.Stopped StopReason.NothingChanged "a full pass changed nothing"
+
+        testPropertyWithConfig (config 30) "no single group can do better, checked over all permutations"
+        <| fun (seed: int) ->
+            let network = Network(Catalogue.Mlp([| 1; 1; 3 |], [| 4; 3 |], 2))
+            let a, b = pair network seed
+            let found = (search a b 0L).Permutations
+            let best = objective a b found
+
+            for g in 0 .. network.Groups.Length - 1 do
+                for candidate in permutations [ 0 .. network.Groups[g].Units - 1 ] do
+                    let changed = found.Permutations |> Seq.mapi (fun k p -> if k = g then Permutation candidate else p)
+
+                    Expect.isLessThanOrEqual
+                        (objective a b (PermutationSet(network, changed)))
+                        (best + 1e-6)
+                        $"group {g}"
+
+        test "on tiny networks its starts reach the best of all permutations" {
+            let network = Network(Catalogue.Mlp([| 1; 1; 3 |], [| 4; 4 |], 2))
+            let orders = permutations [ 0..3 ] |> List.map Permutation
+            let one = ResizeArray<bool>()
+
+            for seed in 1 .. cases 25 do
+                let a, b = pair network (100 * seed)
+
+                let best =
+                    List.max [
+                        for p in orders do
+                            for q in orders -> objective a b (PermutationSet(network, [ p; q ]))
+                    ]
+
+                let reached starts =
+                    let found = AnnealedMatching.Match(a, b, AnnealedMatchingOptions(Starts = starts))
+                    Seq.last found.Objective > best - 1e-6
+
+                Expect.isTrue (reached 10) $"ten starts, seed {seed}"
+                one.Add(reached 1)
+
+            let share = float (Seq.length (Seq.filter id one)) / float one.Count
+            Expect.isGreaterThan share 0.7 "one start alone, mostly"
+        }
+
+        test "planted permutations of several layers, and of residual stages, are found again exactly" {
+            for network in [ wide; Network(Catalogue.ResNet20([| 3; 8; 8 |], 0.25, 10, Norm.Layer)) ] do
+                for seed in 1L .. 3L do
+                    use a = randomParameters network seed
+                    let planted = PermutationSet.Random(network, seed)
+                    use b = planted.Apply a
+                    use back = (search a b 0L).Permutations.Apply b
+                    Expect.equal (Distance.L2(a, back)) 0.0 network.Architecture.Name
+        }
+
+        test "it ends nearer than ten starts of weight matching, on drawn networks" {
+            let gains =
+                [
+                    for seed in 1 .. cases 5 do
+                        let a, b = pair wide (10 * seed)
+                        let ten = WeightMatching.Match(a, b, WeightMatchingOptions(Starts = 10))
+                        let value (found: SearchResult) : float = Seq.last found.Objective
+                        value (search a b 0L) - value ten
+                ]
+
+            Expect.isGreaterThan (List.average gains) 0.0 $"{gains}"
+        }
+
+        test "the same seed gives the same bytes, and of several starts the best counts" {
+            let a, b = pair wide 1
+            let one, again = search a b 5L, search a b 5L
+            Expect.sequenceEqual one.Objective again.Objective "same seed"
+            Expect.sequenceEqual one.Permutations.Permutations again.Permutations.Permutations "same answer"
+
+            let best starts : float =
+                Seq.last (AnnealedMatching.Match(a, b, AnnealedMatchingOptions(Seed = 5L, Starts = starts))).Objective
+
+            let bests = [ 1; 2; 4 ] |> List.map best
+            Expect.equal bests (List.sort bests) "more starts are no worse"
+        }
+
+        testPropertyWithConfig (config 20) "it does not depend on the scale of a model, to the last bit"
+        <| fun (seed: int) ->
+            let network = Network(randomArchitecture (Random seed))
+            let a, b = pair network seed
+            let expected = search a b 0L
+
+            for power in [ -100; -40; 40; 100 ] do
+                use scaled = b.Clone()
+                scaled.Learned().mul_((Math.ScaleB(1.0, power)).ToScalar()) |> ignore
+                let found = search a scaled 0L
+                Expect.sequenceEqual found.Permutations.Permutations expected.Permutations.Permutations $"2^{power}"
+
+        testPropertyWithConfig
+            (config 200)
+            "the doubly stochastic matrix sums to 1 along rows and columns, and sharpens as it cools"
+        <| fun (seed: int) ->
+            let random = Random seed
+            let n = random.Next(1, 40)
+            let costs = [| for _ in 1 .. n * n -> float32 (random.NextDouble() * 10.0 - 3.0) |]
+
+            let matrix temperature =
+                let values = Array.copy costs
+                SoftAssign.Apply(values.AsSpan(), n, temperature, 500) |> ignore
+                values
+
+            let entropy (values: float32[]) =
+                -(values |> Array.sumBy (fun p -> if p > 0f then float p * log (float p) else 0.0))
+
+            let warm = matrix 1.0
+
+            for i in 0 .. n - 1 do
+                Expect.isLessThan
+                    (abs (Seq.sum (seq { for j in 0 .. n - 1 -> float warm[i * n + j] }) - 1.0))
+                    1e-3
+                    "row"
+
+                Expect.isLessThan
+                    (abs (Seq.sum (seq { for j in 0 .. n - 1 -> float warm[j * n + i] }) - 1.0))
+                    1e-3
+                    "column"
+
+            Expect.isLessThanOrEqual (entropy (matrix 0.5)) (entropy warm + 1e-3) "cooler is sharper"
+
+        test "leaving out what is next to nothing changes products by little" {
+            use _ = torch.NewDisposeScope()
+            use generator = new torch.Generator(1UL, torch.CPU)
+            let cost = torch.randn (60L, 60L, generator = generator)
+            SoftAssign.Apply(PackedPair.Numbers cost, 60, 0.1, 50) |> ignore
+            let rows = torch.randn (60L, 17L, generator = generator)
+            Expect.isLessThan (difference (SoftAssign.Mix(cost, rows)) (cost.mm rows)) 0.1 "a product"
+        }
+
+        test "options out of range, two architectures and numbers that are not finite are refused" {
+            use a = randomParameters smallMlp 1L
+            use other = randomParameters (Network(Catalogue.Mlp([| 1; 2; 3 |], [| 5; 3 |], 3))) 1L
+            failsWith [ "one architecture" ] (fun () -> search a other 0L |> ignore)
+            use broken = a.Clone()
+            broken["fc2.bias"].fill_(nanf) |> ignore
+            failsWith [ "the model to align"; "NaN"; "fc2.bias" ] (fun () -> search a broken 0L |> ignore)
+
+            for options in
+                [
+                    AnnealedMatchingOptions(Levels = 0)
+                    AnnealedMatchingOptions(Lowest = 0.0)
+                    AnnealedMatchingOptions(Lowest = 0.5)
+                    AnnealedMatchingOptions(Highest = nan)
+                    AnnealedMatchingOptions(Iterations = 0)
+                    AnnealedMatchingOptions(Reheats = -1)
+                ] do
+                failsWith [ "annealed matching"; "expected" ] (fun () ->
+                    AnnealedMatching.Match(a, a, options) |> ignore)
+
+            failsWith [ "annealed matching"; "1 or more starts" ] (fun () ->
+                AnnealedMatching.Match(a, a, AnnealedMatchingOptions(Starts = 0)) |> ignore)
+        }
+    ]
