@@ -1,9 +1,17 @@
 // The project's tasks: dotnet fsi build.fsx -t TARGET [-- ARGUMENTS OF THE EXPERIMENT]
+#load "build/targets.fsx"
 #load "build/packages.fsx"
 
+let words = fsi.CommandLineArgs |> Array.toList |> List.tail
+// Before anything is fetched: what is asked for must be there.
+let asked = Targets.asked words
+
 #if !PACKAGES
-Packages.restore ()
-Packages.runAgain "build.fsx" (fsi.CommandLineArgs |> Array.toList |> List.tail)
+match asked with
+| None -> Targets.help ()
+| Some _ ->
+    Packages.restore ()
+    Packages.runAgain "build.fsx" words
 #else
 #load ".paket/load/net10.0/Build/build.group.fsx"
 
@@ -12,15 +20,8 @@ open System.IO
 open Fake.Core
 open Fake.Core.TargetOperators
 
-let words = fsi.CommandLineArgs |> Array.toList |> List.tail
-
-/// The first two words are for this script, those after them for the experiment. `--` between them need not be there:
-/// F# Interactive may have taken it for its own.
-let ours, theirs =
-    match words with
-    | flag :: name :: "--" :: rest
-    | flag :: name :: rest -> [ flag; name ], rest
-    | few -> few, []
+/// The words for the experiment.
+let theirs = asked |> Option.map snd |> Option.defaultValue []
 
 Context.setExecutionContext (Context.RuntimeContext.Fake(Context.FakeExecutionContext.Create false "build.fsx" []))
 CoreTracing.setTraceListeners [] // the targets' own output is enough
@@ -58,17 +59,7 @@ let experiment script = run "dotnet" ([ "fsi"; "--quiet"; $"experiments/{script}
 
 let fantomas options = run "dotnet" ([ "fantomas" ] @ options @ [ "src"; "tests"; "experiments"; "build"; "build.fsx" ])
 
-let targets = Collections.Generic.List<string * string>()
-
-let target name description action =
-    targets.Add(name, description)
-    Target.create name (fun _ -> action ())
-
-let help () =
-    printfn "dotnet fsi build.fsx -t TARGET [-- ARGUMENTS]\n"
-
-    for name, description in targets do
-        printfn $"  {name, -20}{description}"
+let target name (_description: string) action = Target.create name (fun _ -> action ())
 
 target "Restore" "Fetch tools and packages (done before every target)" ignore
 target "Build" "Build everything" (fun () -> build "LmcDsl.sln")
@@ -88,29 +79,7 @@ target "Faults" "The long run of kills, faults and damaged input (about 15 minut
 target "Mutants" "Whether the tests notice a wrong library, mutant by mutant (about 15 minutes)" (fun () ->
     programWith ("mutants" :: theirs) "tests/LmcDsl.Tests")
 
-target "Quickstart" "The main job: train three MLPs, align, merge, measure" (fun () -> experiment "quickstart")
-target "Searches" "Every search on every network: barriers, L2, R" (fun () -> experiment "searches")
-
-let items =
-    [
-        "Table1", "table1", "Weight matching: barrier, Taylor estimate, L2"
-        "Figure1", "figure1", "Singular values of independently trained models"
-        "Figure2", "figure2", "R between two models, with and without permutation"
-        "Figure3", "figure3", "R between the merged model and its parents"
-        "Figure4", "figure4", "Layer inputs and right singular vectors"
-        "Width", "width", "Barrier, R and dominant singular values by width"
-        "Regularisation", "regularisation", "The same by weight decay and learning rate"
-        "ActivationMatching", "activationMatching", "Activation matching beside weight matching"
-        "Table2", "table2", "Straight-through searches: barrier and R"
-        "Table3", "table3", "Three models and more"
-        "Figure5", "figure5", "R of the pair (b, c)"
-        "Figure6", "figure6", "Accuracy over the plane through three models"
-        "Theorem41", "theorem41", "The objective in terms of singular vectors"
-        "Theorem42", "theorem42", "A layer's output difference and its bound"
-        "Paper", "paper", "All of these, and the page of claims"
-    ]
-
-for name, script, description in items do
+for name, script, description in Targets.experiments do
     target name description (fun () -> experiment script)
     "Library" ==> name |> ignore
 
@@ -126,7 +95,7 @@ target "Publish" "Copy the paper's results, small files only, to docs/results" (
 
     copy "" "report.md"
 
-    for _, item, _ in items do
+    for item in Targets.itemsOfPaper do
         let folder = Path.Combine(results, item)
 
         if Directory.Exists folder then
@@ -134,7 +103,6 @@ target "Publish" "Copy the paper's results, small files only, to docs/results" (
                 if file.EndsWith ".md" || file.EndsWith ".svg" || file.EndsWith ".json" then
                     copy item (Path.GetFileName file))
 
-target "Planted" "How often weight matching finds a planted permutation" (fun () -> experiment "planted")
 target "Bench" "Measure speed against bare Torch and other references" (fun () -> program "tests/LmcDsl.Bench")
 
 target "Format" "Format F# with Fantomas and C# with dotnet format" (fun () ->
@@ -173,11 +141,7 @@ target "Clean" "Remove what building made; results stay" (fun () ->
             if Directory.Exists path then
                 Directory.Delete(path, recursive = true))
 
-target "Help" "Show the targets" help
-
-"Restore" ==> "Library" ==> "Quickstart"
-"Library" ==> "Searches"
-"Library" ==> "Planted"
+"Restore" ==> "Library"
 "Restore" ==> "Build" ==> "Test"
 "Build" ==> "Bench"
 "Build" ==> "Pack"
@@ -186,11 +150,7 @@ target "Help" "Show the targets" help
 "Restore" ==> "Format"
 "Restore" ==> "CheckFormat"
 
-match ours with
-| [] -> help ()
-| [ "-t" | "--target"; name ] when targets.Exists(fun (known, _) -> known = name) -> Target.runOrDefault name
-| _ ->
-    eprintfn $"""build.fsx: expected -t TARGET [-- ARGUMENTS], found '{String.Join(" ", ours)}'"""
-    help ()
-    exit 2
+match asked with
+| Some(name, _) -> Target.runOrDefault name
+| None -> Targets.help ()
 #endif

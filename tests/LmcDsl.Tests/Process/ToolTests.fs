@@ -171,7 +171,6 @@ let tests =
                             [ "--metric"; "barriers" ], [ "--metric"; "'barriers'"; "nearest: barrier" ]
                             [ "--metric"; "barrier" ], [ "--data"; "barrier needs a data set" ]
                             [ "--metric"; "barrier"; "--data"; "cifar-10" ], [ "--data"; "1 x 28 x 28"; "3 x 32 x 32" ]
-                            [ "--metric"; "accuracy"; "--data"; "glyphs"; "--classes"; "4" ], [ "found" ]
                             [ "--metric"; "accuracy"; "--data"; "glyphs"; "--normalise"; "1/0" ], [ "deviations" ]
                             [ "--metric"; "accuracy"; "--data"; "glyphs"; "--normalise"; "std" ], [ "--normalise"; "'std'" ]
                         ] do
