@@ -29,7 +29,14 @@ let tests =
                 let code, output, errors = build [ "-t"; "Figure33" ]
                 Expect.equal code 2 (output + errors)
                 Expect.stringContains errors "Figure33" "which"
-                Expect.stringContains output "Figure3" "and what there is"
+                Expect.stringContains errors "did you mean Figure3?" "and what is near"
+                Expect.equal output "" "before anything else is done"
+                let code, output, errors = build []
+                Expect.equal code 0 errors
+
+                for target in [ "Test"; "Quickstart"; "Own"; "Table1" ] do
+                    Expect.stringContains output $"  {target} " "every target, the experiments by their files"
+
                 let code, _, errors = build [ "-t"; "Figure3"; "--"; "--dataset"; "mnist" ]
                 Expect.equal code 2 errors
                 Expect.stringContains errors "figure3 has data sets of its own" "in one line"

@@ -8,7 +8,7 @@ open Expecto
 open LmcDsl.Tests.Fixtures
 open LmcDsl.Tests.Process.Trial
 
-let private clusterIsThere =
+let clusterIsThere =
     lazy
         (try
             let code, output, _ = runProgram "." "sinfo" [ "-h"; "-t"; "idle,mix,alloc" ]
