@@ -7,6 +7,7 @@ let private tests =
     testList "LmcDsl" [
         testList "Core" [
             Core.TorchRuntimeTests.tests
+            Core.PrivateFolderTests.tests
             Core.NetworkTests.tests
             Core.CatalogueTests.tests
             Core.PointwiseTests.tests
@@ -46,6 +47,9 @@ let private tests =
             Dsl.JsonTests.tests
             Dsl.PlanTests.tests
             Dsl.StoreTests.tests
+            Dsl.StoreTrustTests.tests
+            Dsl.AtomicFileTests.tests
+            Dsl.EscapingTests.tests
             Dsl.RunnerTests.tests
             Dsl.DataSourceTests.tests
             Dsl.PageTests.tests
