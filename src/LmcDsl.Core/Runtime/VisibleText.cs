@@ -12,14 +12,15 @@ public static class VisibleText
     /// <summary>Shows such characters by their numbers; other text stays as it is.</summary>
     /// <param name="text">Any text.</param>
     /// <param name="lines">Whether line breaks stay, for text of several lines.</param>
+    /// <param name="escape">What stands before the number of a character that is not shown.</param>
     /// <returns>The text, of one line unless <paramref name="lines"/>.</returns>
-    public static string Of(string text, bool lines = false)
+    public static string Of(string text, bool lines = false, string escape = "\\u")
     {
         if (text.All(c => IsVisible(c, lines))) return text;
         var shown = new StringBuilder(text.Length + 16);
         foreach (var c in text)
             if (IsVisible(c, lines)) shown.Append(c);
-            else shown.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
+            else shown.Append(CultureInfo.InvariantCulture, $"{escape}{(int)c:x4}");
         return shown.ToString();
     }
 

@@ -76,6 +76,14 @@ module Networks =
 [<RequireQualifiedAccess>]
 module Setup =
 
+    // What says how many cores the machine has that the plan was made on, to the tasks of a cluster: they must make the same plan.
+    let internal coresVariable = "LMC_CORES"
+
+    let private cores =
+        match System.Int32.TryParse(System.Environment.GetEnvironmentVariable coresVariable) with
+        | true, cores when cores >= 1 -> cores
+        | _ -> System.Environment.ProcessorCount
+
     /// The MLP of Git Re-Basin (2209.04836) and of 2402.04051: 784-512-512-512-10 on Fashion-MNIST, Adam at 1e-3.
     let standard =
         {
@@ -90,7 +98,7 @@ module Setup =
             Augmentation = Augmentation.None
             Seeds = Counting
             Device = "cpu"
-            Threads = System.Environment.ProcessorCount
+            Threads = cores
         }
 
     /// The part of a set-up that the core's trainer takes.

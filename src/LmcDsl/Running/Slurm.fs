@@ -22,6 +22,17 @@ type SlurmOptions =
         Extra: string list
     }
 
+/// An array that was submitted.
+type private Submitted =
+    {
+        /// Its number.
+        Id: string
+        /// The task of a step, by its key.
+        TaskOf: string -> int
+        /// The log of a step's task.
+        LogOf: string -> string
+    }
+
 /// The steps of a plan as job arrays of a Slurm cluster. Each task runs this same command for a few steps, by their keys, against the
 /// same store, which must be on a file system that all nodes share. An array holds steps that do not need each other; a step whose inputs
 /// are missing makes them itself, so that a lost task costs time and nothing else. The submitting command may be ended and run again: it
@@ -35,7 +46,12 @@ module Slurm =
     let private pollAfter (waited: TimeSpan) = TimeSpan.FromSeconds(Math.Clamp(waited.TotalSeconds / 60.0, 1.0, 15.0))
 
     let private run program (words: string list) : int * string * string =
-        let start = ProcessStartInfo(program, words, RedirectStandardOutput = true, RedirectStandardError = true)
+        let path =
+            match Programs.tryFind program with
+            | Some path -> path
+            | None -> raise (LmcException $"--on slurm: expected the program {program}, found none on the path")
+
+        let start = ProcessStartInfo(path, words, RedirectStandardOutput = true, RedirectStandardError = true)
 
         try
             match Process.Start start with
@@ -49,23 +65,121 @@ module Slurm =
         with :? ComponentModel.Win32Exception as error ->
             raise (LmcException($"--on slurm: expected the program {program}, found none: {error.Message}", error))
 
-    let private required program words =
-        match run program words with
+    let private failure program code (errors: string) =
+        LmcException $"{program}: exit code {code}: {errors.Trim().ReplaceLineEndings(string ' ')}"
+
+    // What Slurm's programs say where the controller is away or busy, which passes.
+    let private passes (errors: string) =
+        [
+            "unable to contact"
+            "timed out"
+            "connection refused"
+            "connection reset"
+            "connection failure"
+            "connect failure"
+            "temporarily"
+            "zero bytes"
+            "try again"
+        ]
+        |> List.exists (fun words -> errors.Contains(words, StringComparison.OrdinalIgnoreCase))
+
+    // Runs a program of Slurm's again, with growing pauses, while `again` says of its errors that this may help, for so long at most.
+    let private patiently
+        (tell: RunEvent -> unit)
+        (cancel: CancellationToken)
+        (most: TimeSpan)
+        again
+        program
+        words
+        : int * string * string =
+        let clock = Stopwatch.StartNew()
+
+        let rec attempt (pause: TimeSpan) =
+            match run program words with
+            | code, _, errors when code <> 0 && again errors && clock.Elapsed + pause < most ->
+                tell (Warned $"{(failure program code errors).Message}; asked again in {pause.TotalSeconds:F0} s")
+                cancel.WaitHandle.WaitOne pause |> ignore
+                cancel.ThrowIfCancellationRequested()
+                attempt (TimeSpan.FromSeconds(min 60.0 (2.0 * pause.TotalSeconds)))
+            | outcome -> outcome
+
+        attempt (TimeSpan.FromSeconds 1.0)
+
+    let private required tell cancel program words =
+        match patiently tell cancel (TimeSpan.FromMinutes 5.0) passes program words with
         | 0, output, _ -> output.Trim()
-        | code, _, errors ->
-            let line = errors.Trim().ReplaceLineEndings " "
-            raise (LmcException $"{program}: exit code {code}: {line}")
+        | code, _, errors -> raise (failure program code errors)
+
+    // States of tasks that wait or run, as squeue spells them. Whatever else it prints, warnings for one, is no task.
+    let private states =
+        HashSet [
+            "PENDING"
+            "RUNNING"
+            "SUSPENDED"
+            "CONFIGURING"
+            "COMPLETING"
+            "REQUEUED"
+            "REQUEUE_FED"
+            "REQUEUE_HOLD"
+            "RESIZING"
+            "RESV_DEL_HOLD"
+            "SIGNALING"
+            "SPECIAL_EXIT"
+            "STAGE_OUT"
+            "STOPPED"
+        ]
 
     // Tasks of these arrays that wait or run. An array that Slurm has forgotten has none.
-    let private active (arrays: string list) =
+    let private active tell cancel (arrays: string list) =
+        let forgotten (errors: string) = errors.Contains "Invalid job id"
+
         if arrays.IsEmpty then
             0
         else
-            match run "squeue" [ "-h"; "-r"; "-o"; "%T"; "-j"; String.Join(",", arrays) ] with
-            | 0, output, _ -> output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length
-            | _, _, errors when errors.Contains "Invalid job id" -> 0
-            | code, _, errors ->
-                raise (LmcException $"squeue: exit code {code}: {errors.Trim().ReplaceLineEndings(string ' ')}")
+            let words = [ "-h"; "-r"; "-o"; "%T"; "-j"; String.Join(",", arrays) ]
+
+            match patiently tell cancel (TimeSpan.FromHours 1.0) (forgotten >> not) "squeue" words with
+            | 0, output, _ ->
+                output.Split '\n' |> Array.filter (fun line -> states.Contains(line.Trim())) |> Array.length
+            | _, _, errors when forgotten errors -> 0
+            | code, _, errors -> raise (failure "squeue" code errors)
+
+    // How each task of an array ended: its state, exit code and signal. From Slurm's accounts where it keeps them, or from what the
+    // controller remembers for some minutes.
+    let private endings (array: string) : IReadOnlyDictionary<int, string * int * int> =
+        let ask program words =
+            try
+                match run program words with
+                | 0, output, _ -> output.Split('\n', StringSplitOptions.RemoveEmptyEntries) |> List.ofArray
+                | _ -> []
+            with :? LmcException ->
+                []
+
+        let ending (task: string) (state: string) (exit: string) =
+            match Int32.TryParse task, exit.Split ':' |> Array.map Int32.TryParse with
+            | (true, task), [| true, code; true, signal |] -> Some(task, (state.Split(' ').[0], code, signal))
+            | _ -> None
+
+        let ofAccount (line: string) =
+            match line.Split '|' with
+            | [| id; state; exit |] when id.Contains '_' -> ending (id.Substring(id.IndexOf '_' + 1)) state exit
+            | _ -> None
+
+        let ofController (line: string) =
+            let field name =
+                let found = Text.RegularExpressions.Regex.Match(line, $@"(^|\s){name}=(\S+)")
+                if found.Success then found.Groups[2].Value else ""
+
+            ending (field "ArrayTaskId") (field "JobState") (field "ExitCode")
+
+        let told =
+            match
+                ask "sacct" [ "-X"; "-n"; "-P"; "-j"; array; "-o"; "JobID,State,ExitCode" ] |> List.choose ofAccount
+            with
+            | [] -> ask "scontrol" [ "-o"; "show"; "job"; array ] |> List.choose ofController
+            | told -> told
+
+        told |> List.distinctBy fst |> dict |> Dictionary :> _
 
     let private quote (word: string) = "'" + word.Replace("'", "'\\''") + "'"
 
@@ -98,10 +212,14 @@ module Slurm =
         let each = Seq.initInfinite ((+) 1) |> Seq.find (fun each -> count each <= most)
         List.chunkBySize each long @ List.chunkBySize (together * each) short
 
+    // What is tried again has a task of its own each: what ended a task may have been any of its steps.
+    let internal ownTasks (most: int) (nodes: Node list) : Node list list =
+        List.chunkBySize ((nodes.Length + most - 1) / most) nodes
+
     // The most tasks that an array of this cluster may have.
-    let private mostTasks () =
+    let private mostTasks tell cancel =
         let line =
-            (required "scontrol" [ "show"; "config" ]).Split '\n'
+            (required tell cancel "scontrol" [ "show"; "config" ]).Split '\n'
             |> Array.tryFind _.TrimStart().StartsWith("MaxArraySize")
 
         match line |> Option.map (fun line -> Int32.TryParse(line.Substring(line.IndexOf '=' + 1).Trim())) with
@@ -123,16 +241,41 @@ module Slurm =
     let private remember (store: Store) (arrays: string list) =
         AtomicFile.writeText (Path.Combine(folderOf store, "arrays.json")) (Json.text (Json.texts arrays) + "\n")
 
-    let private remembered (store: Store) : string list =
+    // The arrays of an earlier run. A file that says something else is told and taken away: at worst tasks wait for each other.
+    let private remembered tell (store: Store) : string list =
         let path = Path.Combine(folderOf store, "arrays.json")
 
-        if File.Exists path then
-            (Json.parse (File.ReadAllText path)).Items |> List.map _.String
-        else
+        let nothing (reason: string) =
+            tell (Warned $"{path}: {reason}; it is taken away")
+
+            match UnixFile.Look(path, follow = false).Kind with
+            | FileKind.Folder -> Directory.Delete(path, recursive = true)
+            | _ -> File.Delete path
+
             []
 
+        match UnixFile.Kind path, UnixFile.Look(path, follow = false).Kind with
+        | _, FileKind.None -> []
+        | FileKind.Regular, _ ->
+            try
+                let arrays = (Json.parse (File.ReadAllText path)).Items |> List.map _.String
+
+                match arrays |> List.tryFind (fun id -> id = "" || not (Seq.forall Char.IsAsciiDigit id)) with
+                | Some other -> nothing $"expected numbers of jobs, found '{other}'"
+                | None -> arrays
+            with :? LmcException as error ->
+                nothing error.Message
+        | _ -> nothing "expected a file, found something else"
+
+    // As many cores as a step of it has threads.
+    let private coresOf (options: SlurmOptions) (tasks: Node list list) =
+        tasks |> List.concat |> List.map (Steps.threads options.Cores) |> List.fold max 1
+
+    // In a file's name %j and the like stand for something.
+    let private plainName (path: string) = path.Replace("%", "%%")
+
     // One array: a file with the keys of each task on a line of its own, and a task that runs its line.
-    let private submit (store: Store) (options: SlurmOptions) (tasks: Node list list) : string * (string -> string) =
+    let private submit tell cancel (store: Store) (options: SlurmOptions) (tasks: Node list list) : Submitted =
         let needs = tasks |> List.concat |> needs options.Extra
         let folder = folderOf store
         let name = Guid.NewGuid().ToString("N").Substring(0, 12)
@@ -145,19 +288,21 @@ module Slurm =
 
         let id =
             required
+                tell
+                cancel
                 "sbatch"
                 ([
                     "--parsable"
                     "--job-name=lmc"
                     $"--array=0-{tasks.Length - 1}{limit}"
-                    $"--cpus-per-task={options.Cores}"
+                    $"--cpus-per-task={coresOf options tasks}"
                     "--requeue"
-                    $"--output={folder}/{name}_%%a.log"
+                    $"--output={plainName folder}/{name}_%%a.log"
                     "--open-mode=append"
                  ]
                  @ needs
                  @ options.Extra
-                 @ [ "--wrap"; $"exec {command} --nodes {line}" ])
+                 @ [ "--wrap"; $"exec env {Setup.coresVariable}={options.Cores} {command} --nodes {line}" ])
 
         let taskOf =
             dict [
@@ -165,28 +310,71 @@ module Slurm =
                     for node in nodes -> node.Key, task
             ]
 
-        let logOf (key: string) = Path.Combine(folder, $"{name}_{taskOf[key]}.log")
+        {
+            Id = id.Split('\n') |> Array.last |> fun line -> line.Split(';').[0].Trim()
+            TaskOf = fun key -> taskOf[key]
+            LogOf = fun key -> Path.Combine(folder, $"{name}_{taskOf[key]}.log")
+        }
 
-        id.Split(';').[0], logOf
-
-    let private tail (path: string) =
+    // The last line of a log, where there is one.
+    let private tail (path: string) : string option =
         if File.Exists path then
-            File.ReadLines path
-            |> Seq.filter (String.IsNullOrWhiteSpace >> not)
-            |> Seq.tryLast
-            |> Option.defaultValue "an empty log"
+            File.ReadLines path |> Seq.filter (String.IsNullOrWhiteSpace >> not) |> Seq.tryLast
         else
-            "no log: the task did not begin"
+            None
 
-    let private wait (cancel: CancellationToken) (look: unit -> unit) arrays =
+    // Why a step was not made: how its task ended, and the last line that it wrote.
+    let private reason
+        (submitted: Submitted)
+        (endings: IReadOnlyDictionary<int, string * int * int>)
+        (key: string)
+        : string =
+        let log = submitted.LogOf key
+
+        match endings.TryGetValue(submitted.TaskOf key), tail log with
+        | (true, (_, _, signal)), _ when signal > 0 -> $"its task ended by {Ending.signal signal}"
+        | (true, ("FAILED", code, _)), _ when (Ending.bySignal code).IsSome -> $"its task {Ending.told code}"
+        | (true, ("FAILED", _, _)), Some line
+        | (false, _), Some line -> line
+        | (true, ("FAILED", code, _)), None -> $"its task ended with exit code {code}, and an empty log"
+        | (true, ("COMPLETED", _, _)), _ ->
+            "its task ended in order, but no value can be seen in the store: is its folder one that all nodes share?"
+        | (true, (state, _, _)), Some line -> $"its task's state is {state}: {line}"
+        | (true, (state, _, _)), None -> $"its task's state is {state}"
+        | (false, _), None when File.Exists log -> "an empty log"
+        | (false, _), None -> "no log: the task did not begin"
+
+    let private wait tell (cancel: CancellationToken) (look: unit -> unit) arrays =
         let clock = Stopwatch.StartNew()
 
-        while active arrays > 0 do
+        while active tell cancel arrays > 0 do
             look ()
             cancel.WaitHandle.WaitOne(pollAfter clock.Elapsed) |> ignore
             cancel.ThrowIfCancellationRequested()
 
         look ()
+
+    // A shared file system may show what a task wrote some seconds later: how long it is waited for, where the task ended in order.
+    let private late = TimeSpan.FromSeconds 30.0
+
+    // Waits for what tasks that ended in order must have made, looking anew at their folders.
+    let private waitForLate (cancel: CancellationToken) (store: Store) (expected: Node list) =
+        let clock = Stopwatch.StartNew()
+        let mutable pause = 0.25
+
+        let isMissing (node: Node) =
+            // A file system that keeps names in memory lists its folders anew.
+            let prefix = Path.Combine(store.Root, "objects", node.Key.Substring(0, 2))
+
+            if Directory.Exists prefix then
+                Directory.EnumerateFileSystemEntries prefix |> Seq.iter ignore
+
+            not (store.Contains node.Key)
+
+        while clock.Elapsed < late && List.exists isMissing expected do
+            cancel.WaitHandle.WaitOne(TimeSpan.FromSeconds pause) |> ignore
+            cancel.ThrowIfCancellationRequested()
+            pause <- min 4.0 (2.0 * pause)
 
     // Has the cluster make what plans need, and gives the steps that failed.
     let private make
@@ -215,26 +403,37 @@ module Slurm =
 
                 tell (Finished(node, defaultArg seconds 0.0))
 
-        match remembered store with
+        match remembered tell store with
         | [] -> ()
-        | arrays when active arrays > 0 ->
+        | arrays when active tell cancel arrays > 0 ->
             let shown = String.Join(", ", arrays)
             tell (Warned $"job array {shown} of an earlier run is still at work; waiting for it")
-            wait cancel look arrays
+            wait tell cancel look arrays
         | _ -> ()
 
         let failed = List<string * string>()
         let failedKeys = HashSet<string>()
-        let most = mostTasks ()
+        let most = mostTasks tell cancel
 
-        let attempt (nodes: Node list) =
+        // Gives the reason of each step that was not made.
+        let attempt (tasksOf: int -> Node list -> Node list list) (nodes: Node list) : string -> string =
             let tasks = tasksOf most nodes
-            let id, logOf = submit store options tasks
-            remember store [ id ]
-            tell (Warned $"job array {id}: {nodes.Length} steps in {tasks.Length} tasks")
-            wait cancel look [ id ]
+            let submitted = submit tell cancel store options tasks
+            remember store [ submitted.Id ]
+            tell (Warned $"job array {submitted.Id}: {nodes.Length} steps in {tasks.Length} tasks")
+            wait tell cancel look [ submitted.Id ]
+
+            let endings = if List.exists isOpen nodes then endings submitted.Id else Dictionary()
+
+            let endedInOrder (node: Node) =
+                match endings.TryGetValue(submitted.TaskOf node.Key) with
+                | true, (state, _, _) -> state = "COMPLETED"
+                | _ -> endings.Count = 0 && tail (submitted.LogOf node.Key) = None
+
+            nodes |> List.filter (fun node -> isOpen node && endedInOrder node) |> waitForLate cancel store
+            look ()
             remember store []
-            logOf
+            reason submitted endings
 
         for array in steps |> List.map (fun node -> number[node.Key]) |> List.distinct |> List.sort do
             let needsFailed = Steps.needing failedKeys
@@ -242,23 +441,23 @@ module Slurm =
             let ofArray =
                 steps |> List.filter (fun node -> number[node.Key] = array && isOpen node && not (needsFailed node))
 
-            let rec tries left (nodes: Node list) =
+            let rec tries left tasksOf (nodes: Node list) =
                 if not nodes.IsEmpty then
-                    let logOf = attempt nodes
+                    let reasonOf = attempt tasksOf nodes
 
                     match nodes |> List.filter isOpen with
                     | [] -> ()
                     | missing when left > 0 ->
                         for node in missing do
-                            tell (Warned $"{node.Title}: not made, tried again: {tail (logOf node.Key)}")
+                            tell (Warned $"{node.Title}: not made, tried again: {reasonOf node.Key}")
 
-                        tries (left - 1) missing
+                        tries (left - 1) ownTasks missing
                     | missing ->
                         for node in missing do
                             failedKeys.Add node.Key |> ignore
-                            failed.Add(node.Key, $"{node.Title}: {tail (logOf node.Key)} ({logOf node.Key})")
+                            failed.Add(node.Key, $"{node.Title}: {reasonOf node.Key} (logs in {folderOf store})")
 
-            tries options.Retries ofArray
+            tries options.Retries tasksOf ofArray
 
         List.ofSeq failed
 

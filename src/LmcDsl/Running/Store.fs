@@ -247,7 +247,7 @@ type Store(root: string) =
 
         // A folder that cannot be written to is told now.
         for folder in [ writingFolder; prefix; partialFolder ] do
-            AtomicFile.ready (Path.Combine(folder, key))
+            AtomicFile.ready (Path.Combine(folder, $"{key}.ready"))
 
         inTheWay
 

@@ -8,15 +8,16 @@ open System.Threading
 [<RequireQualifiedAccess>]
 module internal Engines =
 
-    // This process's own command, for tasks on a cluster: the same program and words, but for where steps run. The number of threads is
-    // part of keys, so it is said.
-    let private ownCommand (threads: int) (words: string list) =
+    // This process's own command: the same program and words, but for where steps run.
+    let private ownCommand (words: string list) (more: string list) =
         let all =
             (File.ReadAllText "/proc/self/cmdline").Split('\000', StringSplitOptions.RemoveEmptyEntries) |> List.ofArray
 
-        let program = List.take (all.Length - words.Length) all
-        let own = Arguments.withoutEngine words
-        program @ own @ (if List.contains "--threads" own then [] else [ "--threads"; string threads ])
+        List.take (all.Length - words.Length) all @ Arguments.withoutEngine words @ more
+
+    // Workers share the cores, which says how many threads each has, where the command line does not.
+    let private shared (threads: int) (words: string list) =
+        if List.contains "--threads" words then [] else [ "--threads"; string threads ]
 
     /// Some steps only, by their keys: what a task on a cluster does.
     let makeOnly (runner: Runner) (keys: string list) (plans: Plan<Report> list) =
@@ -36,14 +37,15 @@ module internal Engines =
         finally
             owned |> Option.iter (fun runner -> (runner :> IDisposable).Dispose())
 
-    /// The engine that a command line asks for, where it asks for one.
-    let asked name (arguments: Arguments) (store: Store) threads words : IEngine option =
+    /// The engine that a command line asks for, where it asks for one. `chosen` are words that say what the plan was made of, where this
+    /// process chose it by what it found on its machine.
+    let asked name (arguments: Arguments) (store: Store) threads words (chosen: string list) : IEngine option =
         match arguments.Engine with
         | Here -> None
         | SideBySide(jobs, retries) ->
             let options: WorkerOptions =
                 {
-                    Command = ownCommand threads words @ [ "--worker" ]
+                    Command = ownCommand words (shared threads words @ chosen @ [ "--worker" ])
                     Name = name
                     Jobs = jobs
                     Retries = retries
@@ -53,7 +55,7 @@ module internal Engines =
         | OnSlurm(atOnce, retries, extra) ->
             let options: SlurmOptions =
                 {
-                    Command = ownCommand threads words
+                    Command = ownCommand words chosen
                     AtOnce = atOnce
                     Retries = retries
                     Cores = threads

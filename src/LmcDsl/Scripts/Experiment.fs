@@ -70,6 +70,13 @@ module Experiment =
                 }
         | _ -> { Size = defaultArg arguments.Size Laptop; Adapt = arguments.Change }
 
+    // The data set that was taken where another could not be had: other processes, of this machine or another, must take the same.
+    let private chosenData (experiments: Experiment list) (scales: Scale list) (arguments: Arguments) : string list =
+        match experiments, scales with
+        | [ { Setup = Some setup; Fallback = Some _ } ], [ scale ] when not arguments.NamesData ->
+            [ "--dataset"; DataSet.name (scale.Adapt setup).Data ]
+        | _ -> []
+
     // Small and full trials do not overwrite the results.
     let private folderOf (arguments: Arguments) =
         match arguments.Size with
@@ -103,13 +110,14 @@ module Experiment =
     let private commandOf folder name (arguments: Arguments) =
         String.Join(" ", $"dotnet fsi {scriptOf folder name}" :: arguments.Essential)
 
-    // Runs experiments one after another on one store, which they share; `write` saves the results of each.
+    // Runs experiments one after another on one store, which they share; `write` saves the results of each, below the folder `target`.
     let private runTogether
         folder
         name
         (experiments: Experiment list)
         (words: string list)
         (cancel: CancellationToken)
+        (target: Arguments -> string)
         write
         =
         let notice = TorchRuntime.Load()
@@ -131,13 +139,20 @@ module Experiment =
             if notice <> "" then
                 Console.WriteLine notice
 
+            // What results cannot be written without is told before the work.
+            if arguments.Nodes.IsEmpty then
+                AtomicFile.ready (Path.Combine(target arguments, "report.json"))
+
+                if arguments.Images then
+                    Browser.tryFind () |> ignore
+
             let mutable failed = false
             let waiting = Collections.Generic.Queue(List.zip3 experiments scales groups)
 
             Terminal.during (fun tell ->
                 use runner = new Runner({ Store = store; Tell = tell; Cancel = cancel })
 
-                Engines.asked name arguments store threads words
+                Engines.asked name arguments store threads words (chosenData experiments scales arguments)
                 |> Option.iter (fun engine ->
                     engine.Make(List.concat groups, tell, cancel) |> List.iter runner.NoteFailure)
 
@@ -162,8 +177,11 @@ module Experiment =
     let private runOne scripts (experiment: Experiment) words cancel =
         let mutable after: unit -> unit = ignore
 
+        let target (arguments: Arguments) =
+            defaultArg arguments.Results (Path.Combine(folderOf arguments, experiment.Name))
+
         let write (arguments: Arguments) _ _ plans report =
-            let folder = defaultArg arguments.Results (Path.Combine(folderOf arguments, experiment.Name))
+            let folder = target arguments
             let provenance = Results.provenance (commandOf scripts experiment.Name arguments) plans
 
             let tables, notice =
@@ -182,7 +200,7 @@ module Experiment =
                     notice |> Option.iter Console.WriteLine
                     Console.WriteLine $"Written: {Path.GetFullPath folder}/index.html, table.md, table.tex, report.json"
 
-        let failed = runTogether scripts experiment.Name [ experiment ] words cancel write
+        let failed = runTogether scripts experiment.Name [ experiment ] words cancel target write
         after ()
 
         if failed then
@@ -243,10 +261,11 @@ module Experiment =
             let mutable asked: (Arguments * Scale) option = None
             let mutable root = ""
             let mutable images = None
+            let target (arguments: Arguments) = defaultArg arguments.Results (folderOf arguments)
 
             let write (arguments: Arguments) (experiment: Experiment) scale plans report =
                 asked <- Some(arguments, scale)
-                root <- defaultArg arguments.Results (folderOf arguments)
+                root <- target arguments
                 let provenance = Results.provenance (commandOf scripts experiment.Name arguments) plans
                 let folder = Path.Combine(root, experiment.Name)
                 let exhibits = exhibitsOf experiment plans report
@@ -258,7 +277,7 @@ module Experiment =
                 finished.Add(experiment.Name, report, exhibits)
                 allPlans.AddRange plans
 
-            let failed = runTogether scripts name experiments words cancel write
+            let failed = runTogether scripts name experiments words cancel target write
 
             match asked with
             | Some(arguments, scale) ->

@@ -40,7 +40,8 @@ figure > div { max-width: 100%; }
 
     /// A chart as HTML: its texts, which stand in a script, cannot end the script.
     let internal chartHtml (chart: XPlot.Plotly.PlotlyChart) : string =
-        let html = chart.GetInlineHtml()
+        // Shown by their numbers, a backslash and all, where the script's strings hold them.
+        let html = VisibleText.Of(chart.GetInlineHtml(), lines = true, escape = "\\\\u")
         let start = html.IndexOf("<script", StringComparison.Ordinal)
         let ending = html.LastIndexOf("</script>", StringComparison.Ordinal)
 
@@ -48,7 +49,7 @@ figure > div { max-width: 100%; }
             html
         else
             let body = html.IndexOf('>', start) + 1
-            let script = html.Substring(body, ending - body).Replace("</", "<\\/").Replace("<!--", "<\\!--")
+            let script = html.Substring(body, ending - body).Replace("</", "<\\/").Replace("<!--", "<\\!--").Replace("<script", "<\\script")
             html.Substring(0, body) + script + html.Substring ending
 
     let private tableHtml (table: Table) =

@@ -26,6 +26,14 @@ let private undisturbed =
             Expect.equal code 0 (output + errors)
             resultsOf folder))
 
+/// The same with the threads of its set-up.
+let private undisturbedAsSet =
+    lazy
+        (inFolder (fun folder ->
+            let code, output, errors = finish (startAsSet [] folder SmallSweep.word withoutImages)
+            Expect.equal code 0 (output + errors)
+            resultsOf folder))
+
 /// Tasks of ours that run now.
 let private running () =
     let _, output, _ = runProgram "." "squeue" [ "-h"; "-r"; "-n"; "lmc"; "-t"; "R"; "-o"; "%i" ]
@@ -37,9 +45,89 @@ let private onCluster (work: string -> unit) =
     else
         skiptest "no Slurm cluster is at hand"
 
+/// A run on a cluster that misbehaves ends in the bytes of a local run. Gives what it said.
+let private endsAsLocally (manners: FakeSlurm.Manners) (words: string list) (also: string -> string -> unit) =
+    inFolder (fun folder ->
+        let code, output, errors = FakeSlurm.run manners folder words
+        Expect.equal code 0 (output + errors)
+        Expect.equal (resultsOf folder) undisturbedAsSet.Value "the same bytes"
+        also folder output)
+
+let private misbehaving =
+    [
+        // The set-up has one thread: tasks must not be told the machine's number.
+        test "tasks make the plan that was submitted, whatever number of threads its set-up has" {
+            endsAsLocally FakeSlurm.sound [] (fun _ output -> Expect.isFalse (output.Contains "tried again") "at once")
+        }
+
+        test "a squeue that fails is asked again, and a warning that it prints is no task" {
+            let squeue =
+                """n=$(($(cat $STATE/asked 2>/dev/null || echo 0) + 1))
+echo $n >$STATE/asked
+echo "squeue: warning: this cluster is old"
+if [ $n -le 2 ]; then echo "slurm_load_jobs error: Unable to contact slurm controller (connect failure)" >&2; exit 1; fi
+if [ $n -le 4 ]; then echo RUNNING; fi
+"""
+
+            endsAsLocally { FakeSlurm.sound with Squeue = squeue } [] (fun _ output ->
+                Expect.stringContains output "Unable to contact slurm controller" "told"
+                Expect.stringContains output "asked again in 2 s" "with growing pauses")
+        }
+
+        test "results that the file system shows some seconds late are waited for" {
+            let hide = "mv store/objects store/late; (sleep 4; mv store/late store/objects) >/dev/null 2>&1 &"
+
+            endsAsLocally { FakeSlurm.sound with After = hide } [] (fun _ output ->
+                Expect.isFalse (output.Contains "tried again") "not submitted again")
+        }
+
+        test "a task that crashes is told by its signal, and its steps are tried again in tasks of their own" {
+            let crash =
+                """if [ $array -eq 1 ] && [ $task -eq 0 ]; then echo "${array}_$task|FAILED|0:8" >>$STATE/endings; skip=yes; fi"""
+
+            endsAsLocally { FakeSlurm.sound with Before = crash } [] (fun folder output ->
+                Expect.stringContains output "its task ended by SIGFPE" "the signal"
+
+                let again =
+                    output.Split '\n'
+                    |> Array.filter (fun line -> line.Contains "not made, tried again")
+                    |> Array.length
+
+                Expect.isGreaterThan again 0 "some"
+                Expect.equal (List.item 1 (FakeSlurm.sizes folder)) again "one task for each")
+        }
+
+        test "a file of arrays that says something else is told and taken away" {
+            for text in [ "{{{"; "7"; "[7]"; "[null]"; "[\"7; rm\"]"; "" ] do
+                inFolder (fun folder ->
+                    Directory.CreateDirectory(Path.Combine(folder, "store", "slurm")) |> ignore
+                    File.WriteAllText(Path.Combine(folder, "store", "slurm", "arrays.json"), text)
+                    let code, output, errors = FakeSlurm.run FakeSlurm.sound folder []
+                    Expect.equal code 0 (output + errors)
+                    Expect.stringContains output "it is taken away" text)
+        }
+
+        test "a store whose path has signs that Slurm reads has its logs there" {
+            endsAsLocally FakeSlurm.sound [ "--store"; "a %j 'store'" ] (fun folder _ ->
+                let logs = Directory.GetFiles(Path.Combine(folder, "a %j 'store'", "slurm"), "*.log")
+                Expect.isGreaterThan logs.Length 0 "logs")
+        }
+    ]
+
 let tests =
     testSequenced (
         testList "Slurm" [
+            yield! misbehaving
+
+            test "a store whose path has a %j does its work on a cluster" {
+                onCluster (fun folder ->
+                    let words = [ "--results"; "results"; "--no-images"; "--store"; "a %j store"; "--on"; "slurm" ]
+                    let code, output, errors = run folder SmallSweep.word words
+                    Expect.equal code 0 (output + errors)
+                    Expect.isFalse (output.Contains "tried again") output
+                    Expect.equal (resultsOf folder) undisturbed.Value "the same bytes")
+            }
+
             test "a sweep of 20 cells, tasks cancelled and a worker killed, ends in the bytes of a local run" {
                 onCluster (fun folder ->
                     use child = submit folder [ "--on"; "slurm"; "--retries"; "4" ]
