@@ -42,6 +42,7 @@ let private tests =
             Core.PlacementTests.tests
             Core.ShardTests.tests
             Core.FileKindTests.tests
+            Core.TorchPickleTests.tests
             Core.MalformedInputTests.tests
         ]
         testList "Dsl" [

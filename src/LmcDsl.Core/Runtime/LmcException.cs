@@ -8,8 +8,10 @@ namespace LmcDsl.Core.Runtime;
 /// <param name="message">The line. Names in it may come from files: control characters are shown as <c>\u001b</c>, so that it stays one
 /// line and no terminal obeys it.</param>
 /// <param name="inner">What caused it, where another exception did.</param>
-public sealed class LmcException(string message, Exception? inner = null) : Exception(Visible(message), inner)
+public sealed class LmcException(string message, Exception? inner = null) : Exception(Visible(Excerpt.Of(message, LongestMessage)), inner)
 {
+    private const int LongestMessage = 6000; // names in it may be as long as the file that they come from
+
     private static string Visible(string text) =>
         text.Any(char.IsControl)
             ? string.Concat(text.Select(c => char.IsControl(c) ? $"\\u{(int)c:x4}" : c.ToString()))
