@@ -14,6 +14,7 @@ public sealed class NameMap
 {
     private const RegexOptions Linear = RegexOptions.NonBacktracking | RegexOptions.CultureInvariant;
     private const int LongestPattern = 2000;
+    private const int MostRules = 1000;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
     private readonly ImmutableArray<(Regex Pattern, Func<Match, string?> Name)> rules;
@@ -64,6 +65,7 @@ public sealed class NameMap
                 rules.Add((rule.Name, match => match.Result(replacement)));
             }
 
+            Guard.Require(rules.Count <= MostRules, $"{name}: expected at most {MostRules} patterns, found {rules.Count}");
             return new NameMap(rules);
         }
         catch (Exception error) when (error is JsonException or ArgumentException or NotSupportedException or InvalidOperationException or RegexMatchTimeoutException)
