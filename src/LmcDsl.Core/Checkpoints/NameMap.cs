@@ -14,13 +14,15 @@ public sealed class NameMap
 {
     private const RegexOptions Linear = RegexOptions.NonBacktracking | RegexOptions.CultureInvariant;
     private const int LongestPattern = 2000;
+    private const int MostRules = 1000;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
     private readonly ImmutableArray<(Regex Pattern, Func<Match, string?> Name)> rules;
     private readonly NameMap? next;
 
     private NameMap(IEnumerable<(string Pattern, Func<Match, string?> Name)> rules, NameMap? next = null)
     {
-        this.rules = [.. rules.Select(rule => (new Regex($"^(?:{rule.Pattern})$", Linear), rule.Name))];
+        this.rules = [.. rules.Select(rule => (new Regex($"^(?:{rule.Pattern})$", Linear, Patience), rule.Name))];
         this.next = next;
     }
 
@@ -59,12 +61,14 @@ public sealed class NameMap
                     rule.Value.ValueKind == JsonValueKind.String && rule.Name.Length <= LongestPattern,
                     $"{name}: expected a text as the replacement of '{Excerpt.Of(rule.Name)}' (a pattern of at most {LongestPattern} characters), found {Excerpt.Of(rule.Value.GetRawText(), 40)}");
                 var replacement = rule.Value.GetString()!;
+                _ = new Regex(rule.Name, Linear, Patience).Replace("", replacement); // finds mistakes in both
                 rules.Add((rule.Name, match => match.Result(replacement)));
             }
 
+            Guard.Require(rules.Count <= MostRules, $"{name}: expected at most {MostRules} patterns, found {rules.Count}");
             return new NameMap(rules);
         }
-        catch (Exception error) when (error is JsonException or ArgumentException or NotSupportedException or InvalidOperationException)
+        catch (Exception error) when (error is JsonException or ArgumentException or NotSupportedException or InvalidOperationException or RegexMatchTimeoutException)
         {
             throw new LmcException(
                 $"{name}: expected a JSON object of patterns and replacements: {Excerpt.Of(error.Message.ReplaceLineEndings(" "))}", error);
@@ -89,7 +93,17 @@ public sealed class NameMap
     private string? Replaced(string name)
     {
         foreach (var (pattern, replacement) in rules)
-            if (pattern.Match(name) is { Success: true } match && replacement(match) is { } other) return other;
+        {
+            try
+            {
+                if (pattern.Match(name) is { Success: true } match && replacement(match) is { } other) return other;
+            }
+            catch (RegexMatchTimeoutException error)
+            {
+                throw new LmcException($"names: expected a pattern that is matched at once, found '{Excerpt.Of(pattern.ToString())}' slow on '{Excerpt.Of(name)}'", error);
+            }
+        }
+
         return null;
     }
 

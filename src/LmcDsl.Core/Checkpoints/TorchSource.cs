@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.IO.Compression;
 using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
@@ -12,6 +13,8 @@ internal sealed class TorchSource : TensorSource
 {
     private readonly TorchArchive archive;
     private readonly StoredTensor[] tensors;
+    private readonly HashSet<ZipArchiveEntry> shared;
+    private (ZipArchiveEntry Entry, StoredType Type, Tensor Numbers)? kept;
 
     public TorchSource(string path, StateDictChoice.Rule choice)
     {
@@ -27,6 +30,7 @@ internal sealed class TorchSource : TensorSource
             var (dict, places, broken) = found.First(candidate => ReferenceEquals(candidate.Dict, chosen));
             if (broken is not null) throw broken;
             (Key, Entries, Others, tensors) = (dict.Key, dict.Entries, dict.Others, places);
+            shared = [.. places.GroupBy(place => place.Storage).Where(group => group.Count() > 1).Select(group => group.Key)];
         }
         catch (Exception error)
         {
@@ -45,16 +49,39 @@ internal sealed class TorchSource : TensorSource
 
     public override IReadOnlyDictionary<string, string> Metadata => ImmutableDictionary<string, string>.Empty;
 
-    public override void Dispose() => archive.Dispose();
+    public override void Dispose()
+    {
+        kept?.Numbers.Dispose();
+        archive.Dispose();
+    }
 
     protected override Tensor Read(int index)
     {
         var tensor = tensors[index];
         using var scope = NewDisposeScope();
-        var numbers = empty(tensor.Extent, tensor.Type.Carrier);
+        if (tensor.Extent == 0) return empty(tensor.Shape, tensor.Type.Carrier).MoveToOuterDisposeScope();
+        // Many tensors may be parts of one storage, which an archive gives from its beginning only: it is read once for all of them.
+        return shared.Contains(tensor.Storage)
+            ? Whole(tensor).as_strided(tensor.Shape, tensor.Stride, tensor.Offset).contiguous().clone().MoveToOuterDisposeScope()
+            : Numbers(tensor, tensor.Offset, tensor.Extent).as_strided(tensor.Shape, tensor.Stride, 0).contiguous().MoveToOuterDisposeScope();
+    }
+
+    private Tensor Whole(StoredTensor tensor)
+    {
+        if (kept is { } last && last.Entry == tensor.Storage && last.Type == tensor.Type) return last.Numbers;
+        kept?.Numbers.Dispose();
+        kept = null;
+        var numbers = Numbers(tensor, 0, tensor.Storage.Length * 8 / tensor.Type.Bits).DetachFromDisposeScope();
+        kept = (tensor.Storage, tensor.Type, numbers);
+        return numbers;
+    }
+
+    private Tensor Numbers(StoredTensor tensor, long start, long count)
+    {
+        var numbers = empty(count, tensor.Type.Carrier);
         try
         {
-            using var stream = TorchArchive.OpenAt(tensor.Storage, tensor.Offset * numbers.element_size());
+            using var stream = TorchArchive.OpenAt(tensor.Storage, start * numbers.element_size());
             Fill(numbers, (bytes, _) => stream.ReadExactly(bytes.Span));
         }
         catch (Exception error)
@@ -62,8 +89,7 @@ internal sealed class TorchSource : TensorSource
             throw archive.Told(error);
         }
 
-        if (numbers.numel() == 0) return empty(tensor.Shape, tensor.Type.Carrier).MoveToOuterDisposeScope();
-        return numbers.as_strided(tensor.Shape, tensor.Stride, 0).contiguous().MoveToOuterDisposeScope();
+        return numbers;
     }
 
     private LmcException NoTensors(object? root)

@@ -10,6 +10,8 @@ public static class InputFile
     private const int LargestText = 1 << 24;
     private const int AtWorkingFolder = -100; // AT_FDCWD
     private const uint TypeOnly = 1; // STATX_TYPE
+    private const int NotPermitted = 1; // EPERM
+    private const int NotKnown = 38; // ENOSYS
     private const int ModeAt = 28; // struct statx is laid out alike on every processor
 
     /// <summary>Requires a path to lead to a regular file, following links.</summary>
@@ -51,10 +53,8 @@ public static class InputFile
     private static string KindOf(string path)
     {
         if (path.Length == 0 || path.Contains('\0')) return "no file of that name";
-        if (!OperatingSystem.IsLinux()) return File.Exists(path) ? "a file" : Directory.Exists(path) ? "a folder" : "no such file";
         var answer = new byte[256];
-        if (statx(AtWorkingFolder, path, 0, TypeOnly, answer) != 0)
-            return $"no such file ({Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())})";
+        if (Asked(path, answer) is { } error) return error is NotKnown ? Simply(path) : $"no such file ({Marshal.GetPInvokeErrorMessage(error)})";
         return (BinaryPrimitives.ReadUInt16LittleEndian(answer.AsSpan(ModeAt)) & 0xF000) switch
         {
             0x8000 => "a file",
@@ -64,6 +64,24 @@ public static class InputFile
             _ => "no regular file",
         };
     }
+
+    // The system's error, or nothing. Old systems, and containers with old filters, do not know the question.
+    private static int? Asked(string path, byte[] answer)
+    {
+        if (!OperatingSystem.IsLinux()) return NotKnown;
+        try
+        {
+            if (statx(AtWorkingFolder, path, 0, TypeOnly, answer) == 0) return null;
+            var error = Marshal.GetLastPInvokeError();
+            return error == NotPermitted ? NotKnown : error;
+        }
+        catch (EntryPointNotFoundException)
+        {
+            return NotKnown;
+        }
+    }
+
+    private static string Simply(string path) => File.Exists(path) ? "a file" : Directory.Exists(path) ? "a folder" : "no such file";
 
     [DllImport("libc", SetLastError = true)]
     private static extern int statx(int folder, [MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags, uint mask, byte[] answer);

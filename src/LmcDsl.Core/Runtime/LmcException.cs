@@ -8,4 +8,8 @@ namespace LmcDsl.Core.Runtime;
 /// <param name="message">The line. Names in it may come from files: it is shown as <see cref="VisibleText"/> does, so that it stays one
 /// line and no terminal obeys it.</param>
 /// <param name="inner">What caused it, where another exception did.</param>
-public sealed class LmcException(string message, Exception? inner = null) : Exception(VisibleText.Of(message), inner);
+public sealed class LmcException(string message, Exception? inner = null)
+    : Exception(VisibleText.Of(Excerpt.Of(message, LongestMessage)), inner)
+{
+    private const int LongestMessage = 6000; // names in it may be as long as the file that they come from
+}

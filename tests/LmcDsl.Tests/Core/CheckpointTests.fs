@@ -293,4 +293,44 @@ let tests =
                         (List.length (List.distinct ("format" :: List.map fst before)))
                         "the rest is kept")
         }
+
+        test "counters of batches in one file only do not keep it from another: the first file's are written" {
+            inFolder (fun folder ->
+                let path name = Path.Combine(folder, name + ".safetensors")
+                let permutations = PermutationSet.Random(resnet, 3L)
+
+                for name, seed, more in
+                    [ "with", 1L, [ "stem.norm.num_batches_tracked", torch.tensor (7L) ]; "without", 2L, [] ] do
+                    use model = randomParameters resnet seed
+                    write (path name) (tensorsOf model id torch.ScalarType.Float32 @ more) []
+
+                for first, other, counters in [ "with", "without", 1; "without", "with", 0 ] do
+                    let placements =
+                        [ for name in [ first; other ] -> Checkpoint.Open(path name, resnet, NameMap.For resnet) ]
+
+                    use stream = new MemoryStream()
+
+                    Checkpoint.SaveMean(
+                        stream,
+                        [|
+                            struct (placements[0], PermutationSet.Identity resnet)
+                            struct (placements[1], permutations)
+                        |]
+                    )
+
+                    use back = SafeTensors.Read(ReadOnlySpan(stream.ToArray()), "back")
+                    Expect.equal back.Tensors.Count (resnet.Parameters.Length + counters) first
+                    use a = Checkpoint.Load placements[0]
+                    use b = Checkpoint.Load placements[1]
+                    use moved = permutations.Apply b
+                    use mean = LmcDsl.Core.Merging.Average.Of([| a; moved |], null)
+
+                    Expect.isLessThan
+                        (difference back.Tensors["stage2.1.conv1.weight"] mean["stage2.1.conv1.weight"])
+                        1e-6
+                        "the mean"
+
+                    for placement in placements do
+                        placement.Source.Dispose())
+        }
     ]

@@ -271,6 +271,20 @@ let tests =
                 refuse name [ -1L ] [ 1L ]
         }
 
+        survives
+            "a map of names"
+            (Encoding.UTF8.GetBytes """{"enc\\.(\\d)\\.(.*)": "fc$1.$2", "a|(b+)[c-d]{1,3}": "x${1}"}""")
+            (fun bytes ->
+                let map = NameMap.FromJson(Encoding.UTF8.GetString bytes, "map.json")
+
+                for name in [ "enc.1.weight"; "bbcd"; ""; "module.a" ] do
+                    map.Apply name |> ignore)
+
+        survives
+            "the index of a checkpoint in several files"
+            (Encoding.UTF8.GetBytes """{"metadata": {"total_size": 8}, "weight_map": {}}""")
+            (onDisk "index.json" readAll)
+
         survives "a safetensors file" (safetensors ()) (onDisk "safetensors" readAll)
 
         survives

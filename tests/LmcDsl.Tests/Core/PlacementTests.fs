@@ -233,6 +233,31 @@ let tests =
                 failsWith [ "map.json" ] (fun () -> NameMap.FromJson(text, "map.json") |> ignore)
         }
 
+        test "a map of names without end, or with patterns that take for ever, is refused" {
+            let many = [ for k in 1..1001 -> $"\"a{k}\": \"b\"" ] |> String.concat ","
+
+            failsWith [ "map.json"; "1000 patterns"; "1001" ] (fun () ->
+                NameMap.FromJson("{" + many + "}", "map.json") |> ignore)
+
+            let long = System.String('a', 3000)
+
+            failsWith [ "map.json"; "2000 characters" ] (fun () ->
+                NameMap.FromJson($"{{\"{long}\": \"b\"}}", "map.json") |> ignore)
+
+            for pattern in [ "((a{1,1000}){1,1000}){1,1000}"; "a{1,99999}" ] do
+                failsWith [ "map.json" ] (fun () -> NameMap.FromJson($"{{\"{pattern}\": \"b\"}}", "map.json") |> ignore)
+
+            let slow = NameMap.FromJson("""{"((a{1,30}){1,30})b": "b"}""", "map.json")
+            let clock = Stopwatch.StartNew()
+
+            try
+                slow.Apply(String.replicate 200 "a") |> ignore
+            with :? LmcException as error ->
+                Expect.stringContains error.Message "matched at once" "told"
+
+            Expect.isLessThan clock.Elapsed.TotalSeconds 60.0 "ended"
+        }
+
         test "a network of another depth is told by what the file looks like, with the first ten that differ" {
             let network = Network(Catalogue.ResNet20([| 3; 32; 32 |], 1.0, 10, Norm.Batch))
 

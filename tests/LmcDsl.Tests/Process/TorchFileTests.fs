@@ -66,7 +66,9 @@ let tests =
                     let expected = modelOf (Path.Combine(folder, "fits.safetensors")) null
 
                     for path in Directory.GetFiles(Path.Combine(folder, "fits"), "*.pt") do
-                        Expect.equal (modelOf path null) expected (Path.GetFileName path))
+                        Expect.equal (modelOf path null) expected (Path.GetFileName path)
+
+                    Expect.equal (modelOf (Path.Combine(folder, "sharded")) null) expected "a folder of shards")
             }
 
             test "where several fit they are listed, and a key chooses" {

@@ -232,6 +232,16 @@ def main(folder):
     torch.save({"model": plain, "ema": other, "nested": {"teacher": under("net.")}}, folder / "choices.pt")
     write_safetensors(folder / "ema.safetensors", other)
 
+    # A large model's folder, as Hugging Face writes it from PyTorch.
+    sharded = folder / "sharded"
+    sharded.mkdir()
+    names = list(plain)
+    places = {name: f"pytorch_model-0000{1 + names.index(name) // 3}-of-00002.bin" for name in names}
+    for file in set(places.values()):
+        torch.save({name: plain[name] for name in names if places[name] == file}, sharded / file)
+    (sharded / "pytorch_model.bin.index.json").write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": places}))
+    (sharded / "config.json").write_text("{}")
+
 
 if __name__ == "__main__":
     main(sys.argv[1])
