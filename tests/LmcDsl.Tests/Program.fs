@@ -15,6 +15,7 @@ let private tests =
             Core.SymmetryTests.tests
             Core.LinearAssignmentTests.tests
             Core.WeightMatchingTests.tests
+            Core.NestedMatchingTests.tests
             Core.SinkhornTests.tests
             Core.SinkhornMatchingTests.tests
             Core.JointMatchingTests.tests
