@@ -50,6 +50,9 @@ type private RandomChain() =
         nodes.Add(LayerNode(name, layer, ImmutableArray.CreateRange inputs))
         name
 
+    /// The layer of a name.
+    member _.Layer(name: string) : Layer = (nodes.Find(fun node -> node.Name = name)).Layer
+
     member _.Build(input: int list) =
         Architecture("random", ImmutableArray.CreateRange input, ImmutableArray.CreateRange nodes)
 
@@ -81,54 +84,124 @@ let private randomDense (random: Random) =
     chain.Add(Dense(random.Next(1, 5), true), [ last ]) |> ignore
     chain.Build input
 
-/// Draws an architecture of convolutions, pooling, norms and residual blocks with every kind of shortcut, ended by a
-/// flatten over positions or a global pool.
+/// Draws an architecture of convolutions (grouped, depthwise, dilated, transposed), pooling, norms with any number of groups,
+/// concatenations, splits and residual blocks with every kind of shortcut, ended by a flatten over positions or a global pool.
 let private randomConvolutional (random: Random) =
     let chain = RandomChain()
+    let pick (items: 'a list) = items[random.Next items.Length]
 
-    let normed at =
-        match random.Next 3 with
-        | 0 -> chain.Add(BatchNorm(), [ at ])
-        | 1 -> chain.Add(GroupNorm(), [ at ])
+    let divisors n =
+        [
+            for d in 1..n do
+                if n % d = 0 then
+                    d
+        ]
+
+    let normed channels at =
+        match random.Next 5 with
+        | 0 -> chain.Add(BatchNorm(affine = (random.Next 3 > 0), trackStatistics = (random.Next 3 > 0)), [ at ])
+        | 1 -> chain.Add(BatchNorm(Nullable()), [ at ])
+        | 2 -> chain.Add(GroupNorm(pick (divisors channels), affine = (random.Next 3 > 0)), [ at ])
         | _ -> at
 
-    let convolve channels kernel stride at =
-        let layer = Convolution(channels, kernel, stride, kernel / 2, random.Next 2 = 0)
-        normed (chain.Add(layer, [ at ]))
+    let active at =
+        let functions = Enum.GetValues<ActivationFunction>()
 
-    let active at = chain.Add(Activation ActivationFunction.Relu, [ at ])
+        chain.Add(
+            Activation(
+                if random.Next 2 = 0 then
+                    ActivationFunction.Relu
+                else
+                    functions[random.Next functions.Length]
+            ),
+            [ at ]
+        )
+
+    // From `inputs` channels to `channels`, in as many groups as fit both, often one.
+    let convolve inputs channels kernel stride at =
+        let groups =
+            match random.Next 3 with
+            | 0 -> pick (divisors inputs |> List.filter (fun d -> channels % d = 0))
+            | _ -> 1
+
+        let mode = pick [ PaddingMode.Zeros; PaddingMode.Replicate ]
+        let layer = Convolution(channels, kernel, stride, kernel / 2, random.Next 2 = 0, groups, paddingMode = mode)
+        normed channels (chain.Add(layer, [ at ]))
 
     let rec block depth channels side at =
-        match random.Next(if depth = 0 then 3 else 5) with
+        match random.Next(if depth = 0 then 8 else 11) with
         | 0 ->
-            let wider = random.Next(1, 5)
-            active (convolve wider 3 1 at), wider, side
+            let wider = pick [ 1; 2; 3; 4; 4; 6; 6 ]
+            active (convolve channels wider 3 1 at), wider, side
         | 1 when side >= 2 ->
-            let pool = [| PoolingFunction.Max; PoolingFunction.Average |]
-            chain.Add(Pooling(pool[random.Next 2], 2), [ at ]), channels, side / 2
-        | 1
-        | 2 -> normed at, channels, side
-        | 3 when side >= 2 && side % 2 = 0 ->
-            // Half the side: a strided branch, with strided subsampling or a strided convolution as the shortcut.
-            let branch = convolve channels 3 1 (active (convolve channels 3 2 at))
+            let pool = pick [ PoolingFunction.Max; PoolingFunction.Average ]
+            let padding = random.Next 2
+            let pooled = chain.Add(Pooling(pool, 2, 2, padding), [ at ])
+            pooled, channels, (side + 2 * padding - 2) / 2 + 1
+        | 2 ->
+            // Depthwise, with one or two outputs for each input.
+            let wider = channels * random.Next(1, 3)
+            let layer = Convolution(wider, 3, 1, 1, random.Next 2 = 0, channels)
+            active (normed wider (chain.Add(layer, [ at ]))), wider, side
+        | 3 ->
+            // Two branches side by side, or one beside what it reads.
+            let left = convolve channels (random.Next(1, 4)) 3 1 at
+            let width name = (chain.Layer name :?> Convolution).Channels
+            let wide = chain.Add(Convolution(random.Next(1, 4), 1, 1, 0), [ left ])
+            let beside = if random.Next 2 = 0 then at else active wide
+            let other = if beside = at then channels else width wide
+            let joined = chain.Add(Concatenation(), [ wide; beside ])
+            joined, width wide + other, side
+        | 4 when channels >= 2 ->
+            // Split, and both parts used: one through a convolution, together again or one alone.
+            let cut = random.Next(1, channels)
+            let first = chain.Add(Slice(0, cut), [ at ])
+            let second = chain.Add(Slice(cut, channels - cut), [ at ])
+
+            if random.Next 2 = 0 then
+                let changed = active (convolve cut cut 3 1 first)
+
+                chain.Add(Concatenation(), (if random.Next 2 = 0 then [ second; changed ] else [ changed; second ])),
+                channels,
+                side
+            else
+                second, channels - cut, side
+        | 5 when side <= 6 ->
+            let wider = pick [ 1; channels; 2 * channels ]
+            let groups = pick (divisors channels |> List.filter (fun d -> wider % d = 0))
+            chain.Add(TransposedConvolution(wider, 2, 2, groups = groups), [ at ]) |> active, wider, 2 * side
+        | 6 ->
+            let pool = pick [ PoolingFunction.Max; PoolingFunction.Average ]
+            chain.Add(AdaptivePooling(pool, 3, 3), [ at ]), channels, 3
+        | 8 when side >= 2 && side % 2 = 0 ->
+            // Half the side: a strided branch, with strided subsampling, padded or not, or a convolution as the shortcut.
+            let wider = if random.Next 2 = 0 then channels else channels + random.Next(1, 4)
+            let branch = convolve wider wider 3 1 (active (convolve channels wider 3 2 at))
 
             let shortcut =
                 match random.Next 3 with
-                | 0 -> chain.Add(Pooling(PoolingFunction.First, 1, 2), [ at ])
-                | 1 -> convolve channels 1 2 at
-                | _ -> convolve channels 3 2 at
+                | 0 ->
+                    let pooled = chain.Add(Pooling(PoolingFunction.First, 1, 2), [ at ])
+                    let before = random.Next(0, wider - channels + 1)
+                    chain.Add(ChannelPadding(before, wider - channels - before), [ pooled ])
+                | 1 -> convolve channels wider 1 2 at
+                | _ -> convolve channels wider 3 2 at
 
-            active (chain.Add(Sum(), [ branch; shortcut ])), channels, side / 2
-        | _ ->
-            let inner, _, innerSide = block (depth - 1) channels side at
-            let inner = if innerSide = side then inner else at
-            let branch = convolve channels 3 1 (active (convolve (random.Next(1, 4)) 1 1 inner))
-            let shortcut = if random.Next 2 = 0 then at else convolve channels 1 1 at
+            active (chain.Add(Sum(), [ branch; shortcut ])), wider, side / 2
+        | 9
+        | 10 ->
+            let inner, innerChannels, innerSide = block (depth - 1) channels side at
+            let inner, innerChannels = if innerSide = side then inner, innerChannels else at, channels
+            let middle = pick [ 1; 2; 3; 4; 6 ]
+            let branch = convolve middle channels 3 1 (active (convolve innerChannels middle 1 1 inner))
+            let shortcut = if random.Next 2 = 0 then at else convolve channels channels 1 1 at
             active (chain.Add(Sum(), [ branch; shortcut ])), channels, side
+        | _ -> normed channels at, channels, side
 
-    let side = [| 4; 6; 8 |][random.Next 3]
-    let stem = random.Next(1, 5)
-    let start = active (convolve stem 3 1 Architecture.InputName)
+    let side = pick [ 4; 6; 8 ]
+    let stem = pick [ 1; 2; 3; 4; 6; 6 ]
+    let images = random.Next(1, 4)
+    let start = active (convolve images stem 3 1 Architecture.InputName)
 
     let last, _, _ =
         ((start, stem, side), [ 1 .. random.Next(1, 5) ])
@@ -141,10 +214,52 @@ let private randomConvolutional (random: Random) =
             last
 
     chain.Add(Dense(random.Next(1, 5), true), [ chain.Add(Flatten(), [ pooled ]) ]) |> ignore
-    chain.Build [ random.Next(1, 4); side; side ]
+    chain.Build [ images; side; side ]
 
-/// Draws an architecture: dense or convolutional, chains, residuals, nested residuals, shared stages.
-let randomArchitecture (random: Random) = if random.Next 2 = 0 then randomDense random else randomConvolutional random
+/// Draws an architecture on sequences: 1-d convolutions, grouped or not, in series, side by side or as residuals.
+let private randomSequence (random: Random) =
+    let chain = RandomChain()
+    let pick (items: 'a list) = items[random.Next items.Length]
+    let channels = pick [ 2; 4; 6 ]
+
+    let convolve inputs at =
+        let groups =
+            pick [
+                for d in 1..inputs do
+                    if inputs % d = 0 && channels % d = 0 then
+                        d
+            ]
+
+        let dilation = random.Next(1, 3)
+        let layer = Convolution1d(channels, 3, 1, dilation, random.Next 2 = 0, groups, dilation)
+        chain.Add(Activation ActivationFunction.Silu, [ chain.Add(layer, [ at ]) ])
+
+    let step (at, width) _ =
+        match random.Next 3 with
+        | 0 -> convolve width at, channels
+        | 1 when width = channels -> chain.Add(Sum(), [ convolve width at; at ]), width
+        | 1 -> chain.Add(BatchNorm(), [ at ]), width
+        | _ -> chain.Add(Concatenation(), [ convolve width at; at ]), width + channels
+
+    let inputs = random.Next(1, 4)
+    let first = convolve inputs Architecture.InputName
+    let last, _ = ((first, channels), [ 1 .. random.Next(1, 5) ]) ||> List.fold step
+    chain.Add(Dense 3, [ chain.Add(Flatten(), [ last ]) ]) |> ignore
+    chain.Build [ inputs; 5 ]
+
+/// Draws an architecture: dense, convolutional or on sequences; chains, residuals, nested residuals, shared stages, concatenations,
+/// units with an order of their own in each group of channels.
+let randomArchitecture (random: Random) =
+    match random.Next 7 with
+    | 0
+    | 1 -> randomDense random
+    | 2 -> randomSequence random
+    | _ -> randomConvolutional random
+
+/// Draws an architecture whose units have one order each: none within copies.
+let randomWithoutCopies (random: Random) =
+    Seq.initInfinite (fun _ -> randomArchitecture random)
+    |> Seq.find (fun architecture -> (Network architecture).Groups |> Seq.forall (fun group -> group.Parent < 0))
 
 /// Parameters drawn at random, norms and running statistics included, so that no symmetry is there by chance.
 let randomParameters (network: Network) (seed: int64) =
@@ -156,6 +271,8 @@ let randomParameters (network: Network) (seed: int64) =
     for spec, view in Seq.zip network.Parameters parameters.Views do
         if spec.Name.EndsWith "running_var" then
             view.abs_().add_(0.5f.ToScalar()) |> ignore
+        elif spec.Name.EndsWith "num_batches_tracked" then
+            view.fill_ (3f.ToScalar()) |> ignore
 
     parameters
 

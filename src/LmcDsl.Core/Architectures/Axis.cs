@@ -3,19 +3,41 @@ using System.Collections.Immutable;
 namespace LmcDsl.Core.Architectures;
 
 /// <summary>
-/// One axis of a tensor. Axes with the same label (after all equations of a network are known) are permuted together.
+/// One axis of a tensor, as a term over labels: a label's units, a product of labels (the units of the outer one in turn, each with
+/// all of the inner ones), or a concatenation of such parts. Labels that are equal, after all equations of a network are known, are
+/// permuted together. <see cref="Wiring"/> makes axes.
 /// </summary>
-/// <param name="Label">Which label the axis carries.</param>
-/// <param name="Units">How many units the label has, for example channels.</param>
-/// <param name="Block">
-/// How many neighbouring entries belong to one unit: 1, or the number of positions after a flatten. The axis has
-/// <c>Units * Block</c> entries; unit u owns entries <c>u * Block .. (u + 1) * Block - 1</c>.
-/// </param>
-public readonly record struct Axis(int Label, int Units, int Block = 1)
+public sealed class Axis
 {
+    internal Axis(IEnumerable<AxisPart> parts)
+    {
+        Parts = [.. parts];
+        Size = checked(Parts.Sum(part => part.Size));
+    }
+
     /// <summary>Number of entries along the axis.</summary>
-    public int Size => Units * Block;
+    public int Size { get; }
+
+    /// <summary>What is concatenated; one part where nothing is.</summary>
+    internal ImmutableArray<AxisPart> Parts { get; }
+
+    /// <summary>Whether the axis is one label's units and nothing else.</summary>
+    internal bool IsLabel => Parts.Length == 1 && Parts[0].Factors.Length == 1;
+
+    internal static Axis Of(params AxisFactor[] factors) => new([new AxisPart([.. factors])]);
 }
+
+/// <summary>A product of labels.</summary>
+/// <param name="Factors">The labels, the outer ones first: the last one's units are neighbours.</param>
+internal sealed record AxisPart(ImmutableArray<AxisFactor> Factors)
+{
+    public int Size { get; } = Factors.Aggregate(1, (product, factor) => checked(product * factor.Size));
+}
+
+/// <summary>A label in a product.</summary>
+/// <param name="Label">Which label.</param>
+/// <param name="Size">Its number of units.</param>
+internal readonly record struct AxisFactor(int Label, int Size);
 
 /// <summary>What flows along an edge of the network: the axes of one example's tensor, without the batch axis.</summary>
 /// <param name="Axes">The axes, outermost first: <c>[features]</c> or <c>[channels, height, width]</c>.</param>

@@ -34,9 +34,6 @@ public sealed class BatchNorm(
         Guard.Require(Momentum is null or (>= 0 and <= 1), $"batch norm layer: expected a momentum of 0 to 1 or null, found {Momentum}");
         Guard.Require(inputs[0].Axes.Length >= 1, $"batch norm layer: expected an axis of channels, found none");
         var channels = inputs[0].Axes[0];
-        Guard.Require(
-            channels.Block == 1,
-            $"batch norm layer: expected an axis of channels, found a flattened one; put the norm before the flatten");
         if (Affine)
         {
             wiring.Parameter("weight", ParameterRole.NormWeight, Initializer.Ones, 1, channels);

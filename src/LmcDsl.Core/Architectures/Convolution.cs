@@ -5,7 +5,8 @@ namespace LmcDsl.Core.Architectures;
 
 /// <summary>
 /// A 2-d convolution with a square kernel: weight <c>[channels, inputs, kernel, kernel]</c>. Output and input channels
-/// carry labels; the kernel's positions are fixed.
+/// carry labels; the kernel's positions are fixed. With groups the weight is <c>[channels, inputs / groups, kernel, kernel]</c>, and
+/// each group reads and makes channels of its own.
 /// </summary>
 public sealed class Convolution(
     int channels, [AlwaysWritten, Side] int kernel = 3, [AlwaysWritten, Side] int stride = 1, [AlwaysWritten, Side] int padding = 1,
@@ -27,7 +28,7 @@ public sealed class Convolution(
     /// <summary>Whether there is a bias.</summary>
     public bool Bias { get; } = bias;
 
-    /// <summary>Must be 1: grouped convolutions are refused.</summary>
+    /// <summary>Into how many groups channels are parted; as many as channels for a depthwise convolution.</summary>
     public int Groups { get; } = groups;
 
     /// <summary>Step between the positions that one output reads.</summary>
@@ -37,24 +38,23 @@ public sealed class Convolution(
     public PaddingMode PaddingMode { get; } = paddingMode;
 
     /// <inheritdoc/>
-    public override LinearMap? Linear => new("weight", Bias ? "bias" : null, Patches);
+    public override LinearMap? Linear => new("weight", Bias ? "bias" : null, Groups == 1 ? Patches : null);
 
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
-        Guard.Require(Groups == 1, $"convolution layer: expected 1 group (others are not supported), found {Groups}");
         Guard.Require(
             Channels >= 1 && Kernel >= 1 && Stride >= 1 && Dilation >= 1 && Padding >= 0,
             $"convolution layer: expected channels, kernel, stride and dilation of 1 or more and padding of 0 or more, found {Channels}, {Kernel}, {Stride}, {Dilation} and {Padding}");
         var (input, height, width) = Image.Of("convolution layer", inputs[0]);
         Architectures.Padding.Require("convolution layer", PaddingMode, Padding, height, width);
-        var output = wiring.Fresh(Channels);
-        var fanIn = Sizes.Product("convolution layer: inputs of one output", input.Size, Kernel, Kernel);
+        var weight = GroupedWeight.Of(wiring, "convolution layer", input, Channels, Groups);
+        var fanIn = Sizes.Product("convolution layer: inputs of one output", weight.Inputs.Size, Kernel, Kernel);
         wiring.Parameter(
             "weight", ParameterRole.Weight, Initializer.UniformFanIn, fanIn,
-            output, input, wiring.Fixed(Kernel), wiring.Fixed(Kernel));
-        if (Bias) wiring.Parameter("bias", ParameterRole.Bias, Initializer.UniformFanIn, fanIn, output);
-        return Image.Signal(wiring, "convolution layer", output, Windows(height), Windows(width));
+            weight.Outputs, weight.Inputs, wiring.Fixed(Kernel), wiring.Fixed(Kernel));
+        if (Bias) wiring.Parameter("bias", ParameterRole.Bias, Initializer.UniformFanIn, fanIn, weight.Output);
+        return Image.Signal(wiring, "convolution layer", weight.Output, Windows(height), Windows(width));
     }
 
     /// <inheritdoc/>
@@ -62,9 +62,9 @@ public sealed class Convolution(
     {
         var (padded, zeros) = Padded(inputs[0]);
         var (images, bias) = (ChannelsLast(padded), Bias ? parameters[1] : null);
-        if (Kernel == 1 && zeros == 0) return Pointwise.Convolve(images, parameters[0], bias, Stride);
+        if (Kernel == 1 && zeros == 0 && Groups == 1) return Pointwise.Convolve(images, parameters[0], bias, Stride);
         return nn.functional.conv2d(
-            images, parameters[0], bias, strides: [Stride, Stride], padding: [zeros, zeros], dilation: [Dilation, Dilation]);
+            images, parameters[0], bias, strides: [Stride, Stride], padding: [zeros, zeros], dilation: [Dilation, Dilation], groups: Groups);
     }
 
     // Each position's patch of the input as a column.

@@ -4,13 +4,13 @@ using static TorchSharp.torch;
 namespace LmcDsl.Core.Architectures;
 
 /// <summary>
-/// Group normalisation with one group (Wu and He, 1803.08494; layer normalisation of images, as LMC papers use it in
-/// place of batch norm): mean and variance over channels and positions, learned scale and shift for each channel. More
-/// groups would let only permutations within a group pass, and are refused.
+/// Group normalisation (Wu and He, 1803.08494): mean and variance over each group's channels and all positions, learned scale and
+/// shift for each channel. With one group it is layer normalisation of images, as LMC papers use it in place of batch norm. Groups
+/// move as wholes, and channels have an order of their own within each.
 /// </summary>
 public sealed class GroupNorm([AlwaysWritten] int groups = 1, [AlwaysWritten] double epsilon = 1e-5, bool affine = true) : Layer
 {
-    /// <summary>Must be 1.</summary>
+    /// <summary>Into how many groups channels are parted.</summary>
     public int Groups { get; } = groups;
 
     /// <summary>Added to the variance.</summary>
@@ -22,8 +22,11 @@ public sealed class GroupNorm([AlwaysWritten] int groups = 1, [AlwaysWritten] do
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
-        Guard.Require(Groups == 1, $"group norm layer: expected 1 group (others are not supported), found {Groups}");
         var (channels, _, _) = Image.Of("group norm layer", inputs[0]);
+        Guard.Require(
+            Groups >= 1 && channels.Size % Groups == 0,
+            $"group norm layer: expected groups that divide {channels.Size} channels, found {Groups}");
+        if (Groups > 1) wiring.Through(wiring.Split(channels, Groups).Copies);
         if (!Affine) return inputs[0];
         wiring.Parameter("weight", ParameterRole.NormWeight, Initializer.Ones, 1, channels);
         wiring.Parameter("bias", ParameterRole.NormBias, Initializer.Zeros, 1, channels);

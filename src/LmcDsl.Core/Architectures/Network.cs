@@ -43,9 +43,9 @@ public sealed class Network
         Parameters = Place(wiring.Parameters);
         LearnedCount = Parameters.Where(p => p.Learned).Sum(p => p.Count);
         TotalCount = Parameters.Sum(p => p.Count);
-        Groups = Symmetry.Groups(wiring, Parameters);
-        Outputs = Symmetry.Outputs(wiring, architecture, signals, Parameters, Groups);
-        Taps = Symmetry.Taps(architecture, Outputs, Parameters);
+        var symmetry = new Symmetry(wiring, architecture, signals, Parameters);
+        (Groups, Outputs, Taps) = (symmetry.Groups, symmetry.Outputs, symmetry.Taps);
+        Notes = [.. wiring.Notes];
         steps = Steps(architecture, Parameters);
         shapes = [.. architecture.Nodes.Select(node => signals[node.Name].Shape)];
         FirstLinear = FindFirstLinear(steps);
@@ -65,6 +65,9 @@ public sealed class Network
 
     /// <summary>Where each group's activations are read.</summary>
     public ImmutableArray<Tap> Taps { get; }
+
+    /// <summary>What is not permuted since two sides of it could not be brought together, layer by layer; empty for most networks.</summary>
+    public ImmutableArray<string> Notes { get; }
 
     /// <summary>Number of classes: the size of the output.</summary>
     public int Classes { get; }
@@ -120,6 +123,9 @@ public sealed class Network
         for (var k = FirstLinear + 1; k < steps.Length; k++) outputs[k + 1] = Step(k, outputs, parameters, Mode.Evaluation);
         return outputs[^1];
     }
+
+    /// <summary>The groups' indices, copies before what has orders of its own within them; else as they are.</summary>
+    internal IEnumerable<int> Order() => Enumerable.Range(0, Groups.Length).OrderBy(g => Groups[g].Depth);
 
     private Tensor Step(int k, Tensor[] outputs, IReadOnlyList<Tensor> parameters, Mode mode)
     {

@@ -3,55 +3,139 @@ using System.Collections.Immutable;
 namespace LmcDsl.Core.Architectures;
 
 /// <summary>Reads the permutation groups and taps off a wired network.</summary>
-internal static class Symmetry
+internal sealed class Symmetry
 {
-    /// <summary>The classes of labels that neither input nor output pins, in order of first appearance.</summary>
-    public static ImmutableArray<PermutationGroup> Groups(Wiring wiring, IReadOnlyList<ParameterSpec> parameters)
+    private readonly Wiring wiring;
+    private readonly IReadOnlyList<ParameterSpec> parameters;
+    private readonly Axis[][] tensors; // of parameters, then nodes' outputs, then those within layers, in final terms
+    private readonly Dictionary<int, int> parents; // the label of the copies in which a label has orders of its own
+    private readonly Dictionary<int, int> groupOf = [];
+
+    public Symmetry(
+        Wiring wiring, Architecture architecture, IReadOnlyDictionary<string, Signal> signals, IReadOnlyList<ParameterSpec> parameters)
     {
-        var members =
-            from p in Enumerable.Range(0, parameters.Count)
-            from d in Enumerable.Range(0, parameters[p].Axes.Length)
-            let axis = parameters[p].Axes[d]
-            where !wiring.IsFixed(axis)
-            group (Axis: axis, Member: new PermutedAxis(p, d, axis.Block)) by wiring.Root(axis.Label);
-        return
+        this.wiring = wiring;
+        this.parameters = parameters;
+        ImmutableArray<Axis>[] all =
         [
-            .. members.Select(g => new PermutationGroup(
-                parameters[g.First().Member.Parameter].Layer, g.First().Axis.Units, [.. g.Select(m => m.Member)])),
+            .. parameters.Select(parameter => parameter.Axes),
+            .. architecture.Nodes.Select(node => signals[node.Name].Axes),
+            .. wiring.Inner,
         ];
+        // Resolving may pin what cannot be told apart: only the second time it is final.
+        foreach (var axis in all.SelectMany(axes => axes)) wiring.Resolve(axis);
+        tensors = [.. all.Select(axes => axes.Select(wiring.Resolve).ToArray())];
+        parents = new Locality(tensors, wiring.IsFixed).Parents();
+        Groups = FindGroups();
+        Outputs = [.. architecture.Nodes.Select((node, k) => Output(node.Name, tensors[parameters.Count + k]))];
+        Taps = FindTaps(architecture);
     }
 
-    /// <summary>Which group permutes each axis of each node's output.</summary>
-    public static ImmutableArray<NodeOutput> Outputs(
-        Wiring wiring, Architecture architecture, IReadOnlyDictionary<string, Signal> signals,
-        IReadOnlyList<ParameterSpec> parameters, ImmutableArray<PermutationGroup> groups)
-    {
-        var groupOfRoot = new Dictionary<int, int>();
-        for (var g = 0; g < groups.Length; g++)
-        {
-            var axis = groups[g].Axes[0];
-            groupOfRoot[wiring.Root(parameters[axis.Parameter].Axes[axis.Dimension].Label)] = g;
-        }
+    /// <summary>The classes of labels that neither input nor output pins, in order of first appearance.</summary>
+    public ImmutableArray<PermutationGroup> Groups { get; }
 
-        OutputAxis Describe(Axis axis) =>
-            new(axis.Size, groupOfRoot.GetValueOrDefault(wiring.Root(axis.Label), -1), axis.Block);
-        return [.. architecture.Nodes.Select(node => new NodeOutput(node.Name, [.. signals[node.Name].Axes.Select(Describe)]))];
-    }
+    /// <summary>What permutes each node's output.</summary>
+    public ImmutableArray<NodeOutput> Outputs { get; }
 
     /// <summary>For each node with weights, the permuted axes of what it reads.</summary>
-    public static ImmutableArray<Tap> Taps(
-        Architecture architecture, ImmutableArray<NodeOutput> outputs, IReadOnlyList<ParameterSpec> parameters)
+    public ImmutableArray<Tap> Taps { get; }
+
+    private ImmutableArray<PermutationGroup> FindGroups()
+    {
+        var members = Enumerable.Range(0, parameters.Count).SelectMany(p => Moved(tensors[p], p, 0))
+            .GroupBy(member => member.Label, member => member.Axis).ToArray();
+        for (var g = 0; g < members.Length; g++) groupOf[members[g].Key] = g;
+        var inside = parents.Values.ToHashSet();
+        var names = new HashSet<string>();
+        return [.. members.Select(Group)];
+
+        PermutationGroup Group(IGrouping<int, PermutedAxis> member)
+        {
+            var first = member.First();
+            var chain = Chain(member.Key);
+            var copies = chain.Aggregate(1, (product, ancestor) => product * Units(members, ancestor));
+            var name = parameters[first.Parameter].Layer + (inside.Contains(member.Key) ? " groups" : "");
+            var unique = name;
+            for (var k = 2; !names.Add(unique); k++) unique = $"{name} {k}";
+            return new PermutationGroup(unique, copies * first.Units, [.. member])
+            {
+                Parent = chain.Length == 0 ? -1 : groupOf[chain[^1]],
+                Copies = copies,
+                Depth = chain.Length,
+            };
+        }
+    }
+
+    private static int Units(IGrouping<int, PermutedAxis>[] members, int label) => members.First(m => m.Key == label).First().Units;
+
+    private NodeOutput Output(string node, Axis[] axes)
+    {
+        var moves = Moved(axes, -1, 1).Where(move => groupOf.ContainsKey(move.Label))
+            .Select(move => (Group: groupOf[move.Label], move.Axis)).ToImmutableArray();
+        return new NodeOutput(
+            node,
+            [
+                .. axes.Select((axis, d) => new OutputAxis(
+                    axis.Size,
+                    moves.Where(move => move.Axis.Dimension == d + 1).ToArray() is [var only] && only.Axis.IsWhole ? only.Group : -1,
+                    axis.Parts.Length == 1 ? axis.Size / axis.Parts[0].Factors[0].Size : 1)),
+            ],
+            moves);
+    }
+
+    private ImmutableArray<Tap> FindTaps(Architecture architecture)
     {
         var weighted = parameters.Where(p => p.Role == ParameterRole.Weight).Select(p => p.Layer).ToHashSet();
-        var places = outputs.Select((output, k) => (output.Node, k)).ToDictionary(output => output.Node, output => output.k);
+        var places = Outputs.Select((output, k) => (output.Node, k)).ToDictionary(output => output.Node, output => output.k);
         var taps =
             from node in architecture.Nodes
             where weighted.Contains(node.Name)
             from place in node.Inputs.Where(places.ContainsKey).Select(read => places[read]).Distinct().Order()
-            let output = outputs[place]
-            from d in Enumerable.Range(0, output.Axes.Length)
-            where output.Axes[d].Group >= 0
-            select new Tap(output.Axes[d].Group, output.Node, d + 1, output.Axes[d].Block);
-        return [.. taps.Distinct()];
+            from move in Outputs[place].Moves
+            select new Tap(move.Group, Outputs[place].Node, move.Axis);
+        return [.. taps.DistinctBy(tap => (tap.Group, tap.Node, tap.Dimension, tap.Axis.Offset, tap.Axis.Outer, tap.Block))];
     }
+
+    // Every label that may move in a tensor, and where. Dimensions are counted from `shift` on.
+    private IEnumerable<(int Label, PermutedAxis Axis)> Moved(Axis[] axes, int parameter, int shift)
+    {
+        var places = Places(axes, shift).Where(place => !wiring.IsFixed(place.Label)).ToArray();
+        return places.Select(place => (
+            place.Label,
+            new PermutedAxis(
+                parameter, place.View.Dimension, place.View.Block, place.View.Offset, place.View.Outer, place.View.Units,
+                axes[place.View.Dimension - shift].Size,
+                [.. Chain(place.Label).Select(ancestor => Beside(places, place, ancestor).View)])));
+    }
+
+    // The labels around one, the outermost first.
+    private int[] Chain(int label) => parents.TryGetValue(label, out var parent) ? [.. Chain(parent), parent] : [];
+
+    // The copies that a unit belongs to: in its own part, or along another dimension.
+    private static Place Beside(Place[] places, Place unit, int ancestor) => places.First(place =>
+        place.Label == ancestor
+        && (place.View.Dimension != unit.View.Dimension
+            || (place.View.Offset == unit.View.Offset && place.View.Length == unit.View.Length)));
+
+    private static IEnumerable<Place> Places(Axis[] axes, int shift)
+    {
+        for (var d = 0; d < axes.Length; d++)
+        {
+            var offset = 0;
+            foreach (var part in axes[d].Parts)
+            {
+                var outer = 1;
+                foreach (var factor in part.Factors)
+                {
+                    var block = part.Size / outer / factor.Size;
+                    yield return new Place(factor.Label, new AxisView(d + shift, offset, outer, factor.Size, block));
+                    outer *= factor.Size;
+                }
+
+                offset += part.Size;
+            }
+        }
+    }
+
+    private readonly record struct Place(int Label, AxisView View);
 }

@@ -1,19 +1,26 @@
+using System.Collections.Immutable;
 using LmcDsl.Core.Runtime;
 
 namespace LmcDsl.Core.Architectures;
 
 /// <summary>
 /// What a layer says of itself while a network is wired: the parameters that it has, the axes that it makes, and which
-/// axes must be permuted together. The permutation symmetries are the classes of this union-find over labels.
+/// axes must be permuted together. The permutation symmetries are the classes of labels that follow from these equations.
 /// </summary>
 public sealed class Wiring
 {
-    private readonly List<int> parents = [];
-    private readonly HashSet<int> pinned = [];
+    private readonly Unification labels = new();
     private readonly List<ParameterSpec> parameters = [];
+    private readonly List<ImmutableArray<Axis>> inner = [];
     private string layer = "";
 
     internal IReadOnlyList<ParameterSpec> Parameters => parameters;
+
+    // Tensors within layers, each as its axes.
+    internal IReadOnlyList<ImmutableArray<Axis>> Inner => inner;
+
+    // What had to be fixed since two sides could not be brought together.
+    internal IReadOnlyList<string> Notes => labels.Notes;
 
     /// <summary>Makes an axis with a label of its own: its units may be permuted.</summary>
     /// <param name="units">Number of units.</param>
@@ -22,8 +29,7 @@ public sealed class Wiring
     public Axis Fresh(int units)
     {
         Guard.Require(units >= 1, $"layer '{layer}': expected axes of 1 or more units, found {units}");
-        parents.Add(parents.Count);
-        return new Axis(parents.Count - 1, units);
+        return labels.Fresh(units);
     }
 
     /// <summary>Makes an axis whose order is fixed, such as a kernel's rows.</summary>
@@ -36,24 +42,89 @@ public sealed class Wiring
         return axis;
     }
 
-    /// <summary>Forbids permuting what carries the axis's label, as at the network's input and output.</summary>
+    /// <summary>Forbids permuting what carries the axis's labels, as at the network's input and output.</summary>
     /// <param name="axis">The axis.</param>
-    public void Fix(Axis axis) => pinned.Add(Root(axis.Label));
+    public void Fix(Axis axis) => labels.Pin(axis);
 
-    /// <summary>Says that two axes are permuted together, as a residual sum requires of its two sides.</summary>
+    /// <summary>
+    /// Says that two axes are permuted together, as a residual sum requires of its two sides. Where one is a product or a
+    /// concatenation, the other is one of the same parts; where they cannot be brought together, both are fixed.
+    /// </summary>
     /// <param name="left">One axis.</param>
-    /// <param name="right">The other, of the same units and block.</param>
-    /// <exception cref="LmcException">The axes differ in units or block.</exception>
+    /// <param name="right">The other, of the same size.</param>
+    /// <exception cref="LmcException">The axes differ in size.</exception>
     public void Unite(Axis left, Axis right)
     {
         Guard.Require(
-            left.Units == right.Units && left.Block == right.Block,
-            $"layer '{layer}': expected axes of the same size, found {left.Size} and {right.Size}");
-        int into = Root(left.Label), from = Root(right.Label);
-        if (into == from) return;
-        parents[from] = into;
-        if (pinned.Remove(from)) pinned.Add(into);
+            left.Size == right.Size, $"layer '{layer}': expected axes of the same size, found {left.Size} and {right.Size}");
+        labels.Unify(left, right);
     }
+
+    /// <summary>Makes an axis of all pairs: for each entry of the outer axis in turn all of the inner one, as a flatten does.</summary>
+    /// <param name="outer">The outer axis.</param>
+    /// <param name="inner">The inner axis.</param>
+    /// <returns>The axis, of the sizes' product.</returns>
+    /// <exception cref="LmcException">The product does not fit into 32 bits.</exception>
+    public Axis Product(Axis outer, Axis inner)
+    {
+        Sizes.Product($"layer '{layer}': entries of an axis", outer.Size, inner.Size);
+        return labels.Product(outer, inner);
+    }
+
+    /// <summary>Makes an axis of several, one after the other.</summary>
+    /// <param name="axes">One or more axes.</param>
+    /// <returns>The axis, of the sizes' sum.</returns>
+    /// <exception cref="LmcException">No axis, or the sum does not fit into 32 bits.</exception>
+    public Axis Concatenation(params Axis[] axes)
+    {
+        var size = axes.Sum(axis => (long)axis.Size);
+        Guard.Require(
+            axes.Length >= 1 && size <= int.MaxValue, $"layer '{layer}': expected 1 to {int.MaxValue} entries of an axis, found {size}");
+        return new Axis(axes.SelectMany(axis => axis.Parts));
+    }
+
+    /// <summary>Takes an axis as a product: a number of copies, such as groups of channels or heads, and the units within each.</summary>
+    /// <param name="axis">The axis.</param>
+    /// <param name="copies">Number of copies; divides the axis's size.</param>
+    /// <returns>The copies and the units of each. A side of one entry is fixed.</returns>
+    /// <exception cref="LmcException">The size does not divide.</exception>
+    public (Axis Copies, Axis Units) Split(Axis axis, int copies)
+    {
+        Guard.Require(
+            copies >= 1 && axis.Size % copies == 0,
+            $"layer '{layer}': expected a number of groups that divides {axis.Size}, found {copies}");
+        if (copies == axis.Size) return (axis, Fixed(1));
+        if (copies == 1) return (Fixed(1), axis);
+        var (outer, units) = (Fresh(copies), Fresh(axis.Size / copies));
+        Unite(axis, Product(outer, units));
+        return (outer, units);
+    }
+
+    /// <summary>Takes a part of an axis.</summary>
+    /// <param name="axis">The axis.</param>
+    /// <param name="start">Its first entry.</param>
+    /// <param name="length">Its number of entries.</param>
+    /// <returns>The part; its units, and the others, are permuted among themselves.</returns>
+    /// <exception cref="LmcException">The part is not within the axis.</exception>
+    public Axis Slice(Axis axis, int start, int length)
+    {
+        Guard.Require(
+            start >= 0 && length >= 1 && start <= axis.Size - length,
+            $"layer '{layer}': expected a part within {axis.Size} entries, found {length} from {start} on");
+        var part = Fresh(length);
+        var before = start == 0 ? [] : new[] { Fresh(start) };
+        var rest = axis.Size - length - start;
+        var after = rest == 0 ? [] : new[] { Fresh(rest) };
+        Unite(axis, Concatenation([.. before, part, .. after]));
+        return part;
+    }
+
+    /// <summary>
+    /// Says that the computation goes through a tensor of these axes, such as a norm's mean of each group. Units may be ordered by
+    /// themselves within each copy only where every tensor that has them has the copies as well.
+    /// </summary>
+    /// <param name="axes">The tensor's axes.</param>
+    public void Through(params Axis[] axes) => inner.Add([.. axes]);
 
     /// <summary>Declares a parameter of the layer being wired.</summary>
     /// <param name="name">Its name within the layer, for example <c>weight</c>.</param>
@@ -64,18 +135,13 @@ public sealed class Wiring
     public void Parameter(string name, ParameterRole role, Initializer initializer, int fanIn, params Axis[] axes) =>
         parameters.Add(new ParameterSpec(layer, name, role, [.. axes], initializer, fanIn, Offset: 0));
 
-    internal void Enter(string name) => layer = name;
-
-    internal bool IsFixed(Axis axis) => pinned.Contains(Root(axis.Label));
-
-    internal int Root(int label)
+    internal void Enter(string name)
     {
-        while (parents[label] != label)
-        {
-            parents[label] = parents[parents[label]];
-            label = parents[label];
-        }
-
-        return label;
+        layer = name;
+        labels.Place = name;
     }
+
+    internal Axis Resolve(Axis axis) => labels.Resolve(axis);
+
+    internal bool IsFixed(int label) => labels.IsPinned(label);
 }

@@ -57,6 +57,9 @@ public static class ActivationMatching
         var clock = Stopwatch.StartNew();
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
+        // Copies are compared by what is in them, wherever that has an order of its own.
+        var around = a.Network.Taps.Select(tap => (tap.Node, Group: a.Network.Groups[tap.Group].Parent)).ToHashSet();
+        Tap[] taps = [.. a.Network.Taps.Where(tap => !around.Contains((tap.Node, tap.Group)))];
         var moments = a.Network.Groups.Select(g => new CrossMoments(g.Units, a.Flat.device)).ToArray();
         var count = Math.Min(options.Examples, data.Count);
         for (var start = 0L; start < count; start += options.Batch)
@@ -64,23 +67,25 @@ public static class ActivationMatching
             using var batch = NewDisposeScope();
             var images = data.Images.narrow(0, start, Math.Min(options.Batch, count - start));
             var (left, right) = (Activations(a, images), Activations(b, images));
-            foreach (var tap in a.Network.Taps)
+            foreach (var tap in taps)
                 moments[tap.Group].Add(ByUnit(left[tap.Node], tap), ByUnit(right[tap.Node], tap));
             progress?.Invoke((double)Math.Min(count, start + options.Batch) / count);
         }
 
         double before = 0, after = 0;
-        var found = new List<Permutation>();
-        foreach (var (group, moment) in a.Network.Groups.Zip(moments))
+        var seen = taps.Select(tap => tap.Group).ToHashSet();
+        var found = new Permutation[moments.Length];
+        foreach (var g in Enumerable.Range(0, moments.Length).Where(g => a.Network.Groups[g].Parent < 0))
         {
-            var similarity = options.Correlation ? moment.Correlation() : moment.Covariance();
-            if (!similarity.isfinite().all().item<bool>())
-                throw new LmcException(
-                    $"activation matching: expected finite activations in group '{group.Name}', found {WhatOverflowed()}");
-            var (varies, otherVaries) = moment.Vary;
-            Guard.Require(
-                varies && otherVaries,
-                $"activation matching: expected activations in group '{group.Name}' that vary over {count} examples, found constant ones in {(varies ? "the model to align" : "the reference model")}");
+            var group = a.Network.Groups[g];
+            if (a.Network.Groups.Any(other => other.Parent == g))
+            {
+                var (stay, go) = Nested(a.Network, g, seen, Similarity, found);
+                (before, after) = (before + stay, after + go);
+                continue;
+            }
+
+            var similarity = Similarity(g);
             before += similarity.diagonal().sum().ToDouble();
             // In a unit of their own where float32 does not hold them; an assignment does not see it.
             var size = Math.ILogB(similarity.abs().max().ToDouble());
@@ -89,11 +94,25 @@ public static class ActivationMatching
             var cost = similarity.neg().to(ScalarType.Float32).cpu().contiguous();
             var answer = LinearAssignment.Minimize(MemoryMarshal.Cast<byte, float>(cost.bytes), group.Units);
             after -= answer.Cost * unit;
-            found.Add(new Permutation(answer.Columns));
+            found[g] = new Permutation(answer.Columns);
         }
 
         return new SearchResult(
             new PermutationSet(b.Network, found), 1, [before, after], StopReason.NothingChanged, clock.Elapsed.TotalSeconds);
+
+        Tensor Similarity(int g)
+        {
+            var (group, moment) = (a.Network.Groups[g], moments[g]);
+            var similarity = options.Correlation ? moment.Correlation() : moment.Covariance();
+            if (!similarity.isfinite().all().item<bool>())
+                throw new LmcException(
+                    $"activation matching: expected finite activations in group '{group.Name}', found {WhatOverflowed()}");
+            var (varies, otherVaries) = moment.Vary;
+            Guard.Require(
+                varies && otherVaries,
+                $"activation matching: expected activations in group '{group.Name}' that vary over {count} examples, found constant ones in {(varies ? "the model to align" : "the reference model")}");
+            return similarity;
+        }
 
         string WhatOverflowed()
         {
@@ -102,6 +121,28 @@ public static class ActivationMatching
                 if (Overflow.In(model, images) is var where && !where.EndsWith("logits", StringComparison.Ordinal)) return $"{where} of {name}";
             return "NaN or infinity";
         }
+    }
+
+    // Copies, and all that has orders of its own within them, at once. Returns the sums of similarities before and after.
+    private static (double Before, double After) Nested(
+        Network network, int root, HashSet<int> seen, Func<int, Tensor> similarityOf, Permutation[] found)
+    {
+        var costs = new Dictionary<int, float[]?>();
+        var before = 0.0;
+        foreach (var g in network.Order())
+        {
+            if (g != root && !costs.ContainsKey(network.Groups[g].Parent)) continue;
+            costs[g] = null;
+            if (!seen.Contains(g)) continue;
+            var similarity = similarityOf(g);
+            before += similarity.diagonal().sum().ToDouble();
+            costs[g] = MemoryMarshal.Cast<byte, float>(similarity.neg().to(ScalarType.Float32).cpu().contiguous().bytes).ToArray();
+        }
+
+        var answers = new Dictionary<int, Permutation>();
+        var cost = new NestedAssignment(network, costs).Minimize(answers);
+        foreach (var (g, answer) in answers) found[g] = answer;
+        return (before, -cost);
     }
 
     private static Dictionary<string, Tensor> Activations(ParameterSet model, Tensor images)
@@ -118,6 +159,7 @@ public static class ActivationMatching
     // [units, examples and positions].
     private static Tensor ByUnit(Tensor output, Tap tap)
     {
+        if (!tap.Axis.IsWhole) return UnitView.Matrix(output, tap.Axis);
         var units = output.shape[tap.Dimension] / tap.Block;
         return output.transpose(0, tap.Dimension).reshape([units, -1]);
     }

@@ -17,6 +17,8 @@ internal sealed class CoordinateDescent : IDisposable
     private readonly MatchingScale scale;
     private readonly GroupMatching[] groups;
     private readonly Permutation[] found;
+    private readonly NestedMatching?[] nested; // of groups with an order in each copy
+    private readonly ILookup<int, int> inner; // the groups whose copies a group's units are
     private readonly bool[] stale;
     private readonly double?[] shares; // of each parameter in the objective, where known
 
@@ -34,6 +36,9 @@ internal sealed class CoordinateDescent : IDisposable
         Moved = moved;
         found = [.. start.Permutations];
         groups = [.. Enumerable.Range(0, found.Length).Select(g => new GroupMatching(reference, Moved, scale, g))];
+        var symmetries = reference.Network.Groups;
+        inner = Enumerable.Range(0, found.Length).ToLookup(g => symmetries[g].Parent);
+        nested = [.. symmetries.Select((group, g) => group.Parent < 0 || inner[g].Any() ? null : new NestedMatching(reference, Moved, scale, g))];
         stale = [.. found.Select(_ => true)];
         shares = new double?[moved.Network.Parameters.Length];
     }
@@ -98,8 +103,15 @@ internal sealed class CoordinateDescent : IDisposable
         {
             using var scope = NewDisposeScope();
             stale[g] = false;
+            if (inner[g].Any()) continue; // copies are matched with what is in them
+            if (nested[g] is { } copies)
+            {
+                changed |= Improve(copies);
+                continue;
+            }
+
             if (groups[g].Improve(other => groups[other].Cost, out var step) is not { } neighbours) continue;
-            foreach (var neighbour in neighbours) stale[neighbour] = true;
+            foreach (var neighbour in neighbours) Spoil(neighbour);
             found[g] = step.After(found[g]);
             foreach (var axis in Moved.Network.Groups[g].Axes) shares[axis.Parameter] = null;
             changed = true;
@@ -107,6 +119,30 @@ internal sealed class CoordinateDescent : IDisposable
         }
 
         return changed;
+    }
+
+    private bool Improve(NestedMatching copies)
+    {
+        if (copies.Improve() is not { } steps) return false;
+        foreach (var neighbour in copies.Neighbours)
+        {
+            groups[neighbour].Cost.Forget();
+            Spoil(neighbour);
+        }
+
+        foreach (var (g, step) in steps)
+        {
+            found[g] = step.After(found[g]);
+            foreach (var axis in Moved.Network.Groups[g].Axes) shares[axis.Parameter] = null;
+        }
+
+        return true;
+    }
+
+    private void Spoil(int group)
+    {
+        stale[group] = true;
+        foreach (var g in inner[group]) Spoil(g);
     }
 
     private bool Refresh()

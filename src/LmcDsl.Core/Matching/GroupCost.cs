@@ -1,4 +1,5 @@
 using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
@@ -77,6 +78,13 @@ internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, Matc
 
     private void Accumulate(Tensor into, PermutedAxis axis, Tensor left, Tensor right)
     {
+        if (!axis.IsWhole)
+        {
+            using var scope = NewDisposeScope();
+            into.addmm_(UnitView.Matrix(left, axis), UnitView.Matrix(right, axis).t(), beta: 1, alpha: -1);
+            return;
+        }
+
         if (axis.Dimension == 0 || left.dim() == 2 && left.shape[1] == symmetry.Units)
         {
             AddProduct(into, axis, left, right);

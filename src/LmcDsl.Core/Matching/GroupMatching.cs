@@ -79,8 +79,8 @@ internal sealed class GroupMatching(ParameterSet reference, ParameterSet moved, 
         foreach (var axes in symmetry.Axes.GroupBy(axis => axis.Parameter))
         {
             if (!reference.Network.Parameters[axes.Key].Learned) continue;
-            var tried = axes.Aggregate(
-                moved.Views[axes.Key], (view, axis) => step.Apply(view, axis.Dimension, axis.Block));
+            var tried = moved.Views[axes.Key].clone();
+            foreach (var axis in axes) UnitView.Permute(tried, axis, step);
             gain += InnerProduct.Of(reference.Views[axes.Key], tried)
                 - InnerProduct.Of(reference.Views[axes.Key], moved.Views[axes.Key]);
         }

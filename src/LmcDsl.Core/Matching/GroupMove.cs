@@ -64,9 +64,12 @@ internal sealed class GroupMove
                 from other in Enumerable.Range(0, groups.Length)
                 where other != Group
                 from theirs in groups[other].Axes
-                where theirs.Parameter == axis.Parameter
+                where theirs.Parameter == axis.Parameter && !theirs.IsApartFrom(axis)
                 select (Group: other, Axis: theirs)).ToArray();
             neighbours.UnionWith(others.Select(other => other.Group));
+            // Units that lie in the same entries, as the other factor of a product does, are moved within: no product is as thin as that.
+            foreach (var other in others)
+                if (other.Axis.Dimension == axis.Dimension) costOf(other.Group).Forget();
             var known = others.Where(other => costOf(other.Group).IsKnown).ToArray();
             var atOnce = IsOnePart(axis);
             // A parameter that has the group on both sides is permuted along one side after the other.
@@ -75,7 +78,7 @@ internal sealed class GroupMove
             {
                 InParts(axis, (own, before, after) =>
                 {
-                    if (atOnce) moved.Views[axis.Parameter].index_copy_(axis.Dimension, Entries(Units, axis.Block), after);
+                    if (atOnce) moved.Views[axis.Parameter].index_copy_(axis.Dimension, Entries(Units, axis), after);
                     var change = after.sub_(before);
                     foreach (var other in known) costOf(other.Group).Update(other.Axis, own, change);
                 });
@@ -86,11 +89,11 @@ internal sealed class GroupMove
         return neighbours;
     }
 
-    private long PerUnit(PermutedAxis axis) => moved.Views[axis.Parameter].numel() / reference.Network.Groups[Group].Units;
+    private long PerUnit(PermutedAxis axis) => moved.Views[axis.Parameter].numel() / axis.Size * axis.Outer * axis.Block;
 
     private bool IsOnePart(PermutedAxis axis) => PerUnit(axis) * Units.Length <= part;
 
-    private void Permute(PermutedAxis axis) => step.ApplyInPlace(moved.Views[axis.Parameter], axis.Dimension, axis.Block);
+    private void Permute(PermutedAxis axis) => UnitView.Permute(moved.Views[axis.Parameter], axis, step);
 
     // The reference's slice at the units that move, and the moved model's before and after, some units at a time.
     private void InParts(PermutedAxis axis, Action<Tensor, Tensor, Tensor> work)
@@ -100,7 +103,7 @@ internal sealed class GroupMove
         {
             using var scope = NewDisposeScope();
             var units = (int)at..(int)(at + count);
-            var (to, from) = (Entries(Units[units], axis.Block), Entries(Sources[units], axis.Block));
+            var (to, from) = (Entries(Units[units], axis), Entries(Sources[units], axis));
             work(
                 reference.Views[axis.Parameter].index_select(axis.Dimension, to),
                 view.index_select(axis.Dimension, to),
@@ -108,6 +111,10 @@ internal sealed class GroupMove
         }
     }
 
-    private Tensor Entries(int[] units, int block) =>
-        Permutation.Entries(units, block).to(reference.Flat.device);
+    private Tensor Entries(int[] units, PermutedAxis axis)
+    {
+        if (axis.Outer == 1 && axis.Offset == 0) return Permutation.Entries(units, axis.Block).to(reference.Flat.device);
+        int[] everywhere = [.. units.SelectMany(u => Enumerable.Range(0, axis.Outer).Select(outer => outer * axis.Units + u))];
+        return Permutation.Entries(everywhere, axis.Block).add_(axis.Offset).to(reference.Flat.device);
+    }
 }

@@ -1,4 +1,5 @@
 using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Matching;
@@ -25,19 +26,24 @@ internal sealed class RelaxedObjective : IDisposable
     public RelaxedObjective(ParameterSet a, ParameterSet b, MatchingScale scale)
     {
         (this.a, this.b, this.scale) = (a, b, scale);
+        var local = a.Network.Groups.FirstOrDefault(g => g.Parent >= 0);
+        Guard.Require(
+            local is null,
+            $"relaxed matching: expected a network whose units have one order, found '{local?.Name}', which has one in each of the copies of '{(local is null ? "" : a.Network.Groups[local.Parent].Name)}'; weight matching and activation matching know such orders");
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         var all = (
             from g in Enumerable.Range(0, a.Network.Groups.Length)
             from axis in a.Network.Groups[g].Axes
             where a.Network.Parameters[axis.Parameter].Learned
-            group (axis, g) by axis.Parameter).ToArray();
+            group (Axis: axis, Group: g) by axis.Parameter).ToArray();
         var moved = all.Select(p => p.Key).ToHashSet();
         unmoved = Enumerable.Range(0, a.Views.Count)
             .Where(k => a.Network.Parameters[k].Learned && !moved.Contains(k))
             .Sum(k => Measures.InnerProduct.Of(a.Views[k], b.Views[k]));
         constant = [.. a.Network.Groups.Select(g => zeros(g.Units, g.Units, device: a.Flat.device).DetachFromDisposeScope())];
-        foreach (var p in all.Where(p => p.Count() == 1))
+        bool IsAlone(IGrouping<int, (PermutedAxis Axis, int Group)> p) => p.Count() == 1 && p.Single().Axis.IsWhole;
+        foreach (var p in all.Where(IsAlone))
         {
             var (axis, g) = p.Single();
             constant[g].addmm_(
@@ -45,9 +51,9 @@ internal sealed class RelaxedObjective : IDisposable
                 SoftPermutation.ByUnit(scale.Right(g, p.Key, b.Views[p.Key]), axis).t(), beta: 1, alpha: (float)scale.Share(g, p.Key));
         }
 
-        var several = all.Where(p => p.Count() > 1).ToArray();
-        axes = [.. several.Select(p => p.Select(x => x.axis).ToArray())];
-        groups = [.. several.Select(p => p.Select(x => x.g).ToArray())];
+        var several = all.Where(p => !IsAlone(p)).ToArray();
+        axes = [.. several.Select(p => p.Select(x => x.Axis).ToArray())];
+        groups = [.. several.Select(p => p.Select(x => x.Group).ToArray())];
     }
 
     /// <summary>The objective, and its gradient with respect to each group's matrix.</summary>
@@ -74,7 +80,10 @@ internal sealed class RelaxedObjective : IDisposable
                 var share = SoftPermutation.ByUnit(reference, axes[k][own]).mm(SoftPermutation.ByUnit(others, axes[k][own]).t());
                 if (scale.IsScaled(g)) share.mul_(scale.Share(g, parameter));
                 gradients[g].add_(share);
-                if (own == 0) value += scale.Unit(g) * Of(share, matrices[g]);
+                if (own > 0) continue;
+                value += scale.Unit(g) * (axes[k].All(axis => axis.IsWhole)
+                    ? Of(share, matrices[g])
+                    : scale.Share(g, parameter) * Of(reference, SoftPermutation.Apply(matrices[g], others, axes[k][0])));
             }
         }
 

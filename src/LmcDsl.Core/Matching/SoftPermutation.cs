@@ -1,4 +1,5 @@
 using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Permutations;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Matching;
@@ -13,6 +14,14 @@ internal static class SoftPermutation
     /// <returns>The product, of the parameter's shape, in the caller's dispose scope.</returns>
     public static Tensor Apply(Tensor matrix, Tensor tensor, PermutedAxis axis)
     {
+        if (!axis.IsWhole)
+        {
+            var result = tensor.clone();
+            var units = UnitView.Front(result, axis);
+            units.copy_(matrix.mm(units.reshape([matrix.shape[0], -1])).reshape(units.shape));
+            return result;
+        }
+
         var front = tensor.transpose(0, axis.Dimension);
         return matrix.mm(front.reshape([matrix.shape[0], -1])).reshape(front.shape).transpose(0, axis.Dimension);
     }
@@ -45,6 +54,7 @@ internal static class SoftPermutation
     /// <returns>The matrix, in the caller's dispose scope.</returns>
     public static Tensor ByUnit(Tensor tensor, PermutedAxis axis)
     {
+        if (!axis.IsWhole) return UnitView.Matrix(tensor, axis);
         var units = tensor.shape[axis.Dimension] / axis.Block;
         return tensor.transpose(0, axis.Dimension).reshape([units, -1]);
     }

@@ -73,6 +73,23 @@ public sealed class Permutation : IEquatable<Permutation>
         return new Permutation(sources);
     }
 
+    /// <summary>
+    /// Of units in copies, what is left when the copies have moved: each unit from its place within its own copy.
+    /// </summary>
+    /// <param name="copies">How many copies; unit u of copy i is number <c>i * (Count / copies) + u</c>.</param>
+    /// <returns>The permutation; it keeps each unit in its copy.</returns>
+    internal Permutation Within(int copies)
+    {
+        var units = Count / copies;
+        return new Permutation(Sources.Select((source, place) => place / units * units + source % units));
+    }
+
+    /// <summary>The move of whole copies, as it moves the units in them.</summary>
+    /// <param name="units">Units in each copy.</param>
+    /// <returns>A permutation of <c>Count * units</c>.</returns>
+    internal Permutation Carrying(int units) =>
+        new(Sources.SelectMany(copy => Enumerable.Range(copy * units, units)));
+
     /// <summary>Reorders one dimension of a tensor.</summary>
     /// <param name="tensor">The tensor; left as it is.</param>
     /// <param name="dimension">The dimension, of <c>Count * block</c> entries.</param>

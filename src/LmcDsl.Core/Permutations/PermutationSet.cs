@@ -26,6 +26,10 @@ public sealed class PermutationSet
             Guard.Require(
                 group.Units == permutation.Count,
                 $"group '{group.Name}': expected a permutation of {group.Units}, found one of {permutation.Count}");
+        foreach (var (group, permutation) in network.Groups.Zip(Permutations))
+            Guard.Require(
+                group.Parent < 0 || Follows(permutation, Permutations[group.Parent]),
+                $"group '{group.Name}': expected a permutation that moves copies as that of '{(group.Parent < 0 ? "" : network.Groups[group.Parent].Name)}' does, found another");
     }
 
     /// <summary>The network whose units are permuted.</summary>
@@ -44,8 +48,27 @@ public sealed class PermutationSet
     /// <param name="network">The network.</param>
     /// <param name="seed">The seed.</param>
     /// <returns>The element.</returns>
-    public static PermutationSet Random(Network network, long seed) =>
-        new(network, network.Groups.Select((g, k) => Permutation.Random(g.Units, Seeds.Random(seed, "permutation", k))));
+    public static PermutationSet Random(Network network, long seed)
+    {
+        var drawn = new Permutation[network.Groups.Length];
+        foreach (var k in network.Order())
+        {
+            var (group, random) = (network.Groups[k], Seeds.Random(seed, "permutation", k));
+            var units = group.Units / group.Copies;
+            drawn[k] = group.Parent < 0
+                ? Permutation.Random(units, random)
+                : Inside(drawn[group.Parent], [.. Enumerable.Range(0, group.Copies).Select(_ => Permutation.Random(units, random))]);
+        }
+
+        return new PermutationSet(network, drawn);
+    }
+
+    /// <summary>The permutation of units in copies that moves the copies, and orders the units within each.</summary>
+    /// <param name="copies">Where each copy comes from.</param>
+    /// <param name="within">For each copy, in its new place, where its units come from.</param>
+    /// <returns>The permutation of all units.</returns>
+    internal static Permutation Inside(Permutation copies, IReadOnlyList<Permutation> within) =>
+        new(copies.Sources.SelectMany((copy, place) => within[place].Sources.Select(unit => copy * within[place].Count + unit)));
 
     /// <summary>This element after another, group by group.</summary>
     /// <param name="first">The one applied first.</param>
@@ -74,9 +97,33 @@ public sealed class PermutationSet
     /// <param name="which">Those that are changed.</param>
     internal void ApplyInPlace(ParameterSet parameters, Func<ParameterSpec, bool> which)
     {
-        foreach (var (group, permutation) in Network.Groups.Zip(Permutations))
-            foreach (var (parameter, dimension, block) in group.Axes)
-                if (which(Network.Parameters[parameter])) permutation.ApplyInPlace(parameters.Views[parameter], dimension, block);
+        foreach (var g in Network.Order())
+        {
+            var within = Within(g);
+            foreach (var axis in Network.Groups[g].Axes)
+                if (which(Network.Parameters[axis.Parameter])) UnitView.Permute(parameters.Views[axis.Parameter], axis, within);
+        }
+    }
+
+    /// <summary>Permutes a node's output as its units are permuted.</summary>
+    /// <param name="output">The output, the batch first; left as it is.</param>
+    /// <param name="moves">Which groups move what of it.</param>
+    /// <returns>A new tensor, in the caller's dispose scope.</returns>
+    internal Tensor Apply(Tensor output, IEnumerable<(int Group, PermutedAxis Axis)> moves)
+    {
+        var result = output.clone();
+        foreach (var (group, axis) in moves.OrderBy(move => Network.Groups[move.Group].Depth)) UnitView.Permute(result, axis, Within(group));
+        return result;
+    }
+
+    // Copies are moved by their own group; what is left to this one are the units within each.
+    private Permutation Within(int group) =>
+        Network.Groups[group].Parent < 0 ? Permutations[group] : Permutations[group].Within(Network.Groups[group].Copies);
+
+    private static bool Follows(Permutation units, Permutation copies)
+    {
+        var each = units.Count / copies.Count;
+        return Enumerable.Range(0, units.Count).All(place => units.Sources[place] / each == copies.Sources[place / each]);
     }
 
     /// <summary>Applies the permutations to one parameter alone, of any type of numbers: they move and do not change.</summary>

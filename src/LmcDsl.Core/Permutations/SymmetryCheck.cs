@@ -49,7 +49,7 @@ public static class SymmetryCheck
             var found = Outputs(permuted, input, mode);
             for (var k = 0; k < network.Outputs.Length; k++)
             {
-                var should = Permute(expected[k], network.Outputs[k], permutations);
+                var should = permutations.Apply(expected[k], network.Outputs[k].Moves);
                 var error = (should - found[k]).abs().max().ToDouble() / Math.Max(1, should.abs().max().ToDouble());
                 if (!(error <= Tolerance)) return new SymmetryBreak(network.Outputs[k].Node, error);
             }
@@ -64,13 +64,5 @@ public static class SymmetryCheck
         using var copy = parameters.Clone(); // training mode moves running statistics
         parameters.Network.Forward(copy.Views, input, mode, (_, output) => outputs.Add(output));
         return outputs;
-    }
-
-    private static Tensor Permute(Tensor output, NodeOutput axes, PermutationSet permutations)
-    {
-        for (var d = 0; d < axes.Axes.Length; d++)
-            if (axes.Axes[d].Group >= 0)
-                output = permutations.Permutations[axes.Axes[d].Group].Apply(output, d + 1, axes.Axes[d].Block);
-        return output;
     }
 }

@@ -11,13 +11,20 @@ module Describe =
     let private parametersOf (network: Network) (node: LayerNode) =
         network.Parameters |> Seq.filter (fun p -> p.Layer = node.Name) |> List.ofSeq
 
+    // Several groups permute one axis where it is made of parts, or of copies with units in each.
+    let private named (groups: string seq) =
+        match List.ofSeq groups with
+        | [] -> None
+        | names -> Some(String.concat " + " names)
+
     let private groupOf (network: Network) (parameter: ParameterSpec) dimension =
         let index = network.Parameters.IndexOf parameter
 
         network.Groups
-        |> Seq.tryFind (fun group ->
+        |> Seq.filter (fun group ->
             group.Axes |> Seq.exists (fun axis -> axis.Parameter = index && axis.Dimension = dimension))
-        |> Option.map _.Name
+        |> Seq.map _.Name
+        |> named
 
     // `[512 fc2, 784]`: each axis with the group that permutes it.
     let private shape (network: Network) (parameter: ParameterSpec) =
@@ -33,11 +40,15 @@ module Describe =
     let private output (network: Network) k =
         let axes =
             [
-                for axis in network.Outputs[k].Axes ->
-                    if axis.Group < 0 then
-                        string axis.Size
-                    else
-                        $"{axis.Size} {network.Groups[axis.Group].Name}"
+                for dimension, axis in Seq.indexed network.Outputs[k].Axes ->
+                    let groups =
+                        network.Outputs[k].Moves
+                        |> Seq.filter (fun struct (_, moved) -> moved.Dimension = dimension + 1)
+                        |> Seq.map (fun struct (group, _) -> network.Groups[group].Name)
+
+                    match named groups with
+                    | Some names -> $"{axis.Size} {names}"
+                    | None -> string axis.Size
             ]
 
         $"""[{String.concat ", " axes}]"""

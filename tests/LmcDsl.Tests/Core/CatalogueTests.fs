@@ -109,10 +109,10 @@ let tests =
         test "what cannot be built is refused by name" {
             failsWith [ "vgg11"; "found"; "0" ] (fun () -> Catalogue.Vgg11(cifar, 0.001) |> ignore)
 
-            failsWith [ "layer 'conv1'"; "1 group"; "found 2" ] (fun () ->
+            failsWith [ "layer 'conv1'"; "groups that divide 3 inputs and 4 outputs"; "found 2" ] (fun () ->
                 Network(
                     Architecture.FromJson
-                        """{"name":"x","input":[2,4,4],"nodes":[{"name":"conv1","layer":{"kind":"convolution","channels":4,"groups":2},"inputs":["input"]}]}"""
+                        """{"name":"x","input":[3,4,4],"nodes":[{"name":"conv1","layer":{"kind":"convolution","channels":4,"groups":2},"inputs":["input"]}]}"""
                 )
                 |> ignore)
 

@@ -40,7 +40,7 @@ let tests =
                 (config 15)
                 $"{name}: maps compose to the identity round any cycle, on any architecture"
             <| fun (seed: int) ->
-                let network = Network(randomArchitecture (Random seed))
+                let network = Network(randomWithoutCopies (Random seed))
                 let models = drawn network seed 4
                 let found = search models
                 Expect.isTrue (isIdentity found.Permutations[0]) "the first stays"

@@ -25,7 +25,7 @@ let tests =
             "the relaxed objective at permutation matrices is the objective, on any architecture"
         <| fun (seed: int) ->
             use _ = torch.NewDisposeScope()
-            let network = Network(randomArchitecture (Random seed))
+            let network = Network(randomWithoutCopies (Random seed))
             use a = randomParameters network (int64 seed)
             use b = randomParameters network (int64 seed + 1L)
             let set = PermutationSet.Random(network, int64 seed)
@@ -38,7 +38,7 @@ let tests =
         testPropertyWithConfig (config 30) "its gradient is that of finite differences, on any architecture"
         <| fun (seed: int) ->
             use _ = torch.NewDisposeScope()
-            let network = Network(randomArchitecture (Random seed))
+            let network = Network(randomWithoutCopies (Random seed))
             use a = randomParameters network (int64 seed)
             use b = randomParameters network (int64 seed + 1L)
             use objective = new RelaxedObjective(a, b, MatchingScale(a, b))

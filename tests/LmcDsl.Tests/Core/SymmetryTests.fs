@@ -29,6 +29,35 @@ let tests =
             for mode in [ Mode.Evaluation; Mode.Training ] do
                 Expect.isLessThan (relative (outputs network p x mode) (outputs network moved x mode)) 1e-3 $"{mode}"
 
+        test "the random architectures have every layer of the library, concatenations and orders within copies" {
+            let drawn = [ for seed in 1..300 -> randomArchitecture (Random seed) ]
+
+            let kinds =
+                set [
+                    for a in drawn do
+                        for node in a.Nodes -> node.Layer.GetType().Name
+                ]
+
+            let library =
+                set [
+                    for t in typeof<Layer>.Assembly.GetTypes() do
+                        if t.IsSubclassOf typeof<Layer> && not t.IsAbstract then
+                            t.Name
+                ]
+
+            Expect.isEmpty (library - kinds) "never drawn"
+            let groups = [ for a in drawn -> (Network a).Groups ]
+            let share some = groups |> List.filter (Seq.exists some) |> List.length
+            Expect.isGreaterThan (share (fun g -> g.Parent >= 0)) 20 "orders within copies"
+            Expect.isGreaterThan (share (fun g -> g.Axes |> Seq.exists (fun a -> a.Offset > 0))) 20 "parts"
+
+            Expect.isGreaterThan
+                (share (fun g ->
+                    g.Axes |> Seq.exists (fun a -> a.Copies |> Seq.exists (fun c -> c.Dimension <> a.Dimension))))
+                20
+                "copies along another axis than their units"
+        }
+
         test "most permutations that are not of a group change the function" {
             // The law above could hold for want of any symmetry; this one shows that the groups are not too small a set
             // to matter: swapping two units of one axis only is noticed.

@@ -1,0 +1,202 @@
+namespace LmcDsl.Core.Architectures;
+
+/// <summary>
+/// Labels and what is known of them: which are equal, which stand for a product or a concatenation, which must not move. Terms are
+/// brought together from the outside in; what cannot be reconciled is pinned on both sides, which is always safe, and noted.
+/// </summary>
+internal sealed class Unification
+{
+    private readonly List<int> parents = [];
+    private readonly List<int> sizes = [];
+    private readonly List<Axis?> terms = []; // what a class of labels stands for, at its root
+    private readonly HashSet<int> pinned = [];
+    private readonly List<string> notes = [];
+
+    /// <summary>The layer at work, for notes.</summary>
+    public string Place { get; set; } = "";
+
+    /// <summary>What was pinned for want of a way to bring two sides together.</summary>
+    public IReadOnlyList<string> Notes => notes;
+
+    /// <summary>An axis with a label of its own.</summary>
+    public Axis Fresh(int units)
+    {
+        parents.Add(parents.Count);
+        sizes.Add(units);
+        terms.Add(null);
+        return Axis.Of(new AxisFactor(parents.Count - 1, units));
+    }
+
+    /// <summary>Whether a label must not move.</summary>
+    public bool IsPinned(int label) => pinned.Contains(Root(label));
+
+    /// <summary>Forbids moving anything along an axis.</summary>
+    public void Pin(Axis axis)
+    {
+        foreach (var factor in Resolve(axis).Parts.SelectMany(part => part.Factors)) pinned.Add(Root(factor.Label));
+    }
+
+    /// <summary>All pairs of two axes' entries.</summary>
+    public Axis Product(Axis outer, Axis inner)
+    {
+        var within = Resolve(inner);
+        if (within.Parts.Length > 1 && outer.Size > 1) within = Whole(within);
+        return within.Parts.Length > 1
+            ? within
+            : new Axis(Resolve(outer).Parts.Select(part => new AxisPart([.. part.Factors, .. within.Parts[0].Factors])));
+    }
+
+    /// <summary>An axis in terms of labels that stand for nothing else, each by its class's root.</summary>
+    public Axis Resolve(Axis axis)
+    {
+        var parts = axis.Parts.SelectMany(Resolve).ToArray();
+        return new Axis(parts);
+    }
+
+    /// <summary>Makes two axes of one size equal.</summary>
+    public void Unify(Axis left, Axis right)
+    {
+        (left, right) = (Resolve(left), Resolve(right));
+        if (left.IsLabel && right.IsLabel) Unite(left.Parts[0].Factors[0].Label, right.Parts[0].Factors[0].Label);
+        else if (left.IsLabel) Bind(left.Parts[0].Factors[0].Label, right);
+        else if (right.IsLabel) Bind(right.Parts[0].Factors[0].Label, left);
+        else if (left.Parts.Length == 1 && right.Parts.Length == 1) UnifyProducts(left, right);
+        else UnifyParts(left, right);
+    }
+
+    private IEnumerable<AxisPart> Resolve(AxisPart part)
+    {
+        var found = new List<AxisFactor[]> { Array.Empty<AxisFactor>() };
+        foreach (var factor in part.Factors)
+        {
+            var root = Root(factor.Label);
+            var term = terms[root] is { } bound ? Resolve(bound) : Axis.Of(new AxisFactor(root, factor.Size));
+            // The parts of a concatenation lie apart only where nothing is outside of it.
+            if (term.Parts.Length > 1 && found[0].Length > 0)
+            {
+                Note("a concatenation within a product");
+                Pin(term);
+                terms[root] = null;
+                pinned.Add(root);
+                term = Axis.Of(new AxisFactor(root, factor.Size));
+            }
+
+            found = [.. from before in found from next in term.Parts select (AxisFactor[])[.. before, .. next.Factors]];
+        }
+
+        return found.Select(factors => new AxisPart([.. factors]));
+    }
+
+    // AxisPart by part, the longer one cut where the shorter ends.
+    private void UnifyParts(Axis left, Axis right)
+    {
+        int one = left.Parts[0].Size, other = right.Parts[0].Size;
+        if (one < other) Cut(right, one);
+        if (other < one) Cut(left, other);
+        (left, right) = (Resolve(left), Resolve(right));
+        if (left.Parts[0].Size != right.Parts[0].Size)
+        {
+            PinBoth(left, right);
+            return;
+        }
+
+        Unify(new Axis([left.Parts[0]]), new Axis([right.Parts[0]]));
+        if (left.Parts.Length == 1 || right.Parts.Length == 1) return;
+        Unify(new Axis(left.Parts.Skip(1)), new Axis(right.Parts.Skip(1)));
+    }
+
+    // The first part's outermost label becomes a concatenation, so that a part of that many entries begins the axis.
+    private void Cut(Axis axis, int entries)
+    {
+        var outermost = axis.Parts[0].Factors[0];
+        var inside = axis.Parts[0].Size / outermost.Size;
+        if (entries % inside != 0) return;
+        var units = entries / inside;
+        Bind(outermost.Label, new Axis([.. Fresh(units).Parts, .. Fresh(outermost.Size - units).Parts]));
+    }
+
+    // AxisFactor by factor from the outside, the larger one split where it divides.
+    private void UnifyProducts(Axis left, Axis right)
+    {
+        var (one, other) = (left.Parts[0].Factors[0], right.Parts[0].Factors[0]);
+        if (one.Size < other.Size && other.Size % one.Size == 0) Divide(other, one.Size);
+        else if (other.Size < one.Size && one.Size % other.Size == 0) Divide(one, other.Size);
+        else if (one.Size != other.Size)
+        {
+            PinBoth(left, right);
+            return;
+        }
+
+        (left, right) = (Resolve(left), Resolve(right));
+        if (left.Parts.Length > 1 || right.Parts.Length > 1)
+        {
+            Unify(left, right);
+            return;
+        }
+
+        Unify(Axis.Of(left.Parts[0].Factors[0]), Axis.Of(right.Parts[0].Factors[0]));
+        var rests = (
+            One: left.Parts[0].Factors.Skip(1).ToArray(),
+            Other: right.Parts[0].Factors.Skip(1).ToArray());
+        if (rests.One.Length == 0 || rests.Other.Length == 0) return;
+        Unify(Axis.Of(rests.One), Axis.Of(rests.Other));
+    }
+
+    private void Divide(AxisFactor factor, int outer) =>
+        Bind(factor.Label, Product(Fresh(outer), Fresh(factor.Size / outer)));
+
+    private void Bind(int label, Axis term)
+    {
+        var root = Root(label);
+        if (term.Parts.SelectMany(part => part.Factors).Any(factor => Root(factor.Label) == root))
+        {
+            Note("an axis that would be a part of itself");
+            Pin(term);
+            return;
+        }
+
+        if (pinned.Contains(root)) Pin(term);
+        terms[root] = term;
+    }
+
+    private void Unite(int left, int right)
+    {
+        int into = Root(left), from = Root(right);
+        if (into == from) return;
+        parents[from] = into;
+        if (pinned.Remove(from)) pinned.Add(into);
+    }
+
+    private void PinBoth(Axis left, Axis right)
+    {
+        Note($"axes of {Show(left)} and {Show(right)}");
+        Pin(left);
+        Pin(right);
+    }
+
+    // A fixed label in the place of an axis.
+    private Axis Whole(Axis axis)
+    {
+        Note("a concatenation within a product");
+        Pin(axis);
+        var whole = Fresh(axis.Size);
+        Pin(whole);
+        return whole;
+    }
+
+    private void Note(string what) => notes.Add($"layer '{Place}': {what}");
+
+    private static string Show(Axis axis) =>
+        string.Join(" + ", axis.Parts.Select(part => string.Join(" x ", part.Factors.Select(factor => factor.Size))));
+
+    private int Root(int label)
+    {
+        while (parents[label] != label)
+        {
+            parents[label] = parents[parents[label]];
+            label = parents[label];
+        }
+
+        return label;
+    }
+}
