@@ -65,7 +65,7 @@ let tests =
 
             let length (t: torch.Tensor) = t.square().sum(0L).sqrt()
             let images = task.Images.narrow(0L, 0L, int64 examples).flatten 1L
-            let inputs = (wide images).t ()
+            let inputs = (wide images).t()
             let hidden = (wide (a["fc1.weight"])).mm inputs + (wide (a["fc1.bias"])).unsqueeze 1L
             let hidden2 = (wide (a["fc2.weight"])).mm(hidden.relu ()) + (wide (a["fc2.bias"])).unsqueeze 1L
             let found = LayerBound.Between(a, b, task, gamma, examples)
