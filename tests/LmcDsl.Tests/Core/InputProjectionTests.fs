@@ -65,6 +65,44 @@ let tests =
             Expect.floatClose Accuracy.medium (List.sum [ for s in first.Shares -> s ]) 1.0 "all"
         }
 
+        testPropertyWithConfig
+            (config 20)
+            "a layer is its weight times its inputs, of so many examples, whatever the layer"
+        <| fun (seed: int) ->
+            use _ = torch.NewDisposeScope()
+            use _ = torch.no_grad ()
+            let network = Network(randomArchitecture (System.Random seed))
+            use a = randomParameters network (int64 seed)
+            use task = toyTask network 7 (int64 seed)
+            use images = task.Images.narrow (0L, 0L, 5L)
+            let outputs = System.Collections.Generic.Dictionary<string, torch.Tensor>()
+            network.Forward(a.Views, images, Mode.Evaluation, (fun name out -> outputs[name] <- out)) |> ignore
+            let has name = network.Parameters |> Seq.exists (fun p -> p.Name = name)
+
+            LayerInputs.Visit(
+                a,
+                task,
+                5,
+                (fun node inputs ->
+                    let out = a[$"{node.Name}.weight"].flatten(1L).mm inputs
+                    let bias = $"{node.Name}.bias"
+                    let out = if has bias then out + a[bias].unsqueeze 1L else out
+                    let wanted = outputs[node.Name].transpose(0L, 1L).flatten(1L)
+                    Expect.equal out.shape wanted.shape $"{node.Name}: samples"
+                    let size = max 1.0 (wanted.abs().max().ToDouble())
+                    Expect.isLessThan (difference out wanted / size) 1e-4 node.Name)
+            )
+
+        test "only so many examples are read" {
+            use a = randomParameters smallMlp 1L
+            use task = toyTask smallMlp 250 2L
+            use first = task.First 120L
+
+            for some, all in Seq.zip (InputProjection.Of(a, task, 120)) (InputProjection.Of(a, first, 120)) do
+                for x, y in Seq.zip some.Shares all.Shares do
+                    Expect.floatClose Accuracy.high x y some.Name
+        }
+
         test "no example is refused" {
             use a = randomParameters smallMlp 1L
             use task = toyTask smallMlp 10 2L

@@ -83,6 +83,23 @@ let tests =
             let again = WeightMatching.Match(models[0], models[1], WeightMatchingOptions(), found.Permutations[1])
             Expect.equal again.Sweeps 1 "a local optimum of weight matching"
 
+        testPropertyWithConfig
+            (config 10)
+            "of four models, each ends where no single group can do better against the mean of the others"
+        <| fun (seed: int) ->
+            let network = Network(Catalogue.Mlp([| 1; 2; 3 |], [| 9; 8; 7 |], 3))
+            let models = drawn network seed 4
+
+            for name, search in List.take 2 searches do
+                let found = (search models).Permutations
+                let moved = [| for p, m in Seq.zip found models -> p.Apply m |]
+
+                for p in 0..3 do
+                    let others = moved |> Array.indexed |> Array.filter (fun (k, _) -> k <> p) |> Array.map snd
+                    use mean = LmcDsl.Core.Merging.Average.Of others
+                    let again = WeightMatching.Match(mean, models[p], WeightMatchingOptions(), found[p])
+                    Expect.equal again.Sweeps 1 $"{name}, model {p}"
+
         testPropertyWithConfig (config 10) "models that are permutations of one are brought together exactly"
         <| fun (seed: int) ->
             let network = Network(Catalogue.Mlp([| 1; 2; 4 |], [| 16 |], 5))

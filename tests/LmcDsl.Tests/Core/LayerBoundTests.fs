@@ -44,6 +44,54 @@ let tests =
             Expect.floatClose Accuracy.medium layer.Bound 10.0 "and no more"
         }
 
+        test "it is the definition, sample by sample, on a hidden layer and the last one" {
+            use _ = torch.NewDisposeScope()
+            use a = randomParameters smallMlp 1L
+            use b = randomParameters smallMlp 2L
+            use task = toyTask smallMlp 30 3L
+            let gamma, examples = 0.5, 20
+            let wide (t: torch.Tensor) = t.``to`` torch.ScalarType.Float64
+
+            // The dominant part and the tail of a weight, as matrices.
+            let split (weight: torch.Tensor) =
+                let struct (u, s, vh) = torch.linalg.svd (wide weight, fullMatrices = false)
+
+                let kept =
+                    s.data<float>().ToArray() |> Array.filter (fun x -> x >= gamma * s[0].ToDouble()) |> Array.length
+
+                let part at count = (u.narrow (1L, at, count) * s.narrow (0L, at, count)).mm(vh.narrow (0L, at, count))
+                let rest = s.shape[0] - int64 kept
+                part 0L (int64 kept), (if rest = 0L then torch.zeros_like (wide weight) else part (int64 kept) rest)
+
+            let length (t: torch.Tensor) = t.square().sum(0L).sqrt()
+            let images = task.Images.narrow(0L, 0L, int64 examples).flatten 1L
+            let inputs = (wide images).t()
+            let hidden = (wide (a["fc1.weight"])).mm inputs + (wide (a["fc1.bias"])).unsqueeze 1L
+            let hidden2 = (wide (a["fc2.weight"])).mm(hidden.relu ()) + (wide (a["fc2.bias"])).unsqueeze 1L
+            let found = LayerBound.Between(a, b, task, gamma, examples)
+
+            for k, x, isLast in [ 1, inputs, false; 2, hidden.relu (), false; 3, hidden2.relu (), true ] do
+                let parameter (m: ParameterSet) what = wide (m[$"fc{k}.{what}"])
+                let out m = (parameter m "weight").mm x + (parameter m "bias").unsqueeze 1L
+                let active (t: torch.Tensor) = if isLast then t else t.relu ()
+                let (da, ta), (db, tb) = split a[$"fc{k}.weight"], split b[$"fc{k}.weight"]
+                let dominant = length x * (da - db).square().sum().sqrt()
+                let bias = (parameter a "bias" - parameter b "bias").square().sum().sqrt()
+                let bound = dominant + length (ta.mm x) + length (tb.mm x) + bias
+                let measured = length (active (out a) - active (out b))
+                let layer = found[k - 1]
+                let mean (t: torch.Tensor) = t.mean().ToDouble()
+
+                for what, value, wanted in
+                    [
+                        "measured", layer.Measured, mean measured
+                        "bound", layer.Bound, mean bound
+                        "dominant part", layer.DominantPart, mean dominant
+                        "largest ratio", layer.LargestRatio, (measured / bound).max().ToDouble()
+                    ] do
+                    Expect.isLessThan (abs (value - wanted)) (1e-4 * (1.0 + wanted)) $"fc{k}: {what}"
+        }
+
         test "the Lipschitz constants are not exceeded between neighbouring points" {
             for activation in Enum.GetValues<ActivationFunction>() do
                 let layer = Activation activation

@@ -85,6 +85,144 @@ let tests =
             Expect.isGreaterThan largest (0.7 / sqrt 6.0) "and near it"
         }
 
+        test "weights are drawn evenly to both sides" {
+            let wide = Network(Catalogue.Mlp([| 1; 10; 10 |], [| 100 |], 10))
+            use p = ParameterSet.Initialize(wide, 1L)
+            let drawn = p["fc1.weight"]
+            // Uniform within 0.1: the mean of 10,000 is off by 0.0006, the deviation is 0.1 / sqrt 3.
+            Expect.isLessThan (abs (drawn.mean().ToDouble())) 0.003 "mean"
+            Expect.isLessThan (abs (drawn.std().ToDouble() - 0.1 / sqrt 3.0)) 0.001 "deviation"
+            Expect.isGreaterThan (drawn.max().ToDouble()) 0.099 "up"
+            Expect.isLessThan (drawn.min().ToDouble()) -0.099 "down"
+        }
+
+        test "two architectures of one name are two" {
+            let one name units =
+                let layers: (string * Layer * string list) list =
+                    [ "f", Flatten(), [ "input" ]; "d", Dense units, [ "f" ] ]
+
+                ParameterSet.Initialize(network layers, 1L), name
+
+            let (a, _), (b, _) = one "x" 3, one "x" 4
+            failsWith [ "one architecture" ] (fun () -> ParameterSet.RequireSameArchitecture(a, b))
+        }
+
+        test "each layer computes its formula, worked out entry by entry" {
+            use _ = torch.NewDisposeScope()
+            let size, channels, side = 2, 3, 4
+            use generator = Seeds.Generator(1L, "layers")
+            let draw (shape: int64 list) = torch.randn (Array.ofList shape, generator = generator)
+            let x = draw [ int64 size; int64 channels; int64 side; int64 side ]
+
+            // A tensor as a function of where.
+            let entries (t: torch.Tensor) =
+                let values, shape = t.contiguous().data<float32>().ToArray(), List.ofArray t.shape
+                fun (at: int list) -> float values[List.fold2 (fun k size i -> k * int size + i) 0 shape at]
+
+            let image = entries x
+            let at n c i j = if i < 0 || j < 0 || i >= side || j >= side then 0.0 else image [ n; c; i; j ]
+
+            let check
+                (layer: Layer)
+                (parameters: torch.Tensor list)
+                rows
+                columns
+                (wanted: int -> int -> int -> int -> float)
+                =
+                use out = layer.Forward(ReadOnlySpan(Array.ofList parameters), ReadOnlySpan [| x |], Mode.Evaluation)
+                Expect.equal (out.shape[2], out.shape[3]) (int64 rows, int64 columns) $"{layer}: size"
+                let entry = entries out
+
+                for n in 0 .. size - 1 do
+                    for c in 0 .. int out.shape[1] - 1 do
+                        for i in 0 .. rows - 1 do
+                            for j in 0 .. columns - 1 do
+                                let found = entry [ n; c; i; j ]
+                                Expect.isLessThan (abs (found - wanted n c i j)) 1e-4 $"{layer} at {n}, {c}, {i}, {j}"
+
+            let window n c i j =
+                [
+                    for di in 0..1 do
+                        for dj in 0..1 -> at n c (2 * i + di) (2 * j + dj)
+                ]
+
+            check (Pooling PoolingFunction.Max) [] 2 2 (fun n c i j -> List.max (window n c i j))
+            check (Pooling PoolingFunction.Average) [] 2 2 (fun n c i j -> List.average (window n c i j))
+            check (Pooling(PoolingFunction.First, 1, 2)) [] 2 2 (fun n c i j -> at n c (2 * i) (2 * j))
+
+            let all n =
+                [
+                    for c in 0 .. channels - 1 do
+                        for i in 0 .. side - 1 do
+                            for j in 0 .. side - 1 -> at n c i j
+                ]
+
+            let ofChannel n c =
+                [
+                    for i in 0 .. side - 1 do
+                        for j in 0 .. side - 1 -> at n c i j
+                ]
+
+            check (Pooling(PoolingFunction.Average, 0)) [] 1 1 (fun n c _ _ -> List.average (ofChannel n c))
+            check (Activation ActivationFunction.Relu) [] side side (fun n c i j -> max 0.0 (at n c i j))
+            check (Activation ActivationFunction.Tanh) [] side side (fun n c i j -> tanh (at n c i j))
+            // x Phi(x), Phi by Simpson's rule.
+            let density t = exp (-t * t / 2.0) / sqrt (2.0 * Math.PI)
+            let steps = 200
+
+            let distribution z =
+                let h = z / float steps
+
+                let weight k =
+                    if k = 0 || k = steps then 1.0
+                    elif k % 2 = 1 then 4.0
+                    else 2.0
+
+                0.5 + h / 3.0 * List.sum [ for k in 0..steps -> weight k * density (float k * h) ]
+
+            check (Activation ActivationFunction.Gelu) [] side side (fun n c i j ->
+                at n c i j * distribution (at n c i j))
+
+            let scale, shift = draw [ int64 channels ], draw [ int64 channels ]
+            let scaleOf, shiftOf = entries scale, entries shift
+
+            let mean, spread =
+                List.average, (fun xs -> let m = List.average xs in xs |> List.averageBy (fun x -> (x - m) ** 2.0))
+
+            check (GroupNorm()) [ scale; shift ] side side (fun n c i j ->
+                (at n c i j - mean (all n)) / sqrt (spread (all n) + 1e-5) * scaleOf [ c ] + shiftOf [ c ])
+
+            let running, variance = draw [ int64 channels ], draw([ int64 channels ]).abs() + 0.5f.ToScalar()
+            let runningOf, varianceOf = entries running, entries variance
+
+            check (BatchNorm()) [ scale; shift; running; variance ] side side (fun n c i j ->
+                (at n c i j - runningOf [ c ]) / sqrt (varianceOf [ c ] + 1e-5) * scaleOf [ c ] + shiftOf [ c ])
+
+            let weight, bias = draw [ 2L; int64 channels; 3L; 3L ], draw [ 2L ]
+            let weightOf, biasOf = entries weight, entries bias
+
+            check (Convolution(2, 3, 2, 1, true)) [ weight; bias ] 2 2 (fun n o i j ->
+                biasOf [ o ]
+                + List.sum [
+                    for c in 0 .. channels - 1 do
+                        for di in 0..2 do
+                            for dj in 0..2 -> weightOf [ o; c; di; dj ] * at n c (2 * i + di - 1) (2 * j + dj - 1)
+                ])
+
+            let rows = draw [ 2L; 5L ]
+            let weight, bias = draw [ 5L ], draw [ 5L ]
+            let rowsOf, weightOf, biasOf = entries rows, entries weight, entries bias
+            use normed = LayerNorm().Forward(ReadOnlySpan [| weight; bias |], ReadOnlySpan [| rows |], Mode.Evaluation)
+            let normedOf = entries normed
+
+            for n in 0..1 do
+                let row = [ for k in 0..4 -> rowsOf [ n; k ] ]
+
+                for k in 0..4 do
+                    let wanted = (row[k] - mean row) / sqrt (spread row + 1e-5) * weightOf [ k ] + biasOf [ k ]
+                    Expect.isLessThan (abs (normedOf [ n; k ] - wanted)) 1e-4 "layer norm"
+        }
+
         testList "mistakes are told with the layer's name" [
             test "a dense layer on an image" {
                 failsWith [ "layer 'd'"; "flatten"; "[1, 2, 2]" ] (fun () ->

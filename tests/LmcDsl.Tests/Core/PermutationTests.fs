@@ -99,6 +99,18 @@ let tests =
             use back = set.Inverse().Apply there
             bytes back = bytes p
 
+        test "the groups of a set are drawn apart, and by the seed" {
+            let network =
+                LmcDsl.Core.Architectures.Network(
+                    LmcDsl.Core.Architectures.Catalogue.Mlp([| 1; 2; 3 |], [| 20; 20 |], 3)
+                )
+
+            let sources seed = [ for p in PermutationSet.Random(network, seed).Permutations -> List.ofSeq p.Sources ]
+            Expect.notEqual ((sources 1L)[0]) ((sources 1L)[1]) "two groups"
+            Expect.notEqual ((sources 1L)[0]) ((sources 2L)[0]) "two seeds"
+            Expect.equal (sources 1L) (sources 1L) "one seed"
+        }
+
         test "a set of other sizes is refused, and the group named" {
             failsWith [ "group 'fc1'"; "of 5"; "of 4" ] (fun () ->
                 PermutationSet(smallMlp, [ draw 1 4; draw 1 4 ]) |> ignore)

@@ -169,7 +169,11 @@ let tests =
 
             for polish in [ false; true ] do
                 let options = SinkhornMatchingOptions(Steps = 20, Polish = polish)
-                let found = SinkhornMatching.Match(a, b, options, PermutationSet.Random(smallMlp, 9L))
+                let start = PermutationSet.Random(smallMlp, 9L)
+                let found = SinkhornMatching.Match(a, b, options, start)
+                use started = start.Apply b
+                let wanted = SinkhornMatching.Match(a, started, options).Permutations.After start
+                Expect.sequenceEqual found.Permutations.Permutations wanted.Permutations "as from the model there"
                 use moved = found.Permutations.Apply b
                 let own = InnerProduct.Of(a.Learned(), moved.Learned())
                 Expect.floatClose Accuracy.high (found.Objective |> Seq.last) own "the objective is that of the answer"

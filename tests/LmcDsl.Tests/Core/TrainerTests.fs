@@ -163,6 +163,14 @@ let tests =
                     Expect.floatClose Accuracy.high x y $"{schedule}, step {k}"
         }
 
+        test "a training starts at what the seed draws, and moments are zero" {
+            for seed in [ 1L; 2L ] do
+                use state = TrainingState.Start(smallMlp, seed, torch.CPU)
+                use drawn = ParameterSet.Initialize(smallMlp, seed)
+                Expect.equal (bytes state.Parameters) (bytes drawn) $"seed {seed}"
+                Expect.equal (state.First.abs().max().ToDouble() + state.Second.abs().max().ToDouble()) 0.0 "moments"
+        }
+
         test "training learns the task" {
             use state = run smallMlp (TrainingOptions(Epochs = 60, BatchSize = 20, LearningRate = 1e-2))
             let before = Evaluator.Evaluate((start smallMlp).Parameters, task)

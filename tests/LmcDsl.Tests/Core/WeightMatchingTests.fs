@@ -156,6 +156,27 @@ let tests =
             failsWith [ "in place"; "two models" ] (fun () -> WeightMatching.MatchInPlace(a, a) |> ignore)
         }
 
+        test "units that are all alike stay where they are" {
+            let network = Network(Catalogue.Mlp([| 1; 2; 3 |], [| 20; 17 |], 3))
+            use a = new ParameterSet(network, torch.ones network.TotalCount)
+            use b = a.Clone()
+            let found = search a b 1L
+            Expect.equal found.Sweeps 1 "one pass"
+            Expect.isTrue (found.Permutations.Permutations |> Seq.forall _.IsIdentity) "no gain, no move"
+        }
+
+        test "a gain below a thousandth of the costs is a gain" {
+            // Two units that are nearly alike, exchanged: the right order is better by 4 e^2 in 4.
+            let network = Network(Catalogue.Mlp([| 1; 1; 2 |], [| 2 |], 2))
+            let e = 0.01f
+            use a = new ParameterSet(network, torch.zeros network.TotalCount)
+            a["fc1.weight"].copy_(torch.tensor([| 1f; e; 1f; -e |]).view(2L, 2L)) |> ignore
+            use b = PermutationSet(network, [ Permutation [ 1; 0 ] ]).Apply a
+            let found = search a b 0L
+            Expect.equal (List.ofSeq found.Permutations.Permutations[0].Sources) [ 1; 0 ] "exchanged back"
+            Expect.equal (l2After a b found.Permutations) 0.0 "exactly"
+        }
+
         test "a limit on passes is told as the reason" {
             use a = randomParameters smallMlp 1L
             use b = randomParameters smallMlp 2L
