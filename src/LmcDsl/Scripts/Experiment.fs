@@ -74,7 +74,9 @@ module Experiment =
     let private chosenData (experiments: Experiment list) (scales: Scale list) (arguments: Arguments) : string list =
         match experiments, scales with
         | [ { Setup = Some setup; Fallback = Some _ } ], [ scale ] when not arguments.NamesData ->
-            [ "--dataset"; DataSet.name (scale.Adapt setup).Data ]
+            let chosen = (scale.Adapt setup).Data
+            let isNamed = Library.dataSets |> List.exists (fun data -> data.Name = chosen.Name)
+            if isNamed then [ "--dataset"; chosen.Name ] else [] // a script's own is there wherever the script is
         | _ -> []
 
     // Small and full trials do not overwrite the results.

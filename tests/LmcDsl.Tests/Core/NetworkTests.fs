@@ -129,7 +129,7 @@ let tests =
                 columns
                 (wanted: int -> int -> int -> int -> float)
                 =
-                use out = layer.Forward(ReadOnlySpan(Array.ofList parameters), ReadOnlySpan [| x |], Mode.Evaluation)
+                use out = layer.Forward(Array.ofList parameters, [| x |], Mode.Evaluation)
                 Expect.equal (out.shape[2], out.shape[3]) (int64 rows, int64 columns) $"{layer}: size"
                 let entry = entries out
 
@@ -212,7 +212,7 @@ let tests =
             let rows = draw [ 2L; 5L ]
             let weight, bias = draw [ 5L ], draw [ 5L ]
             let rowsOf, weightOf, biasOf = entries rows, entries weight, entries bias
-            use normed = LayerNorm().Forward(ReadOnlySpan [| weight; bias |], ReadOnlySpan [| rows |], Mode.Evaluation)
+            use normed = LayerNorm().Forward([| weight; bias |], [| rows |], Mode.Evaluation)
             let normedOf = entries normed
 
             for n in 0..1 do

@@ -80,15 +80,12 @@ let private asAnother (work: unit -> unit) =
     error |> Option.iter raise
 
 let private nothingIsToMake =
-    {
-        Name = "constant"
-        Version = 1
-        Run =
+    Op.make "constant" 1 0.1 (
             fun context ->
                 match context.LoadPartial() with
                 | Some _ -> raise (Core.Runtime.LmcException "expected what it once wrote, found something else")
                 | None -> Document(Json.int 1L)
-    }
+    )
 
 let tests =
     testSequenced (
@@ -197,14 +194,13 @@ let tests =
 
             test "a step that cannot go on from where it stood begins anew, and says so" {
                 inStore (fun _ store ->
-                    let plan = Plan.make (nothingIsToMake.Name, 1) "a constant" (Json.Object []) []
+                    let plan: Plan<Model> = Plan.make nothingIsToMake "a constant" Args.none []
                     let told = List<RunEvent>()
 
                     use runner =
                         new Runner(
                             {
                                 Store = store
-                                Ops = Ops.ofList [ nothingIsToMake ]
                                 Tell = told.Add
                                 Cancel = CancellationToken.None
                             }
