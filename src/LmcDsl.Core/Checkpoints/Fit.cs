@@ -43,7 +43,10 @@ internal sealed record Fit(
             TensorEntry[] inside = [.. entries.Where(entry => entry.Name.StartsWith(prefix, StringComparison.Ordinal)
                 && !exact.Any(other => entry.Name.StartsWith(other.Prefix, StringComparison.Ordinal)))];
             var fit = Of(dict, prefix, inside, network, names, wanted);
-            if (nearest is null || fit.Distance.CompareTo(nearest.Distance) <= 0) nearest = fit;
+            // Where nothing tells one prefix from another, the longest that all names have.
+            var isNearer = nearest is null || fit.Distance.CompareTo(nearest.Distance) < 0
+                || fit.Distance == nearest.Distance && inside.Length > nearest.Size;
+            if (isNearer) nearest = fit;
             if (fit.IsExact) exact.Add(fit);
             if (exact.Count == MostChoices) break;
         }
@@ -66,8 +69,11 @@ internal sealed record Fit(
             names,
             network.Parameters.Select((spec, k) => (spec.Name, k)).ToDictionary(p => p.Name, p => p.k));
 
-    /// <summary>How much is wrong: what is missing or of another shape first.</summary>
-    public (int, int) Distance => (Missing.Count + Misshaped.Count, Unexpected.Count);
+    /// <summary>How much of the network is missing or of another shape.</summary>
+    public int Distance => Missing.Count + Misshaped.Count;
+
+    // How many tensors begin with the prefix.
+    private int Size => Places.Count + Unexpected.Count;
 
     // Counters of batches are wanted by norms that average over all batches; other networks have no use for them.
     private static IEnumerable<TensorEntry> Concerning(StateDict dict, Network network)

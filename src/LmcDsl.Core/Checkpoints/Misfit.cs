@@ -20,12 +20,11 @@ internal static partial class Misfit
         var under = fit.Dict.Key.Length == 0 ? "" : $" under '{Excerpt.Of(fit.Dict.Key)}'";
         var prefix = fit.Prefix.Length == 0 ? "" : $" after the prefix '{Excerpt.Of(fit.Prefix)}' of its names";
         return new LmcException(
-            $"{path}: expected the tensors of '{network.Architecture.Name}'{under}{prefix};"
+            $"{path}: expected the tensors of '{network.Architecture.Name}'{under}{prefix}{Looks(fit, network)};"
             + Part("missing", [.. fit.Missing.Select(k => network.Parameters[k].ToString())], " ")
             + Part("not tensors", NoTensors(fit, network, names), ", ")
             + Part("not expected", [.. fit.Unexpected.Select(entry => entry.ToString())], " ")
             + Part("of another shape", [.. fit.Misshaped.Select(m => $"{m.Entry} where {network.Parameters[m.Parameter]} was expected")], "; ")
-            + Looks(fit, network)
             + Shard(path));
     }
 
@@ -51,7 +50,7 @@ internal static partial class Misfit
             .Select(entry => (Prefix.Bare(entry.Name[fit.Prefix.Length..]), (IReadOnlyList<long>)entry.Shape))]);
         if (there is null) return "";
         var here = Family.Of([.. network.Parameters.Select(p => (p.Name, (IReadOnlyList<long>)p.Shape))]);
-        return $" The file looks like {there}{(here is null || here == there ? "" : $", '{network.Architecture.Name}' is {here}")}.";
+        return here == there ? "" : $"{(here is null ? "" : $", which is {here}")}, found what looks like {there}";
     }
 
     private static string Shard(string path) =>

@@ -87,7 +87,7 @@ public sealed class Placement
         Fit[] exact = [.. fits.Where(fit => fit.IsExact)];
         if (exact.Length > 1 && exact.DistinctBy(fit => fit.Dict).Count() > 1)
             throw StateDictChoice.Ambiguous(path, [.. exact.Select(Title)]);
-        return (exact.FirstOrDefault() ?? fits.MinBy(fit => fit.Distance)!).Dict;
+        return (exact.FirstOrDefault() ?? fits.OrderBy(fit => fit.Distance).ThenByDescending(fit => fit.Dict.Entries.Length).First()).Dict;
     };
 
     private static IReadOnlyList<Fit> Fits(string path, StateDict dict, Network network, NameMap names, string? key)

@@ -270,12 +270,31 @@ let tests =
                         [
                             "after the prefix 'model.'"
                             $"looks like resnet{depth} for CIFAR (blocks {blocks}, {blocks}, {blocks}), width 1, batch norm"
-                            "is resnet20 for CIFAR (blocks 3, 3, 3), width 1"
+                            "which is resnet20 for CIFAR (blocks 3, 3, 3), width 1"
                             "more"
                         ] do
                         Expect.stringContains error.Message words "said"
 
                     Expect.isLessThan error.Message.Length 3000 "not every tensor"
+        }
+
+        test "the longest prefix of all names is said where nothing fits, and what the file looks like" {
+            let network = Network(Catalogue.ResNet20([| 3; 32; 32 |], 1.0, 10, Norm.Batch))
+
+            refused
+                network
+                null
+                [
+                    "after the prefix 'net.encoder.'"
+                    "looks like --arch mlp --hidden 5 4 (6 inputs, 3 outputs)"
+                    "not expected: net.encoder.fc1.weight [5, 6]"
+                ]
+                (named ((+) "net.encoder.") mlp)
+
+            refused network null [ "looks like a transformer" ] [
+                "a.attn.weight", torch.zeros 3L
+                "b.weight", torch.zeros 2L
+            ]
         }
 
         test "an MLP of other widths is told by the arguments that read it" {
