@@ -5,11 +5,12 @@ namespace LmcDsl.Core.Data;
 
 /// <summary>Labelled examples as plain arrays, before they are scaled.</summary>
 /// <param name="Shape">Shape of one example: <c>[channels, height, width]</c>.</param>
-/// <param name="Values">All examples one after another; of images the bytes over 255.</param>
+/// <param name="Values">All examples one after another.</param>
 /// <param name="Labels">One label for each example, from 0 on.</param>
-public sealed record Examples(int[] Shape, float[] Values, long[] Labels)
+/// <param name="Unit">What means and deviations count in: 255 where the values are the bytes of images, else 1.</param>
+public sealed record Examples(int[] Shape, float[] Values, long[] Labels, int Unit = 1)
 {
-    /// <summary>Makes tensors of training and test examples: (value - mean) / deviation, for each channel.</summary>
+    /// <summary>Makes tensors of training and test examples: (value / unit - mean) / deviation, for each channel.</summary>
     /// <param name="name">The data set's name, for messages.</param>
     /// <param name="train">Training examples.</param>
     /// <param name="test">Test examples, of the same shape.</param>
@@ -51,14 +52,14 @@ public sealed record Examples(int[] Shape, float[] Values, long[] Labels)
         for (var i = 0; i < Labels.Length; i++)
             foreach (var value in Values.AsSpan(i * size + channel * plane, plane)) squares += (value - mean) * (value - mean);
         var deviation = Math.Sqrt(squares / ((double)plane * Labels.Length));
-        return (mean, deviation > 0 ? deviation : 1);
+        return (mean / Unit, deviation > 0 ? deviation / Unit : 1);
     }
 
     private DataSplit Tensors((double Mean, double Deviation)[] scales)
     {
         using var scope = NewDisposeScope();
         var values = tensor(Values).view([Labels.Length, .. Shape.Select(side => (long)side)]);
-        for (var c = 0; c < scales.Length; c++) values.select(1, c).sub_(scales[c].Mean).div_(scales[c].Deviation);
+        for (var c = 0; c < scales.Length; c++) values.select(1, c).div_(Unit * scales[c].Deviation).sub_(scales[c].Mean / scales[c].Deviation);
         return new DataSplit(values, tensor(Labels));
     }
 }

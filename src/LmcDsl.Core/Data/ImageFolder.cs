@@ -29,7 +29,7 @@ public static class ImageFolder
     /// <summary>Reads pictures, all of one size.</summary>
     /// <param name="pictures">The path and the label of each.</param>
     /// <param name="channels">1 for grey, 3 for colour.</param>
-    /// <returns>Bytes over 255.</returns>
+    /// <returns>Their bytes, counted in units of 255.</returns>
     /// <exception cref="LmcException">A file is no picture, or differs in size from the first; the line names it.</exception>
     public static Examples Read(IReadOnlyList<(string Path, long Label)> pictures, int channels)
     {
@@ -52,7 +52,7 @@ public static class ImageFolder
             Write(image, values.AsSpan(i * channels * shape[1] * shape[2], channels * shape[1] * shape[2]), channels);
         }
 
-        return new Examples(shape, values, [.. pictures.Select(p => p.Label)]);
+        return new Examples(shape, values, [.. pictures.Select(p => p.Label)], Unit: 255);
     }
 
     /// <summary>Shape of a picture as it would be read: <c>[channels, height, width]</c>.</summary>
@@ -75,11 +75,11 @@ public static class ImageFolder
                 if (channels == 1)
                 {
                     // Luma of ITU-R BT.601, as PIL's conversion to grey: the same for a picture that is grey already.
-                    target[at] = (19595 * pixel.R + 38470 * pixel.G + 7471 * pixel.B + 0x8000 >> 16) / 255f;
+                    target[at] = 19595 * pixel.R + 38470 * pixel.G + 7471 * pixel.B + 0x8000 >> 16;
                     continue;
                 }
 
-                (target[at], target[plane + at], target[2 * plane + at]) = (pixel.R / 255f, pixel.G / 255f, pixel.B / 255f);
+                (target[at], target[plane + at], target[2 * plane + at]) = (pixel.R, pixel.G, pixel.B);
             }
     }
 

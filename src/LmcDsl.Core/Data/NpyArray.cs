@@ -72,7 +72,7 @@ public sealed partial record NpyArray(string Name, string Type, int[] Shape, byt
         }
     }
 
-    /// <summary>The numbers as float32; of bytes over 255, as images have them.</summary>
+    /// <summary>The numbers as float32.</summary>
     /// <returns>As many as the sizes say.</returns>
     public float[] ToFloats()
     {
@@ -83,7 +83,6 @@ public sealed partial record NpyArray(string Name, string Type, int[] Shape, byt
             var at = numbers.AsSpan(i * size, size);
             values[i] = Type switch
             {
-                "u1" => at[0] / 255f,
                 "f2" => (float)BinaryPrimitives.ReadHalfLittleEndian(at),
                 "f4" => BinaryPrimitives.ReadSingleLittleEndian(at),
                 "f8" => (float)BinaryPrimitives.ReadDoubleLittleEndian(at),

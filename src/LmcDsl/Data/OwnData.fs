@@ -66,7 +66,7 @@ module OwnData =
         if x.Shape[0] <> count.Length then
             raise (LmcException $"{y.Name}: expected {x.Shape[0]} labels, one for each example of {x.Name}, found {count.Length}")
 
-        Examples(List.toArray shape, (if last then channelsFirst shape values else values), count)
+        Examples(List.toArray shape, (if last then channelsFirst shape values else values), count, (if x.Type = "u1" then 255 else 1))
 
     let private ofNumpy name (files: string list) (read: unit -> (NpyArray * NpyArray) * (NpyArray * NpyArray)) : DataSet =
         let (x, y), (_, testY) = read ()
