@@ -18,7 +18,7 @@ public sealed record MergeManyOptions
 }
 
 /// <summary>
-/// Weight matching of several models (Git Re-Basin, 2209.04836, algorithm 2, MergeMany): each in turn is matched to the mean
+/// Weight matching of several models (Git Re-Basin, 2209.04836, algorithm 3, MergeMany): each in turn is matched to the mean
 /// of the others, until nothing changes. The sum over pairs of ⟨pi_p(p), pi_q(q)⟩ never goes down.
 /// </summary>
 public static class MergeManyMatching

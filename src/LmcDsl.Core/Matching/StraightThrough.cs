@@ -37,7 +37,7 @@ public sealed record StraightThroughOptions
 }
 
 /// <summary>
-/// The straight-through estimator (Git Re-Basin, 2209.04836, algorithm 3): find the permutation for which the merged model's
+/// The straight-through estimator (Git Re-Basin, 2209.04836, algorithm 2): find the permutation for which the merged model's
 /// loss is least. A free copy of the parameters, at first model a's, is projected to the nearest permutation of model b by
 /// weight matching, warm from the last one; the loss of the mixture of a and that hard permutation is differentiated, and
 /// the gradient goes straight through the projection to the free copy.

@@ -6,7 +6,7 @@ open Argu
 open LmcDsl.Core.Runtime
 
 /// What the command line of an experiment may say.
-type Argument =
+type internal Argument =
     | [<Unique>] Scale of string
     | [<Unique>] Seeds of int64 list
     | [<Unique>] Epochs of int
