@@ -82,7 +82,7 @@ target "Faults" "The long run of kills, faults and damaged input (about 15 minut
         if isNull (Environment.GetEnvironmentVariable name) then
             Environment.SetEnvironmentVariable(name, value)
 
-    for list in [ "Malformed input"; "Faults" ] do
+    for list in [ "Malformed input"; "Faults"; "Store trust"; "Machine" ] do
         programWith [ "--filter-test-list"; list ] "tests/LmcDsl.Tests")
 
 target "Quickstart" "The main job: train three MLPs, align, merge, measure" (fun () -> experiment "quickstart")

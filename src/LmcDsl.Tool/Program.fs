@@ -75,7 +75,7 @@ let private parse<'argument when 'argument :> IArgParserTemplate> (command: stri
 let private onModels command words (run: ParseResults<ModelArgument> -> Json) =
     let arguments = parse<ModelArgument> command words
     TorchRuntime.Load() |> ignore
-    show (arguments.Contains ModelArgument.Json) (run arguments)
+    AtWork.during (command :: words) (fun () -> show (arguments.Contains ModelArgument.Json) (run arguments))
 
 [<EntryPoint>]
 let main words =
