@@ -73,7 +73,7 @@ target "Faults" "The long run of kills, faults and damaged input (about 15 minut
         if isNull (Environment.GetEnvironmentVariable name) then
             Environment.SetEnvironmentVariable(name, value)
 
-    for list in [ "Malformed input"; "Faults" ] do
+    for list in [ "Malformed input"; "Faults"; "Store trust"; "Machine" ] do
         programWith [ "--filter-test-list"; list ] "tests/LmcDsl.Tests")
 
 target "Mutants" "Whether the tests notice a wrong library, mutant by mutant (about 15 minutes)" (fun () ->

@@ -85,7 +85,7 @@ let private onModels command words (run: ParseResults<ModelArgument> -> unit) =
     let arguments = parse<ModelArgument> command words
     ModelArgument.requireUsed command arguments
     TorchRuntime.Load() |> ignore
-    run arguments
+    AtWork.during (command :: words) (fun () -> run arguments)
 
 let private answering run cancel (arguments: ParseResults<ModelArgument>) =
     show (arguments.Contains ModelArgument.Json) (run arguments cancel)

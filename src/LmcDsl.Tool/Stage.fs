@@ -11,6 +11,8 @@ module Stage =
 
     /// Does the work, telling what it is.
     let during (what: string) (work: unit -> 'a) : 'a =
+        AtWork.note what
+
         if Console.IsErrorRedirected || not terminal.Value.Profile.Capabilities.Interactive then
             work ()
         else

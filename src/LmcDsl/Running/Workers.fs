@@ -27,7 +27,7 @@ type private Worker(command: string list, number: int, events: BlockingCollectio
     let child =
         let start =
             ProcessStartInfo(
-                command.Head,
+                (Programs.tryFind command.Head |> Option.defaultValue command.Head),
                 command.Tail,
                 RedirectStandardInput = true,
                 RedirectStandardOutput = true,

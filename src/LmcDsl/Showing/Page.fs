@@ -49,7 +49,14 @@ figure > div { max-width: 100%; }
             html
         else
             let body = html.IndexOf('>', start) + 1
-            let script = html.Substring(body, ending - body).Replace("</", "<\\/").Replace("<!--", "<\\!--").Replace("<script", "<\\script")
+
+            let script =
+                html
+                    .Substring(body, ending - body)
+                    .Replace("</", "<\\/")
+                    .Replace("<!--", "<\\!--")
+                    .Replace("<script", "<\\script")
+
             html.Substring(0, body) + script + html.Substring ending
 
     let private tableHtml (table: Table) =

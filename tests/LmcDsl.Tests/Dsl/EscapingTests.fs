@@ -81,7 +81,11 @@ let tests =
             let text = { Title = hostile; Command = hostile; Provenance = Json.Text hostile }
 
             let html = Page.html text [ table hostile hostile ] [ figure hostile ]
-            isShown ((Page.html text [ table hostile hostile ] []).Replace(PlotlyScript.text.Value, "").Replace("\r", ""))
+
+            isShown (
+                (Page.html text [ table hostile hostile ] []).Replace(PlotlyScript.text.Value, "").Replace("\r", "")
+            )
+
             isShown ((Page.chartHtml (figure hostile).Chart).Replace("\r", ""))
             Expect.isFalse (html.Contains "<script>alert") "no script of theirs"
             // A browser ends a script at the first tag that ends one, whatever string it stands in.

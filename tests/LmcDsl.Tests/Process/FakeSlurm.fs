@@ -74,7 +74,7 @@ let run (manners: Manners) (folder: string) (words: string list) : int * string 
         else
             withoutImages
 
-    finish (startAsSet [ "PATH", path ] folder SmallSweep.word (places @ [ "--on"; "slurm" ] @ words))
+    finish (startAsSet [ "PATH", path ] folder SmallSweep.tiny (places @ [ "--on"; "slurm" ] @ words))
 
 /// How many tasks each array had.
 let sizes (folder: string) : int list =

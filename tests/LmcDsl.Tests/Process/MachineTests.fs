@@ -122,9 +122,9 @@ let tests =
                      Trial.eventually "a training" (fun () ->
                          Directory.Exists partial && Directory.GetFiles(partial).Length > 0)
 
-                     signal "ABRT" child
+                     signal "KILL" child
                      child.WaitForExit()
-                     Expect.notEqual child.ExitCode 0 "a crash")
+                     Expect.equal child.ExitCode 137 "no word")
 
                     use child = Trial.start [] folder SmallExperiment.word words
                     let told = Text.StringBuilder()
@@ -140,6 +140,26 @@ let tests =
                     Expect.equal child.ExitCode 130 "interrupted"
                     let locks = Path.Combine(folder, "store", "locks")
                     Expect.isEmpty (Directory.GetFiles locks) "an interrupt gives the right back")
+            }
+
+            test "a command that ended without a word is told by the same command, run again, and by no other" {
+                inFolder (fun folder ->
+                    (use child = lmc folder long.Head
+                     Threading.Thread.Sleep 3000
+                     signal "KILL" child
+                     child.WaitForExit())
+
+                    let lineOf words =
+                        use child = lmc folder words
+                        Threading.Thread.Sleep 3000
+                        signal "INT" child
+                        child.WaitForExit()
+                        child.StandardError.ReadToEnd()
+
+                    let other = long[1]
+                    Expect.equal ((lineOf other).Trim()) "lmc: interrupted" "another command"
+                    Expect.stringContains (lineOf long.Head) "ended without a word while aligning by wm" "told"
+                    Expect.equal ((lineOf long.Head).Trim()) "lmc: interrupted" "told once")
             }
 
             test "the language of the machine changes no byte of the results" {

@@ -9,7 +9,13 @@ let word = "small-sweep"
 /// Cells: each of these models beside model 0.
 let cells = 20
 
-let private experiment =
+/// The same with three cells, for what is tried many times.
+let tiny = "tiny-sweep"
+
+/// The experiments' names.
+let words = [ word; tiny ]
+
+let private experiment name cells =
     let setup =
         { Setup.standard with
             Data = Part(Glyphs, 1000, 200)
@@ -20,6 +26,7 @@ let private experiment =
 
     let others = [ for seed in 1L .. int64 cells -> [ 0L; seed ] ]
 
-    Experiment.create word "A small sweep" setup [ train >> align WM >> measureAll [ L2; R ] |> sweep SeedsOf others ]
+    Experiment.create name "A small sweep" setup [ train >> align WM >> measureAll [ L2; R ] |> sweep SeedsOf others ]
 
-let run (words: string list) = Experiment.runWithArguments words experiment
+let run (name: string) (words: string list) =
+    Experiment.runWithArguments words (experiment name (if name = tiny then 3 else cells))
