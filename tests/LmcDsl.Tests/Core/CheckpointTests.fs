@@ -333,4 +333,22 @@ let tests =
                     for placement in placements do
                         placement.Source.Dispose())
         }
+
+        test "recomputed statistics are written in the place of mean ones, and learned numbers stay the mean" {
+            inFolder (fun folder ->
+                let path = Path.Combine(folder, "a.safetensors")
+                use model = randomParameters resnet 1L
+                use recomputed = randomParameters resnet 2L
+                write path (tensorsOf model id torch.ScalarType.Float32) []
+                let placement = Checkpoint.Open(path, resnet, NameMap.For resnet)
+                use _ = placement.Source
+                use stream = new MemoryStream()
+                let same = struct (placement, PermutationSet.Identity resnet)
+                Checkpoint.SaveMean(stream, [| same; same |], recomputed)
+                use back = SafeTensors.Read(ReadOnlySpan(stream.ToArray()), "back")
+
+                for spec in resnet.Parameters do
+                    let source = if spec.Learned then model else recomputed
+                    Expect.equal (difference back.Tensors[spec.Name] source[spec.Name]) 0.0 spec.Name)
+        }
     ]

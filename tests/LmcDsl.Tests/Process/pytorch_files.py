@@ -214,6 +214,7 @@ def main(folder):
     refuse("two alike", {"model": plain, "ema": other}, "model (6 tensors)", "ema (6 tensors)", "--key")
     refuse("two prefixes", {**under("student."), **{f"teacher.{k}": v for k, v in other.items()}}, "student (6 tensors)", "teacher (6 tensors)")
     refuse("with and without", {**plain, **{f"ema.{k}": v for k, v in other.items()}}, ". (6 tensors)", "ema (6 tensors)")
+    refuse("another network beside a random state", {"rng": torch.get_rng_state(), "net": Net().state_dict()}, "under 'net'", "missing: fc2.weight")
     refuse("sparse", {"w": torch.eye(3).to_sparse()}, "expected a state dict", "_rebuild_sparse_tensor")
     refuse("complex", {"w": torch.zeros(2, dtype=torch.complex128)}, "'w'", "ComplexDoubleStorage")
     torch.jit.save(torch.jit.script(trained), refused / "script.pt")
