@@ -17,26 +17,27 @@ public sealed record AnnealedMatchingOptions
     public double Lowest { get; init; } = 0.1;
 
     /// <summary>Levels, the temperature falling by the same factor from each to the next.</summary>
-    public int Levels { get; init; } = 3;
+    public int Levels { get; init; } = 2;
 
     /// <summary>Passes over rows and columns for each doubly stochastic matrix.</summary>
     public int Iterations { get; init; } = 20;
 
     /// <summary>
-    /// How often the best answer is heated to the lowest temperature and cooled again, so long as that changes anything. Of use on networks
-    /// without residual sums, for half of an annealing's time each.
+    /// How often at most the best answer is heated to the lowest temperature and cooled again: where the last descent was a long one, so
+    /// that there are many optima, as in networks without residual sums. Each takes about half of an annealing's time.
     /// </summary>
-    public int Reheats { get; init; }
+    public int Reheats { get; init; } = 1;
 
     /// <summary>Passes of a descent after which it ends though something still changed.</summary>
     public int MaxSweeps { get; init; } = 1000;
 
-    /// <summary>Seed of the order in which descents visit the groups, and of the starts after the first.</summary>
+    /// <summary>Seed of the order in which descents visit the groups, and of where the starts after the first begin.</summary>
     public long Seed { get; init; }
 
     /// <summary>
-    /// Starts, the best of which counts. Each begins its plain descent elsewhere, the first as told or at the identity, and all but the
-    /// first anneal the groups in an order drawn at random.
+    /// Starts, the best of which counts. Each begins its plain descent elsewhere, the first as told or at the identity, the others at
+    /// permutations drawn at random; and each anneals more slowly than the one before, with as many levels again, from twice its highest
+    /// temperature (up to eight times the first one's).
     /// </summary>
     public int Starts { get; init; } = 1;
 }
@@ -52,6 +53,9 @@ public sealed record AnnealedMatchingOptions
 /// </remarks>
 public static class AnnealedMatching
 {
+    // Passes of a descent, the last of which changes nothing, that show the way from the mean field to an optimum to be plain.
+    private const int Short = 3;
+
     /// <summary>Searches for the permutations of model b that bring it nearest to model a.</summary>
     /// <param name="a">The reference.</param>
     /// <param name="b">The model to permute, of the same architecture and on the same device.</param>
@@ -75,10 +79,17 @@ public static class AnnealedMatching
             $"annealed matching: expected temperatures above 0, the highest first, levels, iterations and passes of 1 or more and reheats of 0 or more, found {options}");
         using var quiet = no_grad();
         using var pair = new PackedPair(a, b);
+        var slower = 0;
         return Restarts.Best(
             "annealed matching", options.Starts, options.Seed, b.Network, start,
-            (from, seed) => Search(pair, b.Network, options, from, seed, progress), found => found.Objective[^1]);
+            (from, seed) => Search(pair, b.Network, Slower(options, slower++), from, seed, progress), found => found.Objective[^1]);
     }
+
+    private static AnnealedMatchingOptions Slower(AnnealedMatchingOptions options, int start) => options with
+    {
+        Highest = options.Highest * (1 << Math.Min(start, 3)),
+        Levels = options.Levels * (start + 1),
+    };
 
     private static SearchResult Search(
         PackedPair pair, Network network, AnnealedMatchingOptions options, PermutationSet start, long seed, Action<int, double>? progress)
@@ -86,47 +97,45 @@ public static class AnnealedMatching
         var clock = Stopwatch.StartNew();
         using var scope = NewDisposeScope();
         var random = Seeds.Random(seed, "order of groups");
+        // The network's own order, in which what one group decides is what the next one reads.
+        int[] order = [.. Enumerable.Range(0, pair.Units.Length)];
         int[][] best = [.. start.Permutations.Select(p => p.Sources.ToArray())];
         var objective = ImmutableArray.CreateBuilder<double>();
         objective.Add(pair.Objective(best));
         var (sweeps, stopped) = (0, StopReason.NothingChanged);
 
         Try(new PackedDescent(pair, best));
+        int passes;
         using (var field = new MeanField(pair))
         {
             for (var k = 0; k < options.Levels; k++)
             {
                 var fall = options.Levels == 1 ? 0 : (double)k / (options.Levels - 1);
-                field.Level(options.Highest * Math.Pow(options.Lowest / options.Highest, fall), options.Iterations, Order());
+                field.Level(options.Highest * Math.Pow(options.Lowest / options.Highest, fall), options.Iterations, order);
             }
 
             sweeps += options.Levels + 1;
-            var (found, answers) = field.Harden(Order());
-            Try(new PackedDescent(pair, found, answers));
+            var (found, answers) = field.Harden(order);
+            passes = Try(new PackedDescent(pair, found, answers));
         }
 
-        for (var k = 0; k < options.Reheats; k++)
+        for (var k = 0; k < options.Reheats && passes > Short; k++)
         {
             using var field = new MeanField(pair, best);
             // Backwards every other time: what was decided first is heard last.
-            var order = k % 2 == 0 ? Order().Reverse().ToArray() : Order();
-            field.Level(options.Lowest, options.Iterations, order);
+            var turn = k % 2 == 0 ? order.Reverse().ToArray() : order;
+            field.Level(options.Lowest, options.Iterations, turn);
             sweeps += 2;
-            var (found, answers) = field.Harden(order);
+            var (found, answers) = field.Harden(turn);
             if (found.Zip(best).All(orders => orders.First.AsSpan().SequenceEqual(orders.Second))) break;
-            Try(new PackedDescent(pair, found, answers));
+            passes = Try(new PackedDescent(pair, found, answers));
         }
 
         return new SearchResult(
             new PermutationSet(network, best.Select(order => new Permutation(order))), sweeps, objective.ToImmutable(), stopped,
             clock.Elapsed.TotalSeconds);
 
-        // Of the first start the network's own order, in which what one group decides is what the next one reads.
-        int[] Order() => seed == options.Seed
-            ? [.. Enumerable.Range(0, pair.Units.Length)]
-            : [.. Permutation.Random(pair.Units.Length, random).Sources];
-
-        void Try(PackedDescent descent)
+        int Try(PackedDescent descent)
         {
             using var own = descent;
             var (passes, how) = descent.Run(random, options.MaxSweeps);
@@ -140,6 +149,7 @@ public static class AnnealedMatching
 
             objective.Add(Math.Max(value, objective[^1]));
             progress?.Invoke(sweeps, objective[^1]);
+            return passes;
         }
     }
 }

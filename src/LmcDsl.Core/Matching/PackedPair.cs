@@ -25,6 +25,9 @@ internal sealed class PackedPair : IDisposable
     /// <param name="Right">The second model's.</param>
     internal sealed record Link(int From, Tensor Left, Tensor Right);
 
+    // A parameter's part of a link.
+    private readonly record struct Part(Tensor Left, Tensor Right, PermutedAxis From, PermutedAxis To);
+
     /// <summary>Lays two models out; both are read later too.</summary>
     /// <param name="a">The reference.</param>
     /// <param name="b">The model to permute.</param>
@@ -43,7 +46,7 @@ internal sealed class PackedPair : IDisposable
         using var scope = NewDisposeScope();
         var scale = new MatchingScale(a, b);
         own = [.. Units.Select(n => zeros(n, n).DetachFromDisposeScope())];
-        var links = Units.Select(_ => new Dictionary<int, (List<Tensor> Left, List<Tensor> Right)>()).ToArray();
+        var links = Units.Select(_ => new Dictionary<int, List<Part>>()).ToArray();
         for (var p = 0; p < axes.Length; p++)
         {
             foreach (var (k, (group, axis)) in axes[p].Index())
@@ -59,16 +62,15 @@ internal sealed class PackedPair : IDisposable
                 if (axes[p].Length > 2)
                     throw new LmcException($"matching: expected at most two permuted axes of '{network.Parameters[p].Name}', found {axes[p].Length}");
                 var (from, other) = axes[p][1 - k];
-                if (!links[group].TryGetValue(from, out var parts)) links[group].Add(from, parts = ([], []));
-                parts.Left.Add(Layout(left, other, axis));
-                parts.Right.Add(Layout(scale.IsScaled(group) ? right * share : right, other, axis));
+                if (!links[group].TryGetValue(from, out var parts)) links[group].Add(from, parts = []);
+                parts.Add(new Part(left, scale.IsScaled(group) ? right * share : right, other, axis));
             }
         }
 
         Links =
         [
             .. links.Select(into => into.Select(link =>
-                new Link(link.Key, Join(link.Value.Left), Join(link.Value.Right))).ToArray()),
+                new Link(link.Key, Join(link.Value, part => part.Left), Join(link.Value, part => part.Right))).ToArray()),
         ];
         Readers = [.. Units.Select((_, g) => Enumerable.Range(0, Units.Length).Where(x => Links[x].Any(link => link.From == g)).ToArray())];
     }
@@ -94,7 +96,12 @@ internal sealed class PackedPair : IDisposable
     {
         using var scope = NewDisposeScope();
         var cost = own[group].clone();
-        foreach (var link in Links[group]) Add(cost, link.Left, Take(link.Right, found[link.From]));
+        foreach (var link in Links[group])
+        {
+            if (IsSmall(cost)) Subtract(cost, link, [.. Enumerable.Range(0, Units[link.From])], [], found[link.From]);
+            else Add(cost, link.Left, Take(link.Right, found[link.From]));
+        }
+
         return cost.DetachFromDisposeScope();
     }
 
@@ -123,6 +130,12 @@ internal sealed class PackedPair : IDisposable
     /// <param name="now">Those that are.</param>
     public static void Update(Tensor cost, Link link, int[] places, int[] before, int[] now)
     {
+        if (IsSmall(cost))
+        {
+            Subtract(cost, link, places, before, now);
+            return;
+        }
+
         using var scope = NewDisposeScope();
         Add(cost, Take(link.Left, places), Take(link.Right, now).sub_(Take(link.Right, before)));
     }
@@ -218,5 +231,35 @@ internal sealed class PackedPair : IDisposable
         return values.reshape([.. shape]).permute(order).reshape([shape[first], -1]).contiguous();
     }
 
-    private static Tensor Join(List<Tensor> parts) => (parts.Count == 1 ? parts[0] : cat(parts, 1)).alias().DetachFromDisposeScope();
+    private static Tensor Join(List<Part> parts, Func<Part, Tensor> side)
+    {
+        if (parts.Any(part => side(part).numel() > SmallProduct.MostNumbers))
+        {
+            Tensor[] laidOut = [.. parts.Select(part => Layout(side(part), part.From, part.To))];
+            return (laidOut.Length == 1 ? laidOut[0] : cat(laidOut, 1)).alias().DetachFromDisposeScope();
+        }
+
+        var (first, axes) = (side(parts[0]).shape, parts[0]);
+        var (units, others) = (first[axes.From.Dimension] / axes.From.Block, first[axes.To.Dimension] / axes.To.Block);
+        int[] depths = [.. parts.Select(part => (int)(side(part).numel() / units / others))];
+        var joined = empty(units, depths.Sum() * others).DetachFromDisposeScope();
+        var at = 0;
+        foreach (var (part, depth) in parts.Zip(depths))
+        {
+            using var values = side(part).contiguous();
+            SmallProduct.LayOut(Numbers(values), values.shape, part.From, part.To, Numbers(joined), depths.Sum(), at);
+            at += depth;
+        }
+
+        return joined;
+    }
+
+    private static bool IsSmall(Tensor cost) => cost.shape[0] <= SmallProduct.MostUnits;
+
+    private static void Subtract(Tensor cost, Link link, int[] places, int[] before, int[] now)
+    {
+        var n = (int)cost.shape[0];
+        SmallProduct.Subtract(
+            Numbers(cost), n, (int)link.Left.shape[1] / n, Numbers(link.Left), Numbers(link.Right), places, now, before);
+    }
 }

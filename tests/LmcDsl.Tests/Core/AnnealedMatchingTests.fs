@@ -164,6 +164,47 @@ let tests =
 
             Expect.isLessThanOrEqual (entropy (matrix 0.5)) (entropy warm + 1e-3) "cooler is sharper"
 
+        testPropertyWithConfig
+            (config 100)
+            "costs of a packed pair are products over all that units share, small or not, updated or whole"
+        <| fun (seed: int) ->
+            let random = Random seed
+
+            let network =
+                if random.Next 3 = 0 then
+                    Network(Catalogue.Mlp([| 1; 2; 2 |], [| random.Next(60, 75); random.Next(60, 75) |], 3))
+                else
+                    Network(randomArchitecture random)
+
+            let a, b = pair network seed
+            use packed = new PackedPair(a, b)
+
+            let draw seed =
+                [| for p in PermutationSet.Random(network, int64 seed).Permutations -> Array.ofSeq p.Sources |]
+
+            let before, now = draw seed, draw (seed + 1)
+
+            for g in 0 .. network.Groups.Length - 1 do
+                if not (packed.IsOnBothSides g) then
+                    let changed = before |> Array.mapi (fun k order -> if k = g then order else now[k])
+                    use cost = packed.Cost(g, before)
+                    use whole = packed.Cost(g, changed)
+
+                    for link in packed.Links[g] do
+                        let struct (places, was, is) = PackedPair.Changes(before[link.From], now[link.From])
+                        PackedPair.Update(cost, link, places, was, is)
+
+                    Expect.isLessThan (difference cost whole) 1e-3 "updated"
+                    // The sum over the group's units of what its costs say is the objective's part that the group has to do with.
+                    let n = network.Groups[g].Units
+                    let values = PackedPair.Numbers(whole).ToArray()
+                    let next = draw (seed + 2)
+                    let told order = -(Seq.sum (seq { for i in 0 .. n - 1 -> float values[i * n + Array.get order i] }))
+                    let moved = changed |> Array.mapi (fun k order -> if k = g then next[g] else order)
+                    let gain = packed.Objective moved - packed.Objective changed
+                    Expect.isLessThan (abs (told next[g] - told changed[g] - gain)) (1e-3 * (1.0 + abs gain)) "its gain"
+                    Expect.isLessThan (abs (packed.Gain(g, changed, next[g]) - gain)) 1e-6 "summed in double"
+
         test "leaving out what is next to nothing changes products by little" {
             use _ = torch.NewDisposeScope()
             use generator = new torch.Generator(1UL, torch.CPU)
