@@ -84,13 +84,15 @@ let tests =
             Expect.equal again.Sweeps 1 "a local optimum of weight matching"
 
         testPropertyWithConfig
-            (config 10)
+            (config 4)
             "of four models, each ends where no single group can do better against the mean of the others"
         <| fun (seed: int) ->
             let network = Network(Catalogue.Mlp([| 1; 2; 3 |], [| 9; 8; 7 |], 3))
             let models = drawn network seed 4
 
-            for name, search in List.take 2 searches do
+            let early models = UniverseMatching.Match(models, UniverseMatchingOptions(MaxSteps = 1))
+
+            for name, search in ("UniverseMatching, ended early", early) :: List.take 2 searches do
                 let found = (search models).Permutations
                 let moved = [| for p, m in Seq.zip found models -> p.Apply m |]
 

@@ -191,6 +191,9 @@ let private build (folder: string) (project: string) =
             "-v"
             "quiet"
             "-p:TreatWarningsAsErrors=false"
+            // Nothing that outlives the build and keeps its output open.
+            "-p:UseSharedCompilation=false"
+            "-nodeReuse:false"
         ]
 
     match run folder [] words (TimeSpan.FromMinutes 20.0) with
