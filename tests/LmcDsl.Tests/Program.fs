@@ -60,6 +60,6 @@ let main arguments =
 
     match List.ofArray arguments with
     | first :: words when List.contains first Process.SmallExperiment.names -> Process.SmallExperiment.run first words
-    | first :: words when first = Process.SmallSweep.word -> Process.SmallSweep.run words
+    | first :: words when List.contains first Process.SmallSweep.words -> Process.SmallSweep.run first words
     | first :: words when first = Process.Mutants.word -> Process.Mutants.command words
     | _ -> runAll arguments
