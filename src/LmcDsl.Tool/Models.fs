@@ -7,6 +7,7 @@ open LmcDsl
 open LmcDsl.Core.Architectures
 open LmcDsl.Core.Checkpoints
 open LmcDsl.Core.Data
+open LmcDsl.Core.Importing
 open LmcDsl.Core.Runtime
 
 /// The models that a command works on: checkpoints, open, with the network that they are of.
@@ -57,11 +58,12 @@ module Models =
                 let hidden = arguments.GetResult(ModelArgument.Hidden, defaultValue = [ 512; 512; 512 ])
                 Catalogue.Mlp(input, List.toArray hidden, classes)
             | name when Seq.contains name Catalogue.Names -> Catalogue.Named(name, input, width, classes, norm)
+            | file when file.EndsWith ".onnx" -> OnnxModel.Read(file).Architecture
             | file when File.Exists file -> Architecture.FromJson(File.ReadAllText file)
             | other ->
                 raise (
                     LmcException
-                        $"""--arch: expected mlp, {String.concat ", " Catalogue.Names} or a file that describes a network, found '{other}'{Nearest.Hint(other, Catalogue.Names)}"""
+                        $"""--arch: expected mlp, {String.concat ", " Catalogue.Names} or a file that describes a network (JSON or ONNX), found '{other}'{Nearest.Hint(other, Catalogue.Names)}"""
                 )
 
         Network architecture

@@ -63,6 +63,7 @@ let private tests =
         Process.ProcessTests.tests
         Process.ToolTests.tests
         Process.TorchvisionTests.tests
+        Process.OnnxTests.tests
         Process.WorkerTests.tests
         Process.FaultTests.tests
         Process.SlurmTests.tests

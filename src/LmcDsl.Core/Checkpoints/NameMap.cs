@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -16,8 +17,13 @@ public sealed class NameMap
 
     private readonly ImmutableArray<(Regex Pattern, string Replacement)> rules;
 
-    private NameMap(IEnumerable<(string Pattern, string Replacement)> rules) =>
+    private readonly FrozenSet<string> own; // names of the network itself, which stay as they are
+
+    private NameMap(IEnumerable<(string Pattern, string Replacement)> rules, IEnumerable<string>? own = null)
+    {
+        this.own = (own ?? []).ToFrozenSet();
         this.rules = [.. rules.Select(rule => (new Regex($"^(?:{rule.Pattern})$", RegexOptions.NonBacktracking), rule.Replacement))];
+    }
 
     /// <summary>
     /// The map for the naming that others use: torchvision's and the usual CIFAR versions of ResNet and VGG, and numbered layers of
@@ -32,7 +38,7 @@ public sealed class NameMap
         if (nodes.Any(node => node.Name == "stem")) rules.AddRange(ResNet());
         else if (nodes.Any(node => node.Layer is Convolution)) rules.AddRange(Vgg(nodes));
         else rules.AddRange(Sequential(nodes));
-        return new NameMap(rules);
+        return new NameMap(rules, network.Parameters.Select(parameter => parameter.Name));
     }
 
     /// <summary>Reads a map: a JSON object of patterns (.NET regular expressions for whole names) and replacements ($1 for groups).</summary>
@@ -59,6 +65,7 @@ public sealed class NameMap
     public string Apply(string name)
     {
         var bare = Wrapper.Replace(name, "");
+        if (own.Contains(bare)) return bare;
         foreach (var (pattern, replacement) in rules)
             if (pattern.IsMatch(bare)) return pattern.Replace(bare, replacement);
         return bare;
