@@ -6,6 +6,7 @@ open Argu
 open LmcDsl
 open LmcDsl.Core.Architectures
 open LmcDsl.Core.Checkpoints
+open LmcDsl.Core.Importing
 open LmcDsl.Core.Merging
 open LmcDsl.Core.Runtime
 
@@ -84,11 +85,12 @@ module Models =
                     classes
                 )
             | name when Seq.contains name Catalogue.Names -> Catalogue.Named(name, input, width, classes, norm)
+            | file when file.EndsWith ".onnx" -> OnnxModel.Read(file).Architecture
             | file when Path.Exists file -> Architecture.FromJson(InputFile.ReadText(file, "a network's description"))
             | other ->
                 raise (
                     LmcException
-                        $"""--arch: expected mlp, {String.concat ", " Catalogue.Names} or a file that describes a network, found '{other}'{Nearest.Hint(other, Catalogue.Names)}"""
+                        $"""--arch: expected mlp, {String.concat ", " Catalogue.Names} or a file that describes a network (JSON or ONNX), found '{other}'{Nearest.Hint(other, Catalogue.Names)}"""
                 )
 
         Network architecture

@@ -129,7 +129,7 @@ let private randomConvolutional (random: Random) =
         normed channels (chain.Add(layer, [ at ]))
 
     let rec block depth channels side at =
-        match random.Next(if depth = 0 then 8 else 11) with
+        match random.Next(if depth = 0 then 9 else 12) with
         | 0 ->
             let wider = pick [ 1; 2; 3; 4; 4; 6; 6 ]
             active (convolve channels wider 3 1 at), wider, side
@@ -173,6 +173,17 @@ let private randomConvolutional (random: Random) =
         | 6 ->
             let pool = pick [ PoolingFunction.Max; PoolingFunction.Average ]
             chain.Add(AdaptivePooling(pool, 3, 3), [ at ]), channels, 3
+        | 7 ->
+            // A gate: what each channel is multiplied by, from the whole image or position by position.
+            let seen =
+                if random.Next 2 = 0 then
+                    chain.Add(Pooling(PoolingFunction.Average, 0), [ at ])
+                else
+                    at
+
+            let weights = chain.Add(Convolution(channels, 1, 1, 0, true), [ seen ])
+            let gate = chain.Add(Activation ActivationFunction.Sigmoid, [ weights ])
+            chain.Add(Multiplication(), (if random.Next 2 = 0 then [ at; gate ] else [ gate; at ])), channels, side
         | 8 when side >= 2 && side % 2 = 0 ->
             // Half the side: a strided branch, with strided subsampling, padded or not, or a convolution as the shortcut.
             let wider = if random.Next 2 = 0 then channels else channels + random.Next(1, 4)
@@ -189,7 +200,7 @@ let private randomConvolutional (random: Random) =
 
             active (chain.Add(Sum(), [ branch; shortcut ])), wider, side / 2
         | 9
-        | 10 ->
+        | 10 when depth > 0 ->
             let inner, innerChannels, innerSide = block (depth - 1) channels side at
             let inner, innerChannels = if innerSide = side then inner, innerChannels else at, channels
             let middle = pick [ 1; 2; 3; 4; 6 ]

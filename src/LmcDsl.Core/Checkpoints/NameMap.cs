@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -20,13 +21,15 @@ public sealed class NameMap
     private readonly ImmutableArray<(Regex Pattern, Func<Match, string?> Name)> rules;
     private readonly NameMap? next;
 
-    private NameMap(IEnumerable<(string Pattern, Func<Match, string?> Name)> rules, NameMap? next = null)
+    private readonly FrozenSet<string> own; // names of the network itself, which stay as they are
+
+    private NameMap(IEnumerable<(string Pattern, Func<Match, string?> Name)> rules, IEnumerable<string>? own = null)
     {
+        this.own = (own ?? []).ToFrozenSet();
         this.rules = [.. rules.Select(rule => (new Regex($"^(?:{rule.Pattern})$", Linear, Patience), rule.Name))];
-        this.next = next;
     }
 
-    private NameMap(NameMap first, NameMap next) => (rules, this.next) = (first.rules, next);
+    private NameMap(NameMap first, NameMap next) => (rules, own, this.next) = (first.rules, first.own, next);
 
     /// <summary>
     /// The map for the naming that others use: torchvision's and the usual CIFAR versions of ResNet and VGG, and numbered layers of
@@ -37,8 +40,9 @@ public sealed class NameMap
     public static NameMap For(Network network)
     {
         var nodes = network.Architecture.Nodes;
-        if (nodes.Any(node => node.Name == "stem")) return new NameMap(ResNet());
-        return nodes.Any(node => node.Layer is Convolution) ? new NameMap(Vgg(nodes)) : new NameMap(Sequential(nodes));
+        var own = network.Parameters.Select(parameter => parameter.Name);
+        if (nodes.Any(node => node.Name == "stem")) return new NameMap(ResNet(), own);
+        return nodes.Any(node => node.Layer is Convolution) ? new NameMap(Vgg(nodes), own) : new NameMap(Sequential(nodes), own);
     }
 
     /// <summary>Reads a map: a JSON object of patterns (.NET regular expressions for whole names) and replacements ($1 for groups).</summary>
@@ -86,8 +90,9 @@ public sealed class NameMap
     public string Apply(string name)
     {
         var bare = Prefix.Bare(name);
-        var own = Replaced(name) ?? (bare == name ? null : Replaced(bare)) ?? bare;
-        return next is null ? own : next.Apply(own);
+        if (own.Contains(bare)) return bare;
+        var known = Replaced(name) ?? (bare == name ? null : Replaced(bare)) ?? bare;
+        return next is null ? known : next.Apply(known);
     }
 
     private string? Replaced(string name)

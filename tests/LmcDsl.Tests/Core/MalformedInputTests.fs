@@ -200,8 +200,39 @@ let private drawn name (draw: Random -> byte[]) extension =
 
 let private idx = Array.concat [ [| 0uy; 0uy; 8uy; 1uy; 0uy; 0uy; 0uy; 20uy |]; Array.zeroCreate 20 ]
 
+/// A dense layer as ONNX has it: nested messages, a tensor's shape and bytes, a version.
+let private onnx =
+    let field number (content: byte[]) = Array.concat [ [| byte (number * 8 + 2); byte content.Length |]; content ]
+    let number field (value: int) = [| byte (field * 8); byte value |]
+    let value name = Array.concat [ field 1 name; field 2 (field 1 (field 2 (field 1 (number 1 3)))) ]
+    let sizes = Array.concat [ field 1 (number 1 1); field 1 (number 1 3) ]
+    let input = Array.concat [ field 1 "x"B; field 2 (field 1 (field 2 sizes)) ]
+    let attribute = Array.concat [ field 1 "transB"B; number 3 1 ]
+
+    let weight =
+        Array.concat [ number 1 2; number 1 3; number 2 1; field 8 "fc.weight"B; field 9 (Array.zeroCreate 24) ]
+
+    let node = Array.concat [ field 1 "x"B; field 1 "fc.weight"B; field 2 "y"B; field 4 "Gemm"B; field 5 attribute ]
+
+    let graph = Array.concat [ field 1 node; field 5 weight; field 11 input; field 12 (value "y"B) ]
+    Array.concat [ field 7 graph; field 8 (number 2 13) ]
+
+let private import path =
+    let model = LmcDsl.Core.Importing.OnnxModel.Read path
+    use _ = model.Load(Network model.Architecture)
+    ()
+
 let tests =
     testList "Malformed input" [
+        survives "an ONNX model" onnx (onDisk "onnx" import)
+
+        test "an ONNX model whose tensor is larger than its file is refused before it is made" {
+            // The weight is said to have 127 times 3 numbers.
+            let at = onnx |> Array.windowed 4 |> Array.findIndex ((=) [| 8uy; 2uy; 8uy; 3uy |])
+            let larger = Array.mapi (fun k b -> if k = at + 1 then 127uy else b) onnx
+            failsWith [ "fc.weight"; "1524 bytes"; "found 24" ] (fun () -> onDisk "onnx" import larger)
+        }
+
         survives "a pickle of a state dict" pickle (archive >> onDisk "pt" readAll)
         survives "a PyTorch archive" (archive pickle) (onDisk "pt" readAll)
         survives "an IDX file" idx (fun bytes -> Idx.Read(ReadOnlySpan bytes, "labels", 1) |> ignore)

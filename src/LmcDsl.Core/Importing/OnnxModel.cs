@@ -1,0 +1,83 @@
+using Google.Protobuf;
+using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Runtime;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Importing;
+
+/// <summary>
+/// A network read from an ONNX file (opset 9 to 23) into the language of layers, with its numbers. Layers are called by the names that
+/// their weights have in the file, which are the checkpoint's where the export kept them; in PyTorch by
+/// <c>training=TrainingMode.PRESERVE, do_constant_folding=False</c>.
+/// </summary>
+public sealed class OnnxModel
+{
+    private readonly string path;
+    private readonly Dictionary<string, (OnnxTensor Tensor, bool Transposed)> stored;
+
+    private OnnxModel(string path, Architecture architecture, Dictionary<string, (OnnxTensor, bool)> stored)
+    {
+        (this.path, this.stored) = (path, stored);
+        Architecture = architecture;
+    }
+
+    /// <summary>The network.</summary>
+    public Architecture Architecture { get; }
+
+    /// <summary>Reads a file's graph. Numbers are read when they are asked for.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>The model.</returns>
+    /// <exception cref="LmcException">
+    /// There is no such file, it is no ONNX model, or an operator in it has no rule: the line names the node.
+    /// </exception>
+    public static OnnxModel Read(string path)
+    {
+        try
+        {
+            Guard.Require(File.Exists(path), $"{path}: expected an ONNX model, found no such file");
+            using var file = File.OpenRead(path);
+            var graph = new OnnxGraph(OnnxProto.Read(file), Path.GetDirectoryName(Path.GetFullPath(path))!);
+            var architecture = graph.Import(Path.GetFileNameWithoutExtension(path));
+            return new OnnxModel(path, architecture, graph.Stored);
+        }
+        catch (InvalidProtocolBufferException error)
+        {
+            throw new LmcException($"{path}: expected an ONNX model, found something else: {error.Message.ReplaceLineEndings(" ")}", error);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new LmcException($"{path}: cannot be read: {error.Message.ReplaceLineEndings(" ")}", error);
+        }
+        catch (LmcException error) when (!error.Message.StartsWith(path, StringComparison.Ordinal))
+        {
+            throw new LmcException($"{path}: {error.Message}", error);
+        }
+    }
+
+    /// <summary>The file's numbers.</summary>
+    /// <param name="network">The network of <see cref="Architecture"/>.</param>
+    /// <returns>The parameters in float32, on the CPU.</returns>
+    /// <exception cref="LmcException">A tensor is cut, or of another shape than its layer has.</exception>
+    public ParameterSet Load(Network network)
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        foreach (var spec in network.Parameters)
+        {
+            var (tensor, transposed) = stored[spec.Name];
+            tensor.Require(transposed && spec.Role == ParameterRole.Weight ? [.. spec.Shape.Reverse()] : spec.Shape);
+        }
+
+        var model = new ParameterSet(network, zeros(network.TotalCount));
+        foreach (var (spec, view) in network.Parameters.Zip(model.Views))
+        {
+            using var inner = NewDisposeScope();
+            var (tensor, transposed) = stored[spec.Name];
+            var numbers = tensor.Load(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            if (transposed && spec.Role == ParameterRole.Weight) numbers = numbers.t();
+            view.copy_(numbers.to(ScalarType.Float32));
+        }
+
+        return model;
+    }
+}

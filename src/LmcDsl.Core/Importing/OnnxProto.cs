@@ -1,0 +1,215 @@
+using Google.Protobuf;
+
+namespace LmcDsl.Core.Importing;
+
+/// <summary>An operator's attribute: the one value that it has.</summary>
+internal sealed class OnnxAttribute
+{
+    public string Name { get; private set; } = "";
+
+    public float Float { get; private set; }
+
+    public long Int { get; private set; }
+
+    public string Text { get; private set; } = "";
+
+    public OnnxTensor? Tensor { get; private set; }
+
+    public List<float> Floats { get; } = [];
+
+    public List<long> Ints { get; } = [];
+
+    public static OnnxAttribute Read(CodedInputStream input)
+    {
+        var result = new OnnxAttribute();
+        OnnxProto.Fields(input, (field, type) =>
+        {
+            switch (field, type)
+            {
+                case (1, OnnxProto.Bytes): result.Name = input.ReadString(); break;
+                case (2, OnnxProto.Fixed32): result.Float = input.ReadFloat(); break;
+                case (3, OnnxProto.Varint): result.Int = input.ReadInt64(); break;
+                case (4, OnnxProto.Bytes): result.Text = input.ReadBytes().ToStringUtf8(); break;
+                case (5, OnnxProto.Bytes): result.Tensor = OnnxTensor.Read(input.ReadBytes().CreateCodedInput()); break;
+                case (7, _): OnnxProto.Floats(input, type, result.Floats); break;
+                case (8, _): OnnxProto.Integers(input, type, result.Ints); break;
+                default: return false;
+            }
+
+            return true;
+        });
+        return result;
+    }
+}
+
+/// <summary>A node of a graph.</summary>
+internal sealed class OnnxNode
+{
+    public List<string> Inputs { get; } = [];
+
+    public List<string> Outputs { get; } = [];
+
+    public string Name { get; private set; } = "";
+
+    public string Operator { get; private set; } = "";
+
+    public string Domain { get; private set; } = "";
+
+    public Dictionary<string, OnnxAttribute> Attributes { get; } = [];
+
+    public static OnnxNode Read(CodedInputStream input)
+    {
+        var result = new OnnxNode();
+        OnnxProto.Fields(input, (field, type) =>
+        {
+            if (type != OnnxProto.Bytes) return false;
+            switch (field)
+            {
+                case 1: result.Inputs.Add(input.ReadString()); break;
+                case 2: result.Outputs.Add(input.ReadString()); break;
+                case 3: result.Name = input.ReadString(); break;
+                case 4: result.Operator = input.ReadString(); break;
+                case 5:
+                    var attribute = OnnxAttribute.Read(input.ReadBytes().CreateCodedInput());
+                    result.Attributes[attribute.Name] = attribute;
+                    break;
+                case 7: result.Domain = input.ReadString(); break;
+                default: return false;
+            }
+
+            return true;
+        });
+        return result;
+    }
+}
+
+/// <summary>A graph's input or output, with its shape; -1 where a size is not said.</summary>
+internal sealed record OnnxValue(string Name, List<long> Shape)
+{
+    public static OnnxValue Read(CodedInputStream input)
+    {
+        var (name, shape) = ("", new List<long>());
+        OnnxProto.Fields(input, (field, type) =>
+        {
+            if (type != OnnxProto.Bytes) return false;
+            if (field == 1) name = input.ReadString();
+            else if (field == 2) ReadType(input.ReadBytes().CreateCodedInput(), shape);
+            else return false;
+            return true;
+        });
+        return new OnnxValue(name, shape);
+    }
+
+    private static void ReadType(CodedInputStream type, List<long> into)
+    {
+        foreach (var tensor in OnnxProto.Messages(type, 1))
+            foreach (var shape in OnnxProto.Messages(tensor, 2))
+                foreach (var dimension in OnnxProto.Messages(shape, 1))
+                {
+                    var size = -1L;
+                    OnnxProto.Fields(dimension, (field, kind) =>
+                    {
+                        if (field != 1 || kind != OnnxProto.Varint) return false;
+                        size = dimension.ReadInt64();
+                        return true;
+                    });
+                    into.Add(size);
+                }
+    }
+}
+
+/// <summary>A model: one graph, and the version of the standard operators that it is written in.</summary>
+internal sealed class OnnxProto
+{
+    /// <summary>How numbers are written: the wire types of protobuf.</summary>
+    public const uint Varint = 0, Bytes = 2, Fixed32 = 5;
+
+    public List<OnnxNode> Nodes { get; } = [];
+
+    public List<OnnxTensor> Initializers { get; } = [];
+
+    public List<OnnxValue> Inputs { get; } = [];
+
+    public List<OnnxValue> Outputs { get; } = [];
+
+    public long Version { get; private set; }
+
+    public static OnnxProto Read(Stream stream)
+    {
+        var result = new OnnxProto();
+        using var input = new CodedInputStream(stream, leaveOpen: true);
+        Fields(input, (field, type) =>
+        {
+            if (type != Bytes) return false;
+            if (field == 7) result.ReadGraph(input.ReadBytes().CreateCodedInput());
+            else if (field == 8) result.ReadVersion(input.ReadBytes().CreateCodedInput());
+            else return false;
+            return true;
+        });
+        return result;
+    }
+
+    /// <summary>Visits a message's fields; what the visitor does not read is passed over.</summary>
+    public static void Fields(CodedInputStream input, Func<int, uint, bool> visit)
+    {
+        while (input.ReadTag() is var tag and not 0)
+            if (!visit((int)(tag >> 3), tag & 7)) input.SkipLastField();
+    }
+
+    /// <summary>The messages of one number within a message.</summary>
+    public static List<CodedInputStream> Messages(CodedInputStream input, int number)
+    {
+        var found = new List<CodedInputStream>();
+        Fields(input, (field, type) =>
+        {
+            if (field != number || type != Bytes) return false;
+            found.Add(input.ReadBytes().CreateCodedInput());
+            return true;
+        });
+        return found;
+    }
+
+    /// <summary>Reads whole numbers, packed or one at a time.</summary>
+    public static void Integers(CodedInputStream input, uint type, List<long> into)
+    {
+        if (type != Bytes) into.Add(input.ReadInt64());
+        else
+            for (var packed = input.ReadBytes().CreateCodedInput(); !packed.IsAtEnd;) into.Add(packed.ReadInt64());
+    }
+
+    /// <summary>Reads single precision numbers, packed or one at a time.</summary>
+    public static void Floats(CodedInputStream input, uint type, List<float> into)
+    {
+        if (type != Bytes) into.Add(input.ReadFloat());
+        else
+            for (var packed = input.ReadBytes().CreateCodedInput(); !packed.IsAtEnd;) into.Add(packed.ReadFloat());
+    }
+
+    private void ReadGraph(CodedInputStream input) => Fields(input, (field, type) =>
+    {
+        if (type != Bytes) return false;
+        switch (field)
+        {
+            case 1: Nodes.Add(OnnxNode.Read(input.ReadBytes().CreateCodedInput())); break;
+            case 5: Initializers.Add(OnnxTensor.Read(input.ReadBytes().CreateCodedInput())); break;
+            case 11: Inputs.Add(OnnxValue.Read(input.ReadBytes().CreateCodedInput())); break;
+            case 12: Outputs.Add(OnnxValue.Read(input.ReadBytes().CreateCodedInput())); break;
+            default: return false;
+        }
+
+        return true;
+    });
+
+    private void ReadVersion(CodedInputStream input)
+    {
+        var (domain, version) = ("", 0L);
+        Fields(input, (field, type) =>
+        {
+            if (field == 1 && type == Bytes) domain = input.ReadString();
+            else if (field == 2 && type == Varint) version = input.ReadInt64();
+            else return false;
+            return true;
+        });
+        if (domain is "" or "ai.onnx") Version = version;
+    }
+}
