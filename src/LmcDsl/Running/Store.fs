@@ -138,29 +138,32 @@ type Store(root: string) =
     let isSound (record: Json) =
         match record, record.TryItem "format", record.TryItem "check" with
         | _, None, None -> true
-        | Json.Object fields, Some found, Some(Json.Text check) when checkOf fields = check ->
-            if found.Int64 > recordFormat then
-                raise (
-                    IOException
-                        $"{root}: expected records of format {recordFormat} or before, found {found.Int64}: a newer LmcDsl wrote them"
-                )
-
-            true
+        | Json.Object fields, Some _, Some(Json.Text check) -> checkOf fields = check
         | _ -> false
 
     let readRecord key =
-        try
-            let record = Json.parse (File.ReadAllText(recordPath key))
+        let found =
+            try
+                let record = Json.parse (File.ReadAllText(recordPath key))
 
-            if isSound record then
-                Some(record, record["key"].String, record["file"].String, record["sha256"].String)
-            else
-                None
-        with
-        | :? LmcException
-        | :? UnauthorizedAccessException
-        | :? FileNotFoundException
-        | :? DirectoryNotFoundException -> None
+                if isSound record then
+                    let format = record.TryItem "format" |> Option.map _.Int64 |> Option.defaultValue 1L
+                    Some(record, record["key"].String, record["file"].String, record["sha256"].String, format)
+                else
+                    None
+            with
+            | :? LmcException
+            | :? IOException
+            | :? UnauthorizedAccessException -> None
+
+        match found with
+        | Some(_, _, _, _, format) when format > recordFormat ->
+            raise (
+                LmcException
+                    $"{root}: expected records of format {recordFormat} or before, found {format}: a newer LmcDsl wrote them"
+            )
+        | Some(record, owner, file, checksum, _) -> Some(record, owner, file, checksum)
+        | None -> None
 
     // What begins a partial, within what its checksum is of.
     let partialHeader (key: string) = Encoding.ASCII.GetBytes $"lmcdsl partial 2 {key}\n"

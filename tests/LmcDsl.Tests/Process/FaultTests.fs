@@ -297,6 +297,22 @@ let tests =
                         Expect.equal (store.Clean()) 1 "held by nobody")
             }
 
+            test "a machine that other processes keep busy changes no byte" {
+                let spinning =
+                    [
+                        for _ in 1 .. 2 * Environment.ProcessorCount ->
+                            Process.Start(ProcessStartInfo("/bin/sh", [ "-c"; "while :; do :; done" ]))
+                    ]
+
+                try
+                    inFolder (endsAsUndisturbed training)
+                finally
+                    for child in spinning do
+                        child.Kill()
+                        child.WaitForExit()
+                        child.Dispose()
+            }
+
             test "seeds that are none are refused before anything runs" {
                 inFolder (fun folder ->
                     for words in [ [ "x" ]; [ "1.5"; "2"; "3" ]; [ "99999999999999999999"; "1"; "2" ] ] do
