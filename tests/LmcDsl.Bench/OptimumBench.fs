@@ -29,8 +29,8 @@ let searches: (string * (ParameterSet -> ParameterSet -> SearchResult)) list =
         "WM", (fun a b -> WeightMatching.Match(a, b))
         "WM, 10 starts", (fun a b -> WeightMatching.Match(a, b, WeightMatchingOptions(Starts = 10)))
         "annealed", (fun a b -> AnnealedMatching.Match(a, b))
-        "annealed, 10 reheats", (fun a b -> AnnealedMatching.Match(a, b, AnnealedMatchingOptions(Levels = 4, Reheats = 10)))
-        "annealed, 10 starts", (fun a b -> AnnealedMatching.Match(a, b, AnnealedMatchingOptions(Starts = 10)))
+        "annealed, 10 reheats", (fun a b -> AnnealedMatching.Match(a, b, AnnealedMatchingOptions(Reheats = 10)))
+        "annealed, 4 starts", (fun a b -> AnnealedMatching.Match(a, b, AnnealedMatchingOptions(Starts = 4)))
         "Sinkhorn, polished", (fun a b -> SinkhornMatching.Match(a, b, SinkhornMatchingOptions(Polish = true)))
     ]
 

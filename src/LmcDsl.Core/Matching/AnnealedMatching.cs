@@ -23,8 +23,9 @@ public sealed record AnnealedMatchingOptions
     public int Iterations { get; init; } = 20;
 
     /// <summary>
-    /// How often at most the best answer is heated to the lowest temperature and cooled again: where the last descent was a long one, so
-    /// that there are many optima, as in networks without residual sums. Each takes about half of an annealing's time.
+    /// How often at most the best answer is heated to the lowest temperature and cooled again, until that changes nothing. Each takes about
+    /// half of an annealing's time. A single one is left out where the descent after annealing was short: then, as in networks with
+    /// residual sums, it would change nothing.
     /// </summary>
     public int Reheats { get; init; } = 1;
 
@@ -103,9 +104,9 @@ public static class AnnealedMatching
         var objective = ImmutableArray.CreateBuilder<double>();
         objective.Add(pair.Objective(best));
         var (sweeps, stopped) = (0, StopReason.NothingChanged);
+        int passes;
 
         Try(new PackedDescent(pair, best));
-        int passes;
         using (var field = new MeanField(pair))
         {
             for (var k = 0; k < options.Levels; k++)
@@ -119,7 +120,7 @@ public static class AnnealedMatching
             passes = Try(new PackedDescent(pair, found, answers));
         }
 
-        for (var k = 0; k < options.Reheats && passes > Short; k++)
+        for (var k = 0; k < options.Reheats && (options.Reheats > 1 || passes > Short); k++)
         {
             using var field = new MeanField(pair, best);
             // Backwards every other time: what was decided first is heard last.
@@ -128,7 +129,7 @@ public static class AnnealedMatching
             sweeps += 2;
             var (found, answers) = field.Harden(turn);
             if (found.Zip(best).All(orders => orders.First.AsSpan().SequenceEqual(orders.Second))) break;
-            passes = Try(new PackedDescent(pair, found, answers));
+            Try(new PackedDescent(pair, found, answers));
         }
 
         return new SearchResult(
@@ -138,8 +139,8 @@ public static class AnnealedMatching
         int Try(PackedDescent descent)
         {
             using var own = descent;
-            var (passes, how) = descent.Run(random, options.MaxSweeps);
-            sweeps += passes;
+            var (made, how) = descent.Run(random, options.MaxSweeps);
+            sweeps += made;
             var value = pair.Objective(descent.Found);
             if (value > objective[^1])
             {
@@ -149,7 +150,7 @@ public static class AnnealedMatching
 
             objective.Add(Math.Max(value, objective[^1]));
             progress?.Invoke(sweeps, objective[^1]);
-            return passes;
+            return made;
         }
     }
 }

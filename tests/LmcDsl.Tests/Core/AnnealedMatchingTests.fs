@@ -108,6 +108,29 @@ let tests =
             Expect.isGreaterThan (List.average gains) 0.0 $"{gains}"
         }
 
+        test "levels of falling temperature bring the hardened answer nearer than none" {
+            let gains =
+                [
+                    for seed in 1 .. cases 8 do
+                        let a, b = pair wide (10 * seed)
+                        use packed = new PackedPair(a, b)
+                        let order = [ 0 .. packed.Units.Length - 1 ]
+
+                        let hardened temperatures : float =
+                            use field = new MeanField(packed)
+
+                            for temperature: float in temperatures do
+                                field.Level(temperature, 20, order)
+
+                            let struct (found, _) = field.Harden order
+                            packed.Objective found
+
+                        hardened [ 0.3; 0.1 ] - hardened []
+                ]
+
+            Expect.isTrue (gains |> List.forall (fun gain -> gain > 0.0)) $"{gains}"
+        }
+
         test "the same seed gives the same bytes, and of several starts the best counts" {
             let a, b = pair wide 1
             let one, again = search a b 5L, search a b 5L
