@@ -88,7 +88,7 @@ let tests =
         for name, first, last in
             [
                 "that begins with a norm",
-                """{"name":"n","layer":{"kind":"layerNorm"},"inputs":["input"]},
+                """{"name":"n","layer":{"kind":"batchNorm"},"inputs":["input"]},
                    {"name":"a","layer":{"kind":"dense","units":6,"bias":true},"inputs":["n"]}""",
                 "a"
                 "whose input is read past its first layer",

@@ -96,8 +96,9 @@ let private safetensors () =
 
     file.ToArray()
 
-/// The pickle that `torch.save` writes of a dict with one tensor of 2 x 3, and its archive.
-let private pickle =
+/// The pickle that `torch.save` writes of a dict with one tensor of 2 x 3, and its archive: with these strides, and with its size's last
+/// number written by these bytes.
+let private pickleOf (rows: int, columns: int) (three: byte[]) =
     let text (s: string) = Array.concat [ "X"B; BitConverter.GetBytes(uint32 s.Length); Encoding.ASCII.GetBytes s ]
 
     let number (n: int) = [| byte 'K'; byte n |]
@@ -118,16 +119,18 @@ let private pickle =
         "tQ"B
         number 0
         number 2
-        number 3
+        three
         [| 0x86uy |] // shape (2, 3)
-        number 3
-        number 1
-        [| 0x86uy; 0x89uy |] // strides (3, 1), no gradient
+        number rows
+        number columns
+        [| 0x86uy; 0x89uy |] // strides, no gradient
         call "collections.OrderedDict"
         ")RtRu."B // no hooks; call; into the dict; the end
     ]
 
-let private archive (pickle: byte[]) =
+let private pickle = pickleOf (3, 1) "K\003"B
+
+let private archiveOf (numbers: byte[]) (pickle: byte[]) =
     use stream = new MemoryStream()
 
     do
@@ -138,9 +141,11 @@ let private archive (pickle: byte[]) =
             entry.Write(content, 0, content.Length)
 
         add "archive/data.pkl" pickle
-        add "archive/data/0" (Array.zeroCreate 24)
+        add "archive/data/0" numbers
 
     stream.ToArray()
+
+let private archive = archiveOf (Array.zeroCreate 24)
 
 let private onDisk extension (read: string -> unit) (content: byte[]) =
     let path = Path.Combine(Path.GetTempPath(), $"lmcdsl-mutant-{Environment.ProcessId}.{extension}")
@@ -232,6 +237,22 @@ let tests =
             let larger = Array.mapi (fun k b -> if k = at + 1 then 127uy else b) onnx
             failsWith [ "fc.weight"; "1524 bytes"; "found 24" ] (fun () -> onDisk "onnx" import larger)
         }
+
+        testList "PyTorch archives" [
+            test "a tensor is read by its strides, and numbers in each of their ways of writing" {
+                let numbers = Array.collect (fun (x: float32) -> BitConverter.GetBytes x) [| 0f; 1f; 2f; 3f; 4f; 5f |]
+
+                for strides, wanted in [ (3, 1), [| 0f; 1f; 2f; 3f; 4f; 5f |]; (1, 2), [| 0f; 2f; 4f; 1f; 3f; 5f |] ] do
+                    for three in [ "K\003"B; "M\003\000"B; "J\003\000\000\000"B; [| 0x8auy; 1uy; 3uy |] ] do
+                        pickleOf strides three
+                        |> archiveOf numbers
+                        |> onDisk "pt" (fun path ->
+                            use source = TensorSource.Open path
+                            use read = source.Read "weight"
+                            Expect.equal (List.ofArray read.shape) [ 2L; 3L ] "shape"
+                            Expect.equal (read.data<float32>().ToArray()) wanted $"strides {strides}")
+            }
+        ]
 
         survives "a pickle of a state dict" pickle (archive >> onDisk "pt" readAll)
         survives "a PyTorch archive" (archive pickle) (onDisk "pt" readAll)

@@ -73,6 +73,21 @@ let tests =
                 "changed"
         }
 
+        test "what is summed with the input keeps the input's order, on either side of the sum" {
+            for sides in [ "\"a\",\"input\""; "\"input\",\"a\"" ] do
+                let network =
+                    Network(
+                        Architecture.FromJson
+                            $$"""{"name":"past","input":[6],"nodes":[
+                               {"name":"a","layer":{"kind":"dense","units":6,"bias":true},"inputs":["input"]},
+                               {"name":"s","layer":{"kind":"sum"},"inputs":[{{sides}}]},
+                               {"name":"b","layer":{"kind":"dense","units":4,"bias":true},"inputs":["s"]},
+                               {"name":"o","layer":{"kind":"dense","units":3,"bias":true},"inputs":["b"]}]}"""
+                    )
+
+                Expect.equal [ for g in network.Groups -> g.Name ] [ "b" ] sides
+        }
+
         test "the groups of an MLP are its hidden layers, with the axes counted by hand" {
             let groups = smallMlp.Groups
             Expect.equal [ for g in groups -> g.Name, g.Units ] [ "fc1", 5; "fc2", 4 ] "two hidden layers"

@@ -267,12 +267,13 @@ let runAll (tell: string -> unit) (chosen: Mutant list) : int * int * int =
 
                     let failing =
                         mutant.Lists
-                        |> List.tryFind (fun list ->
+                        |> List.tryPick (fun list ->
                             requireSound list
 
                             match testsOf program (Some number) list with
-                            | Some(0, _) -> false
-                            | _ -> true)
+                            | Some(0, _) -> None
+                            | Some _ -> Some list
+                            | None -> Some $"{list} does not end")
 
                     let seconds = clock.Elapsed.TotalSeconds.ToString "F0"
 
