@@ -13,7 +13,12 @@ let plans scale =
 
 let show report =
     let table title keys =
-        Table.summary title keys [ Column.mean Quantity.spectrumDifference; Column.count ] (fun _ -> true) (Spectra.differences report)
+        Table.summary
+            title
+            keys
+            [ Column.mean Quantity.spectrumDifference; Column.count ]
+            (fun _ -> true)
+            (Spectra.differences report)
 
     {
         Tables =

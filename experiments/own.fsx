@@ -56,10 +56,17 @@ let randomSearch =
                 use moved = permutations.Apply b
                 Distance.L2(a, moved)
 
-            let drawn = [ for k in 1..options.Tries -> PermutationSet.Random(b.Network, options.Seed + int64 k) ]
+            let drawn = [ for k in 1 .. options.Tries -> PermutationSet.Random(b.Network, options.Seed + int64 k) ]
             let best = PermutationSet.Identity b.Network :: drawn |> List.minBy distance
             Take.tell context $"{options.Tries} tries" 1.0
-            SearchResult(best, options.Tries, ImmutableArray.Create(distance best), StopReason.SweepLimit, clock.Elapsed.TotalSeconds))
+
+            SearchResult(
+                best,
+                options.Tries,
+                ImmutableArray.Create(distance best),
+                StopReason.SweepLimit,
+                clock.Elapsed.TotalSeconds
+            ))
 
     Search.make "random" op "best of random permutations of" { Tries = 50; Seed = 1L }
 
@@ -73,8 +80,19 @@ let cosine =
             {| Cosine = torch.nn.functional.cosine_similarity(x, y, 0L).ToDouble() |})
 
     let quantity = measure |> Measure.quantity "cosine" 4 _.Cosine
-    let bars = Draw.bars "cosine" "Cosine between the weights of two models." "pair" [ "state"; "search" ] [ quantity ] (fun _ -> true)
-    measure |> Metric.on Looks.pairs "cosine of" Metric.plain [ quantity ] |> Metric.drawing (bars >> Option.toList)
+
+    let bars =
+        Draw.bars
+            "cosine"
+            "Cosine between the weights of two models."
+            "pair"
+            [ "state"; "search" ]
+            [ quantity ]
+            (fun _ -> true)
+
+    measure
+    |> Metric.on Looks.pairs "cosine of" Metric.plain [ quantity ]
+    |> Metric.drawing (bars >> Option.toList)
 
 let setup =
     { Setup.standard with

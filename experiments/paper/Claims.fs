@@ -200,10 +200,7 @@ module Claims =
             claim experiment figure sentence rule (Claim.against network keep "WM" ste quantity holds)
 
         let bAndC (s: Subject) = s.Aligned && ofThree s && s.Models = [ "1"; "2" ]
-        let centre =
-            { Quantity.centreAccuracy with
-                Heading = "at the mean (%)"
-            }
+        let centre = { Quantity.centreAccuracy with Heading = "at the mean (%)" }
 
         [
             compare
@@ -252,15 +249,11 @@ module Claims =
                 Heading = "relative difference of the two forms (1e-6)"
             }
 
-        let ratio =
-            { Quantity.boundRatio with
-                Heading = "measured / bound"
-            }
+        let ratio = { Quantity.boundRatio with Heading = "measured / bound" }
 
         let largest (quantity: Quantity) rule (byLayer: Report -> Report) (report: Report) : Evidence list =
             [
-                for name, subjects in
-                    byLayer report |> Subject.ofReport |> List.groupBy _.Key("network") do
+                for name, subjects in byLayer report |> Subject.ofReport |> List.groupBy _.Key("network") do
                     let most = subjects |> List.choose quantity.Of |> List.max
 
                     {

@@ -56,7 +56,7 @@ type ModelArgument =
             | Seed _ -> "of align and merge: seed of the search (default: 0)."
             | Starts _ -> "of align and merge: starts of the search, the best of which counts (default: 1)."
             | Reset_Stats _ -> "of merge: recompute batch-norm statistics of the merged model on this data set."
-            | Metric _ -> 
+            | Metric _ ->
                 let known = Library.metrics |> List.map _.Word |> String.concat ", "
                 $"of measure: what to measure, with commas between: {known} (default: l2,r)."
             | Points _ -> "of measure: lambdas of a barrier, or points on each side of a plane (default: 25, 11)."

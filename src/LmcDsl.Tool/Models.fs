@@ -65,7 +65,12 @@ module Models =
     /// The network that the arguments describe.
     let network (arguments: ParseResults<ModelArgument>) : Network =
         let arch = arguments.GetResult ModelArgument.Arch
-        let width = arguments.GetResult(ModelArgument.Width, defaultValue = "1") |> number "--width" |> within "--width" 0.001 1000.0
+
+        let width =
+            arguments.GetResult(ModelArgument.Width, defaultValue = "1")
+            |> number "--width"
+            |> within "--width" 0.001 1000.0
+
         let norm = norm (arguments.GetResult(ModelArgument.Norm, defaultValue = "batch"))
         let classes = arguments.GetResult(ModelArgument.Classes, defaultValue = 10) |> within "--classes" 1 1_000_000
         let image = if arch = "mlp" then [ 1; 28; 28 ] else [ 3; 32; 32 ]
@@ -197,7 +202,12 @@ module Models =
                 )
 
     /// The data set of an argument: by name, a `.npz` file or a folder of pictures; scaled as the arguments say.
-    let dataSet (argument: string) (name: string) (arguments: ParseResults<ModelArgument>) (network: Network) : DataSet =
+    let dataSet
+        (argument: string)
+        (name: string)
+        (arguments: ParseResults<ModelArgument>)
+        (network: Network)
+        : DataSet =
         let data =
             if name.EndsWith ".npz" then
                 DataSet.ofNpz name
@@ -257,7 +267,10 @@ module Models =
         let data = data |> Option.defaultValue Glyphs // read by nobody: who needs one asks for it
         let resetOn = if StatisticsReset.Concerns models.Network then Some 10_000 else None
         let device = arguments.GetResult(ModelArgument.Device, defaultValue = "cpu")
-        { Population.ofModels nodes data device resetOn with Taken = [ 0 .. nodes.Length - 1 ] }
+
+        { Population.ofModels nodes data device resetOn with
+            Taken = [ 0 .. nodes.Length - 1 ]
+        }
 
     /// Does the work with values made in memory, telling on a terminal which step is at work.
     let inMemory (cancel: Threading.CancellationToken) (work: InMemory -> 'a) : 'a =

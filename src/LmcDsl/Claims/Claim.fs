@@ -173,8 +173,7 @@ module Claim =
                     subjects
                     |> List.groupBy _.Key(along)
                     |> List.choose (fun (at, own) ->
-                        summary quantity own
-                        |> Option.map (fun s -> Number.parse at, s.Mean))
+                        summary quantity own |> Option.map (fun s -> Number.parse at, s.Mean))
                     |> List.sortBy fst
 
                 if cells.Length >= 3 then

@@ -47,7 +47,8 @@ module DataFiles =
             Path.Combine("/usr/share/datasets", set.Name)
             Path.Combine(cacheFolder (), set.Name)
         ]
-        |> List.collect (fun folder -> folder :: (set.Within |> Option.toList |> List.map (fun inner -> Path.Combine(folder, inner))))
+        |> List.collect (fun folder ->
+            folder :: (set.Within |> Option.toList |> List.map (fun inner -> Path.Combine(folder, inner))))
 
     let private tryFile (folder: string) (file: DataFile) =
         [ file.Name; file.Name + ".gz" ]

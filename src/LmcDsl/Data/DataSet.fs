@@ -100,7 +100,8 @@ module DataSet =
             "content", data.Content()
             match data.Scaling with
             | Standardised -> ()
-            | Scaled(means, deviations) -> "scaling", Json.Object [ "means", Json.floats means; "deviations", Json.floats deviations ]
+            | Scaled(means, deviations) ->
+                "scaling", Json.Object [ "means", Json.floats means; "deviations", Json.floats deviations ]
         ]
 
     /// The first so many training and test examples of a data set, scaled by the statistics of the whole; for trials.

@@ -11,7 +11,15 @@ open LmcDsl.Core.Runtime
 [<AutoOpen>]
 module OwnData =
 
-    let private make name (shape: int list) classes scaling (content: unit -> Json) (files: string list) read : DataSet =
+    let private make
+        name
+        (shape: int list)
+        classes
+        scaling
+        (content: unit -> Json)
+        (files: string list)
+        read
+        : DataSet =
         {
             Name = name
             Title = name
@@ -44,7 +52,10 @@ module OwnData =
         | [ _; channels; height; width ] -> [ channels; height; width ], false
         | other ->
             let sizes = String.Join(" x ", other)
-            raise (LmcException $"{array.Name}: expected examples of 1, 2 or 3 dimensions after the first, found {sizes}")
+
+            raise (
+                LmcException $"{array.Name}: expected examples of 1, 2 or 3 dimensions after the first, found {sizes}"
+            )
 
     // Channels first, as networks take them.
     let private channelsFirst (shape: int list) (values: float32[]) =
@@ -64,11 +75,23 @@ module OwnData =
         let count = y.ToWhole()
 
         if x.Shape[0] <> count.Length then
-            raise (LmcException $"{y.Name}: expected {x.Shape[0]} labels, one for each example of {x.Name}, found {count.Length}")
+            raise (
+                LmcException
+                    $"{y.Name}: expected {x.Shape[0]} labels, one for each example of {x.Name}, found {count.Length}"
+            )
 
-        Examples(List.toArray shape, (if last then channelsFirst shape values else values), count, (if x.Type = "u1" then 255 else 1))
+        Examples(
+            List.toArray shape,
+            (if last then channelsFirst shape values else values),
+            count,
+            (if x.Type = "u1" then 255 else 1)
+        )
 
-    let private ofNumpy name (files: string list) (read: unit -> (NpyArray * NpyArray) * (NpyArray * NpyArray)) : DataSet =
+    let private ofNumpy
+        name
+        (files: string list)
+        (read: unit -> (NpyArray * NpyArray) * (NpyArray * NpyArray))
+        : DataSet =
         let (x, y), (_, testY) = read ()
         let classes = classesOf (Seq.append (y.ToWhole()) (testY.ToWhole()))
         let scaling = if x.Type = "u1" then Standardised else Scaling.unit
@@ -77,7 +100,14 @@ module OwnData =
             let (x, y), (testX, testY) = read ()
             Examples.ToData(name, examples x y, examples testX testY, classes, Scaling.given scaling)
 
-        make name (fst (shapeOf x)) classes scaling (fun () -> Json.texts (files |> List.map DataFiles.hashOf)) files load
+        make
+            name
+            (fst (shapeOf x))
+            classes
+            scaling
+            (fun () -> Json.texts (files |> List.map DataFiles.hashOf))
+            files
+            load
 
     [<RequireQualifiedAccess>]
     module DataSet =
@@ -149,7 +179,11 @@ module OwnData =
 
                 if train.Columns <> test.Columns then
                     let shown (columns: string[]) = String.Join(", ", Seq.truncate 20 columns)
-                    raise (LmcException $"{files[1]}: expected the columns {shown train.Columns}, found {shown test.Columns}")
+
+                    raise (
+                        LmcException
+                            $"{files[1]}: expected the columns {shown train.Columns}, found {shown test.Columns}"
+                    )
 
                 // Numbers in their order, other names in ordinal order.
                 let key (name: string) = (Number.tryParse name |> Option.defaultValue infinity), name
@@ -162,7 +196,11 @@ module OwnData =
                 let train, test, classes = read ()
 
                 let examples (rows: CsvExamples) =
-                    Examples(List.toArray shape, rows.Values, rows.Classes |> Array.map (fun c -> int64 (Array.IndexOf(classes, c))))
+                    Examples(
+                        List.toArray shape,
+                        rows.Values,
+                        rows.Classes |> Array.map (fun c -> int64 (Array.IndexOf(classes, c)))
+                    )
 
                 Examples.ToData(name, examples train, examples test, classes.Length, Scaling.given scaling)
 
@@ -179,7 +217,9 @@ module OwnData =
                 let path = Path.Combine(folder, part)
 
                 if not (Directory.Exists path) then
-                    raise (LmcException $"ofImages: expected a folder '{path}' with one folder for each class, found none")
+                    raise (
+                        LmcException $"ofImages: expected a folder '{path}' with one folder for each class, found none"
+                    )
 
                 path
 
@@ -214,6 +254,13 @@ module OwnData =
 
             let checksum = lazy content ()
 
-            make name (List.ofArray shape) classes.Length Standardised (fun () -> checksum.Value) [ folder ] (fun scaling ->
-                let read path = ImageFolder.Read(pictures path, channels)
-                Examples.ToData(name, read train, read test, classes.Length, Scaling.given scaling))
+            make
+                name
+                (List.ofArray shape)
+                classes.Length
+                Standardised
+                (fun () -> checksum.Value)
+                [ folder ]
+                (fun scaling ->
+                    let read path = ImageFolder.Read(pictures path, channels)
+                    Examples.ToData(name, read train, read test, classes.Length, Scaling.given scaling))

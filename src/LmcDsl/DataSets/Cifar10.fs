@@ -20,7 +20,13 @@ module Cifar10Data =
     let private read scaling =
         let files = DataFiles.read cifar10Files |> List.map (fun (path, content) -> struct (path, content))
         let read part = CifarBinary.Read(List.toArray part)
-        ImageData.Normalise(read (List.take 5 files), read (List.skip 5 files), CifarBinary.Classes, Scaling.given scaling)
+
+        ImageData.Normalise(
+            read (List.take 5 files),
+            read (List.skip 5 files),
+            CifarBinary.Classes,
+            Scaling.given scaling
+        )
 
     /// CIFAR-10: photographs, 50,000 + 10,000 of 32x32 in 10 classes, in their binary layout.
     let Cifar10 =

@@ -51,6 +51,7 @@ module internal LineScores =
         let tell k = Take.tell context $"point {k}/{points}" (float k / float points)
 
         let data, examples = resetOn context
+
         let curve =
             Take.pairOnDevice context (fun a b -> Barrier.Along(a, b, Take.split context, points, tell, data, examples))
 
@@ -59,19 +60,12 @@ module internal LineScores =
             Accuracy = curve.Accuracy
             MidpointLoss = curve.MidpointLoss
             MidpointAccuracy = curve.MidpointAccuracy
-            Curve =
-                [
-                    for p in curve.Points ->
-                        {
-                            Lambda = p.Lambda
-                            Loss = p.Score.Loss
-                            Accuracy = p.Score.Accuracy
-                        }
-                ]
+            Curve = [ for p in curve.Points -> { Lambda = p.Lambda; Loss = p.Score.Loss; Accuracy = p.Score.Accuracy } ]
         }
 
     /// The arguments: how many points, and on how many examples their statistics are recomputed.
-    let args (points: int) (population: Population) = ("points", Json.int (int64 points)) :: Population.resetOn population
+    let args (points: int) (population: Population) =
+        ("points", Json.int (int64 points)) :: Population.resetOn population
 
     /// One line for each pair and state; pairs differ in dash, states in colour and marker.
     let draw id (caption: string) (yTitle: string) (value: LinePoint -> float) (rows: (Row * LineScores) list) =
@@ -146,7 +140,8 @@ module BarrierMetric =
 
         /// The accuracy at lambda = 1/2 in per cent.
         let midpointAccuracy =
-            measure |> Measure.quantity "acc. at 1/2 (%)" 2 (fun scores -> 100.0 * (LineScores.midpoint scores).Accuracy)
+            measure
+            |> Measure.quantity "acc. at 1/2 (%)" 2 (fun scores -> 100.0 * (LineScores.midpoint scores).Accuracy)
 
         /// The loss barrier of the same models as trained.
         let naiveBarrier =
@@ -166,7 +161,9 @@ module BarrierMetric =
 
     /// Loss and accuracy barrier on the test set along the line between two models, on this many lambdas.
     let BarrierOnTest (points: int) : Metric =
-        { onPoints with Args = fun population -> Metric.onTest (LineScores.args points population) population }
+        { onPoints with
+            Args = fun population -> Metric.onTest (LineScores.args points population) population
+        }
 
     /// The barrier on a grid of 25 lambdas.
     let Barrier = BarrierOnTest 25

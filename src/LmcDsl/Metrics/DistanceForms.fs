@@ -5,12 +5,7 @@ open LmcDsl.Core.Spectra
 /// What the two forms of the distance are stored as.
 module DistanceFormsValue =
 
-    type Layer =
-        {
-            Name: string
-            Direct: float
-            Spectral: float
-        }
+    type Layer = { Name: string; Direct: float; Spectral: float }
 
     type Forms = { Layers: Layer list }
 
@@ -29,11 +24,7 @@ module DistanceFormsMetric =
                 Layers =
                     [
                         for l in Take.pair context |> SpectralForm.Between ->
-                            {
-                                Name = l.Name
-                                Direct = l.Direct
-                                Spectral = l.Spectral
-                            }
+                            { Name = l.Name; Direct = l.Direct; Spectral = l.Spectral }
                     ]
             })
 

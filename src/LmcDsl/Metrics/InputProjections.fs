@@ -5,21 +5,11 @@ open LmcDsl.Core.Spectra
 /// What input projections are stored as: of each layer its singular values and the mean square of the inputs along each right singular vector.
 module InputProjectionsValue =
 
-    type Layer =
-        {
-            Name: string
-            Values: float list
-            Shares: float list
-        }
+    type Layer = { Name: string; Values: float list; Shares: float list }
 
     type Projections = { Layers: Layer list }
 
-    type Energy =
-        {
-            Vectors: float
-            Energy: float
-            Times: float
-        }
+    type Energy = { Vectors: float; Energy: float; Times: float }
 
 /// How the inputs of each layer lie to the right singular vectors of its weight.
 [<AutoOpen>]
@@ -37,11 +27,7 @@ module InputProjectionsMetric =
                     Take.modelOnDevice context (fun model ->
                         [
                             for l in InputProjection.Of(model, Take.split context, examples, tell) ->
-                                {
-                                    Name = l.Name
-                                    Values = List.ofSeq l.Values
-                                    Shares = List.ofSeq l.Shares
-                                }
+                                { Name = l.Name; Values = List.ofSeq l.Values; Shares = List.ofSeq l.Shares }
                         ])
             })
 
@@ -52,11 +38,7 @@ module InputProjectionsMetric =
         let vectors = float dominant / float layer.Values.Length
         let share = List.sum (List.take dominant layer.Shares) / List.sum layer.Shares
 
-        {
-            Vectors = vectors
-            Energy = share
-            Times = share / vectors
-        }
+        { Vectors = vectors; Energy = share; Times = share / vectors }
 
     [<RequireQualifiedAccess>]
     module Quantity =
@@ -94,7 +76,11 @@ module InputProjectionsMetric =
                             for k, layer in List.indexed (DrawRows.chosen 6 (snd rows.Head).Layers) do
                                 let s = layer.Values
                                 let shares = layer.Shares |> List.map (max 0.0 >> sqrt)
-                                Draw.points (Report.layerName layer.Name) k (List.map2 (fun v p -> v / s.Head, p) s shares)
+
+                                Draw.points
+                                    (Report.layerName layer.Name)
+                                    k
+                                    (List.map2 (fun v p -> v / s.Head, p) s shares)
                         ]
 
                     let layout = Draw.layout "s / largest s" "rms of v · x / |x|"

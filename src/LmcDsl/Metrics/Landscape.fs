@@ -56,7 +56,8 @@ module LandscapeMetric =
                         resetExamples = examples
                     )
 
-                let rows value = found.Scores |> Seq.map value |> Seq.chunkBySize points |> Seq.map List.ofArray |> List.ofSeq
+                let rows value =
+                    found.Scores |> Seq.map value |> Seq.chunkBySize points |> Seq.map List.ofArray |> List.ofSeq
 
                 {
                     Models = [ for p in found.Models -> { X = p.X; Y = p.Y } ]
@@ -76,7 +77,8 @@ module LandscapeMetric =
     module Quantity =
 
         /// The accuracy at the grid's point nearest to the mean of the three models, in per cent.
-        let centreAccuracy = measure |> Measure.quantity "at their mean (%)" 2 (fun plane -> accuracyAt plane (mean plane))
+        let centreAccuracy =
+            measure |> Measure.quantity "at their mean (%)" 2 (fun plane -> accuracyAt plane (mean plane))
 
         /// The accuracy at the points nearest to the models, in per cent; their mean.
         let cornerAccuracy =
@@ -109,7 +111,9 @@ module LandscapeMetric =
 
     /// Scores over the plane through three models, on a grid of this many points on each side.
     let LandscapeOnTest (points: int) : Metric =
-        { on with Args = fun population -> Metric.onTest (LineScores.args points population) population }
+        { on with
+            Args = fun population -> Metric.onTest (LineScores.args points population) population
+        }
 
     /// The same on 11 x 11 points.
     let LandscapePlane = LandscapeOnTest 11

@@ -75,7 +75,9 @@ module OutputBoundMetric =
 
     /// How far each layer's outputs differ on so many test images, and the bound on it for a threshold gamma.
     let OutputBound (gamma: float, examples: int) : Metric =
-        { of' with Args = Metric.onTest [ "gamma", Json.float gamma; "examples", Json.int (int64 examples) ] }
+        { of' with
+            Args = Metric.onTest [ "gamma", Json.float gamma; "examples", Json.int (int64 examples) ]
+        }
 
     /// The same for gamma = 0.3 on 1,000 test images.
     let OutputBounds = OutputBound(0.3, 1000)

@@ -18,11 +18,14 @@ module SingularValuesMetric =
     let private measure =
         Measure.make "singularValues" 1 (fun context ->
             {
-                Layers = [ for l in Take.model context |> Spectrum.Of -> { Name = l.Name; Values = List.ofSeq l.Values } ]
+                Layers =
+                    [ for l in Take.model context |> Spectrum.Of -> { Name = l.Name; Values = List.ofSeq l.Values } ]
             })
 
     let private difference = Measure.derived<{| Difference: float |}> "spectrumDifference"
-    let private dominant gamma (values: float list) = values |> List.filter (fun s -> s >= gamma * values.Head) |> List.length
+
+    let private dominant gamma (values: float list) =
+        values |> List.filter (fun s -> s >= gamma * values.Head) |> List.length
 
     [<RequireQualifiedAccess>]
     module Quantity =
@@ -56,9 +59,11 @@ module SingularValuesMetric =
                                         let models = { a with Models = a.Models @ b.Models }
                                         let apart = norm (List.map2 (-) left.Values right.Values) / norm left.Values
 
-                                        Measure.row difference models [ "layer", Report.layerName left.Name ] {|
-                                            Difference = apart
-                                        |}
+                                        Measure.row
+                                            difference
+                                            models
+                                            [ "layer", Report.layerName left.Name ]
+                                            {| Difference = apart |}
                     ]
             }
 

@@ -44,7 +44,8 @@ module SingularVectorsMetric =
             |> Measure.quantityWhere $"R (γ={Number.shortest gamma})" 3 (fun agreement ->
                 agreement.Thresholds |> List.tryFind (fun t -> t.Gamma = gamma) |> Option.map _.R)
 
-    let private gammasOf rows = rows |> List.collect (fun (_, value) -> value.Thresholds |> List.map _.Gamma) |> List.distinct
+    let private gammasOf rows =
+        rows |> List.collect (fun (_, value) -> value.Thresholds |> List.map _.Gamma) |> List.distinct
 
     // Mean over the pairs of members, by layer.
     let private draw report =

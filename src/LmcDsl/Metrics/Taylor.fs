@@ -11,7 +11,8 @@ module TaylorMetric =
             let tell = Take.tell context "second derivatives"
 
             let found =
-                Take.pairOnDevice context (fun a b -> TaylorEstimate.AtMidpoint(a, b, Take.split context, progress = tell))
+                Take.pairOnDevice context (fun a b ->
+                    TaylorEstimate.AtMidpoint(a, b, Take.split context, progress = tell))
 
             {|
                 Estimate = found.Estimate

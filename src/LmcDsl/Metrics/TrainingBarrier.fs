@@ -25,7 +25,9 @@ module TrainingBarrierMetric =
 
     /// Loss and accuracy barrier on the training set, on this many lambdas.
     let BarrierOnTraining (points: int) : Metric =
-        { onPoints with Args = fun population -> Metric.onTraining (LineScores.args points population) population }
+        { onPoints with
+            Args = fun population -> Metric.onTraining (LineScores.args points population) population
+        }
 
     /// The barrier on the training set on a grid of 25 lambdas.
     let TrainingBarrier = BarrierOnTraining 25

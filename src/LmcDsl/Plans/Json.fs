@@ -147,12 +147,9 @@ module Json =
 
     /// A number.
     let float (value: float) : Json =
-        if value = 0.0 then
-            Json.Number "0" // also for -0
-        elif Double.IsFinite value then
-            Json.Number(Number.shortest value)
-        else
-            Json.Text(value.ToString CultureInfo.InvariantCulture)
+        if value = 0.0 then Json.Number "0" // also for -0
+        elif Double.IsFinite value then Json.Number(Number.shortest value)
+        else Json.Text(value.ToString CultureInfo.InvariantCulture)
 
     /// A whole number.
     let int (value: int64) : Json = Json.Number(value.ToString CultureInfo.InvariantCulture)
@@ -204,7 +201,12 @@ module Json =
             raise (LmcException($"JSON: expected a {typeof<'a>.Name}: {error.Message}", error))
         | :? NotSupportedException as error ->
             // What nobody else may make cannot be read back.
-            raise (LmcException($"JSON: expected {typeof<'a>.Name} to be a public record of numbers, texts, lists and records", error))
+            raise (
+                LmcException(
+                    $"JSON: expected {typeof<'a>.Name} to be a public record of numbers, texts, lists and records",
+                    error
+                )
+            )
 
     /// An array of whole numbers.
     let ints (values: int seq) : Json = Json.Array [ for value in values -> int (int64 value) ]

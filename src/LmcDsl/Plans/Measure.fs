@@ -19,7 +19,7 @@ type private Known<'value>() =
     static let values = ConditionalWeakTable<Json, obj>()
 
     static member Of(json: Json) : 'value =
-        unbox<'value> (values.GetValue(json, (fun json -> nonNull (box (Json.toExactly<'value> json)))))
+        unbox<'value>(values.GetValue(json, (fun json -> nonNull (box (Json.toExactly<'value> json)))))
 
 /// Defining measurements, and reading them from reports.
 [<RequireQualifiedAccess>]
@@ -28,7 +28,12 @@ module Measure =
     /// A measurement by name and version (raised when the meaning changes), and what it computes. Whatever changes a value comes from the
     /// context: arguments, inputs, data.
     let make (name: string) (version: int) (compute: OpContext -> 'value) : Measure<'value> =
-        { Op = { Op.make name version 0.5 (compute >> Json.ofValue >> Document) with Code = compute.GetType() } }
+        {
+            Op =
+                { Op.make name version 0.5 (compute >> Json.ofValue >> Document) with
+                    Code = compute.GetType()
+                }
+        }
 
     /// Rows that a script makes of other rows.
     let derived<'value> (name: string) : Measure<'value> =
@@ -74,7 +79,12 @@ module Measure =
         }
 
     /// A report with one row of another measurement for each part of each row, for example its layers: the label `layer` names them.
-    let byLayer (parts: 'value -> (string * 'part) list) (target: Measure<'part>) (measure: Measure<'value>) (report: Report) : Report =
+    let byLayer
+        (parts: 'value -> (string * 'part) list)
+        (target: Measure<'part>)
+        (measure: Measure<'value>)
+        (report: Report)
+        : Report =
         {
             Rows =
                 [

@@ -157,7 +157,8 @@ module Metric =
     let titled (title: string -> string) (metric: Metric) : Metric = { metric with Title = title }
 
     /// The metric with figures: what is drawn of the report's rows.
-    let drawing (draw: Report -> Figure list) (metric: Metric) : Metric = { metric with Op = { metric.Op with Draws = draw } }
+    let drawing (draw: Report -> Figure list) (metric: Metric) : Metric =
+        { metric with Op = { metric.Op with Draws = draw } }
 
     /// The metric with numbers that depend on what the report holds.
     let showing (shows: Report -> Quantity list) (metric: Metric) : Metric =

@@ -143,8 +143,7 @@ module Take =
     let test (context: OpContext) = context.Data().Test
 
     /// The split that the arguments name, `train` or `test`.
-    let split (context: OpContext) =
-        if context.Args["split"].String = "train" then train context else test context
+    let split (context: OpContext) = if context.Args["split"].String = "train" then train context else test context
 
     /// A copy on the device that the arguments name.
     let onDevice (context: OpContext) (model: ParameterSet) =

@@ -64,22 +64,14 @@ module Quantity =
 
     /// A quantity: what tables call it, digits after the point, and the number where the report has it.
     let make (heading: string) (digits: int) (value: Subject -> float option) : Quantity =
-        {
-            Heading = heading
-            Unit = ""
-            Digits = digits
-            Of = value
-        }
+        { Heading = heading; Unit = ""; Digits = digits; Of = value }
 
     /// The same with what axes add to its heading: a unit in brackets.
     let inUnits (text: string) (quantity: Quantity) : Quantity = { quantity with Unit = text }
 
     /// The same quantity, times a factor, under another heading.
     let times (factor: float) (heading: string) (quantity: Quantity) : Quantity =
-        { quantity with
-            Heading = heading
-            Of = quantity.Of >> Option.map ((*) factor)
-        }
+        { quantity with Heading = heading; Of = quantity.Of >> Option.map ((*) factor) }
 
     /// What an axis calls it.
     let axis (quantity: Quantity) = quantity.Heading + quantity.Unit

@@ -110,7 +110,13 @@ module Search =
         | None -> search.Name
 
     /// The step that searches for the permutations of one model towards another, after what it begins at.
-    let rec internal plan (p: Population) (search: Search) (reference: Plan<Model>) (other: Plan<Model>) words : Plan<Alignment> =
+    let rec internal plan
+        (p: Population)
+        (search: Search)
+        (reference: Plan<Model>)
+        (other: Plan<Model>)
+        words
+        : Plan<Alignment> =
         let options = [ "options", search.Options ]
 
         let start =
@@ -125,7 +131,10 @@ module Search =
         Plan.make
             search.Op
             (search.Title words)
-            (if search.ReadsTraining then Population.onData "train" options p else Args.ofFields options)
+            (if search.ReadsTraining then
+                 Population.onData "train" options p
+             else
+                 Args.ofFields options)
             ([ Plan.node reference; Plan.node other ] @ start)
 
 /// Defining searches of several models at once.
@@ -141,7 +150,9 @@ module JointSearch =
         (run: 'options -> ParameterSet[] -> Action<int, float> -> JointResult)
         : Op =
         let work (context: OpContext) =
-            let tell sweeps (objective: float) = Take.tell context $"pass {sweeps}, objective {Number.fixedPoint 2 objective}" 0.0
+            let tell sweeps (objective: float) =
+                Take.tell context $"pass {sweeps}, objective {Number.fixedPoint 2 objective}" 0.0
+
             let options = Json.toValue<'options> context.Args["options"]
             run options (List.toArray (Value.models context)) (Action<_, _> tell) |> Alignments.ofSeveral context
 
@@ -149,12 +160,7 @@ module JointSearch =
 
     /// A search: what tables call it, its operation, its titles from the number of models, and its options.
     let make (name: string) (op: Op) (title: int -> string) (options: 'options) : JointSearch =
-        {
-            Name = name
-            Op = op
-            Title = title
-            Options = Json.ofValue options
-        }
+        { Name = name; Op = op; Title = title; Options = Json.ofValue options }
 
 /// The words of a script on searches.
 [<AutoOpen>]

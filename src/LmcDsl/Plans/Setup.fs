@@ -47,8 +47,7 @@ module Networks =
     let mlp (hidden: int list) (data: DataSet) : Architecture =
         Catalogue.Mlp(List.toArray data.Shape, List.toArray hidden, data.Classes)
 
-    let private catalogued (make: int list -> int -> Architecture) (data: DataSet) =
-        make data.Shape data.Classes
+    let private catalogued (make: int list -> int -> Architecture) (data: DataSet) = make data.Shape data.Classes
 
     /// VGG11 with the given width multiplier and norm.
     let vgg11 (width: float) (norm: Norm) : DataSet -> Architecture =

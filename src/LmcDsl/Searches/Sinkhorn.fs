@@ -15,7 +15,9 @@ module SinkhornSearch =
 
     /// Sinkhorn matching with options of its own.
     let sinkhornMatching (options: SinkhornMatchingOptions) : Search =
-        { Search.make "Sinkhorn" op "" options with Title = fun pair -> $"match weights of {pair} by Sinkhorn" }
+        { Search.make "Sinkhorn" op "" options with
+            Title = fun pair -> $"match weights of {pair} by Sinkhorn"
+        }
 
     /// Weight matching by Sinkhorn relaxation, as it ends. `WM |> startingFrom SinkhornWM` goes on to where no single group can do better.
     let SinkhornWM = sinkhornMatching (SinkhornMatchingOptions())

@@ -194,6 +194,4 @@ module Table =
     let ofReport (ops: Op list) (report: Report) : Table list =
         let hasNumbers (table: Table) = table.Columns.Length > 1 && not table.Rows.IsEmpty
 
-        [ pairs; parents; several; singles ]
-        |> List.map (fun table -> table ops report)
-        |> List.filter hasNumbers
+        [ pairs; parents; several; singles ] |> List.map (fun table -> table ops report) |> List.filter hasNumbers

@@ -47,7 +47,10 @@ module TableText =
         let width k = rows |> List.map (fun row -> row[k].Length) |> List.max
 
         let cell k (text: string) =
-            if Table.isNumeric table k then text.PadLeft(width k) else text.PadRight(width k)
+            if Table.isNumeric table k then
+                text.PadLeft(width k)
+            else
+                text.PadRight(width k)
 
         let line row = (List.mapi cell row |> String.concat "  ").TrimEnd()
         inLine table.Title :: List.map line rows |> String.concat "\n"

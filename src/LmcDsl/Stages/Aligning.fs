@@ -34,11 +34,7 @@ module Aligning =
     let private alignedBy stage name members alignment (population: Population) =
         beforeMerging stage population
 
-        { population with
-            Member = members
-            Aligned = true
-            Alignment = alignment
-        }
+        { population with Member = members; Aligned = true; Alignment = alignment }
         |> withLabel Report.searchLabel name
 
     /// Permutes every member so that it lies nearest to member 0, which stays as it is; tables call the search by this name.

@@ -20,10 +20,7 @@ module Measuring =
 
     /// Several metrics as one report. What they share is computed once.
     let measureAll (metrics: Metric list) (population: Population) : Plan<Report> =
-        metrics
-        |> List.collect (Metric.steps population)
-        |> List.map (about population)
-        |> ReportStep.plan "report"
+        metrics |> List.collect (Metric.steps population) |> List.map (about population) |> ReportStep.plan "report"
 
     /// A metric over the merged members: each pair naive and aligned, and, for R, the merged model with each parent.
     /// Without `mergeN`, over members 0 and 1.

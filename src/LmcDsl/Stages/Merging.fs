@@ -66,8 +66,7 @@ module Merging =
 
         match population.ResetOn with
         | None -> renormalised
-        | Some examples ->
-            Plan.make resetOp $"{title}, statistics reset" (on examples) [ Plan.node renormalised ]
+        | Some examples -> Plan.make resetOp $"{title}, statistics reset" (on examples) [ Plan.node renormalised ]
 
     /// The mean of members 0 .. n-1. This is what decides how many models are trained.
     /// Raises `LmcException` for n below 1.

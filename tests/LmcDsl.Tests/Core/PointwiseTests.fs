@@ -21,12 +21,7 @@ let private differences (batch: int64) (inputs: int64) outputs (height: int64) (
     let values = if bias then values @ [ draw [ int64 outputs ] ] else values
     let layer = Convolution(outputs, 1, stride, 0, bias)
 
-    let ours (leaves: torch.Tensor list) =
-        layer.Forward(
-            List.toArray leaves.Tail,
-            [| leaves.Head |],
-            Mode.Training
-        )
+    let ours (leaves: torch.Tensor list) = layer.Forward(List.toArray leaves.Tail, [| leaves.Head |], Mode.Training)
 
     let theirs (leaves: torch.Tensor list) =
         let bias = if bias then leaves[2] else null

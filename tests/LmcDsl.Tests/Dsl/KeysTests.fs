@@ -62,7 +62,10 @@ let private others =
         { setup with Data = Mnist }
         { setup with Data = Glyphs; Device = "cuda:1" }
         { setup with Data = Part(Mnist, 2000, 500); Schedule = Cosine(0.2) }
-        { setup with Network = resnet20 0.125 Norm.None; Data = Part(FashionMnist, 64, 32) }
+        { setup with
+            Network = resnet20 0.125 Norm.None
+            Data = Part(FashionMnist, 64, 32)
+        }
         { setup with Network = mlp []; Optimizer = Adam(0.8) }
     ]
 
@@ -75,7 +78,8 @@ let private pipelines: (string * Plan<Report> list) list =
         "every metric", [ (train >> align WM >> mergeN 3 >> measureAll every) setup ]
         "every metric, statistics reset", [ (train >> align AM >> mergeN 3 >> measureAll every) withNorm ]
         "every search", [ for search in searches -> (train >> align search >> measure L2) setup ]
-        "every search, statistics reset", [ for search in searches -> (train >> align search >> mergeN 2 >> measure Accuracy) withNorm ]
+        "every search, statistics reset",
+        [ for search in searches -> (train >> align search >> mergeN 2 >> measure Accuracy) withNorm ]
         "several models together",
         [
             for search in [ MergeMany; Universe; mergeMany (MergeManyOptions(Seed = 2L)) ] ->
@@ -89,7 +93,8 @@ let private pipelines: (string * Plan<Report> list) list =
         ]
         "labels and pairs",
         [
-            (train >> labelled "network" "small" >> alignAs "by weights" WM >> pairs [ (1, 2) ] >> measureAll [ L2; R ]) setup
+            (train >> labelled "network" "small" >> alignAs "by weights" WM >> pairs [ (1, 2) ] >> measureAll [ L2; R ])
+                setup
         ]
         "sweeps",
         [
@@ -98,13 +103,11 @@ let private pipelines: (string * Plan<Report> list) list =
             setup |> (fields |> sweep BatchSize [ 32 ])
             setup |> (fields |> sweep SeedsOf [ [ 0L; 1L ]; [ 2L; 3L ] ])
             setup |> (fields |> sweep (Width(fun w -> mlp [ w; w ])) [ 8; 16 ])
-            setup |> sweepOver "steps" string [ 5; 6 ] (fun n ->
+            setup
+            |> sweepOver "steps" string [ 5; 6 ] (fun n ->
                 train >> align (sinkhornMatching (SinkhornMatchingOptions(Steps = n))) >> measure L2)
         ]
-        "data and devices",
-        [
-            for changed in others -> (train >> measureAll [ Accuracy; Barrier ]) changed
-        ]
+        "data and devices", [ for changed in others -> (train >> measureAll [ Accuracy; Barrier ]) changed ]
     ]
 
 let private text () =

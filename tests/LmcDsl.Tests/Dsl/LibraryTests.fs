@@ -21,21 +21,15 @@ let private measured =
         (let plan = (train >> align WM >> mergeN 3 >> measureAll metrics) setup
 
          inFolder (fun folder ->
-             use runner =
-                 new Runner(
-                     {
-                         Store = Store.Open folder
-                         Tell = ignore
-                         Cancel = CancellationToken.None
-                     }
-                 )
+             use runner = new Runner({ Store = Store.Open folder; Tell = ignore; Cancel = CancellationToken.None })
 
              runner.Run [ plan ] |> List.exactlyOne))
 
 // The names of a value's fields, those of lists once: `curve[accuracy,lambda,loss],loss`.
 let rec private shape (json: Json) =
     match json with
-    | Json.Object fields -> fields |> List.map (fun (name, value) -> name + shape value) |> List.sort |> String.concat ","
+    | Json.Object fields ->
+        fields |> List.map (fun (name, value) -> name + shape value) |> List.sort |> String.concat ","
     | Json.Array(first :: _) ->
         match shape first with
         | "" -> ""
@@ -54,7 +48,11 @@ let tests =
 
                 let cells =
                     Table.ofReport [ metric.Op ] alone
-                    |> List.collect (fun table -> table.Rows |> List.collect (List.skip (table.Columns |> List.findIndex (fun c -> c = "state" || c = "model") |> (+) 1)))
+                    |> List.collect (fun table ->
+                        table.Rows
+                        |> List.collect (
+                            List.skip (table.Columns |> List.findIndex (fun c -> c = "state" || c = "model") |> (+) 1)
+                        ))
 
                 Expect.exists cells (fun cell -> (Number.tryParse cell).IsSome) $"{metric.Word}: a number"
         }
@@ -96,7 +94,10 @@ let tests =
 
             Expect.equal (Library.search "--search" "wm").Name "WM" "found"
             Expect.equal (Library.dataSet "--data" "mnist:20+10").Name "mnist:20+10" "a part"
-            failsWith [ "--search"; "expected one of am"; "'sinkhron'"; "nearest: sinkhorn" ] (fun () -> Library.search "--search" "sinkhron" |> ignore)
+
+            failsWith [ "--search"; "expected one of am"; "'sinkhron'"; "nearest: sinkhorn" ] (fun () ->
+                Library.search "--search" "sinkhron" |> ignore)
+
             failsWith [ "--data"; "found 'imagenet'" ] (fun () -> Library.dataSet "--data" "imagenet" |> ignore)
         }
 

@@ -17,7 +17,15 @@ let private arrays = DataSet.ofArrays "mine" [ 2; 1; 1 ] (rows, [| 0; 1; 2 |]) (
 let private npy (descr: string) (shape: string) (numbers: byte[]) =
     let dict = $"{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}"
     let header = Encoding.Latin1.GetBytes(dict.PadRight(117) + "\n")
-    [| yield! [| 0x93uy |]; yield! "NUMPY\001\000"B; byte header.Length; 0uy; yield! header; yield! numbers |]
+
+    [|
+        yield! [| 0x93uy |]
+        yield! "NUMPY\001\000"B
+        byte header.Length
+        0uy
+        yield! header
+        yield! numbers
+    |]
 
 let private bytesOf (values: float32 seq) = values |> Seq.collect BitConverter.GetBytes |> Array.ofSeq
 let private longs (values: int64 seq) = values |> Seq.collect BitConverter.GetBytes |> Array.ofSeq
@@ -66,14 +74,23 @@ let tests =
             Expect.equal data.Train.Images.shape [| 3L; 2L; 1L; 1L |] "shape"
             Expect.equal (numbers data.Train.Images) (Array.concat rows) "as they are"
             Expect.equal data.Classes 3 "classes"
-            let other = DataSet.ofArrays "mine" [ 2; 1; 1 ] ([| [| 1f; 2f |]; [| 3f; 4f |]; [| 5f; 7f |] |], [| 0; 1; 2 |]) (rows[..0], [| 1 |])
+
+            let other =
+                DataSet.ofArrays
+                    "mine"
+                    [ 2; 1; 1 ]
+                    ([| [| 1f; 2f |]; [| 3f; 4f |]; [| 5f; 7f |] |], [| 0; 1; 2 |])
+                    (rows[..0], [| 1 |])
+
             Expect.notEqual (DataSet.identity other) (DataSet.identity arrays) "another number, another key"
             let label = DataSet.ofArrays "mine" [ 2; 1; 1 ] (rows, [| 0; 1; 1 |]) (rows[..0], [| 1 |])
             Expect.notEqual (DataSet.identity label) (DataSet.identity arrays) "another label, another key"
         }
 
         test "what does not fit is told when it is read" {
-            let refused parts train test = failsWith parts (fun () -> (DataSet.load (DataSet.ofArrays "mine" [ 2; 1; 1 ] train test)).Dispose())
+            let refused parts train test =
+                failsWith parts (fun () -> (DataSet.load (DataSet.ofArrays "mine" [ 2; 1; 1 ] train test)).Dispose())
+
             refused [ "mine"; "found 3 in all" ] ([| [| 1f; 2f; 3f |] |], [| 0 |]) (rows, [| 0; 0; 0 |])
             refused [ "mine"; "finite"; "NaN"; "example 0" ] ([| [| nanf; 1f |] |], [| 0 |]) (rows, [| 0; 0; 0 |])
             refused [ "mine"; "labels from 0 to 0"; "-1" ] ([| [| 1f; 1f |] |], [| -1 |]) (rows, [| 0; 0; 0 |])
@@ -88,8 +105,13 @@ let tests =
             Expect.isLessThan (abs (found[0] + 2f / d)) 1e-6f "(1 - 3) / d"
             use given = DataSet.load (arrays |> DataSet.scaled (Scaled([ 1.0; 2.0 ], [ 2.0; 4.0 ])))
             Expect.equal (numbers given.Train.Images) [| 0f; 0f; 1f; 0.5f; 2f; 1f |] "by hand"
-            failsWith [ "mine"; "1 or 2 means" ] (fun () -> DataSet.scaled (Scaled([ 1.0; 2.0; 3.0 ], [ 1.0 ])) arrays |> ignore)
-            failsWith [ "mine"; "positive deviations" ] (fun () -> DataSet.scaled (Scaled([ 0.0 ], [ 0.0 ])) arrays |> ignore)
+
+            failsWith [ "mine"; "1 or 2 means" ] (fun () ->
+                DataSet.scaled (Scaled([ 1.0; 2.0; 3.0 ], [ 1.0 ])) arrays |> ignore)
+
+            failsWith [ "mine"; "positive deviations" ] (fun () ->
+                DataSet.scaled (Scaled([ 0.0 ], [ 0.0 ])) arrays |> ignore)
+
             let key scaling = DataSet.identity (Mnist |> DataSet.scaled scaling)
             Expect.notEqual (key Scaling.unit) (DataSet.identity Mnist) "in keys"
             Expect.equal (key Standardised) (DataSet.identity Mnist) "the data's own is what it has always been"
@@ -99,7 +121,11 @@ let tests =
             use own = DataSet.load (Part(Glyphs, 500, 10))
             use unit = DataSet.load (Part(Glyphs |> DataSet.scaled Scaling.unit, 500, 10))
             use bytes = DataSet.load (Part(Glyphs |> DataSet.scaled Scaling.bytes, 500, 10))
-            Expect.equal (unit.Train.Images.min().item<float32> (), bytes.Train.Images.max().item<float32> ()) (0f, 255f) "ranges"
+
+            Expect.equal
+                (unit.Train.Images.min().item<float32>(), bytes.Train.Images.max().item<float32>())
+                (0f, 255f)
+                "ranges"
             // The standardised values are a line through the others.
             let x, y = numbers own.Train.Images, numbers unit.Train.Images
             let slope = (Array.max x - Array.min x) / (Array.max y - Array.min y)
@@ -115,24 +141,59 @@ let tests =
                 use loaded = DataSet.load (data |> DataSet.scaled Scaling.bytes)
                 Expect.equal (numbers loaded.Test.Images) [| 255f; 255f; 0f; 0f |] "bytes"
                 let before = DataSet.identity data
-                let renamed = images |> List.map (fun (name, content) -> name.Replace("x_", "").Replace("y_", "") + (if name[0] = 'x' then "_images" else "_labels"), content)
+
+                let renamed =
+                    images
+                    |> List.map (fun (name, content) ->
+                        name.Replace("x_", "").Replace("y_", "") + (if name[0] = 'x' then "_images" else "_labels"),
+                        content)
+
                 use again = DataSet.load (DataSet.ofNpz (npz folder renamed) |> DataSet.scaled Scaling.bytes)
                 Expect.equal (numbers again.Train.Images) (numbers loaded.Train.Images) "the same"
 
-                let floats = images |> List.map (fun (name, content) -> name, (match name with "x_train" -> npy "<f4" "2, 2" (bytesOf [ 1f; 2f; 3f; 4f ]) | "x_test" -> npy ">f4" "1, 2" (bytesOf [ 1f; 2f ] |> Array.chunkBySize 4 |> Array.collect Array.rev) | _ -> content))
+                let floats =
+                    images
+                    |> List.map (fun (name, content) ->
+                        name,
+                        (match name with
+                         | "x_train" -> npy "<f4" "2, 2" (bytesOf [ 1f; 2f; 3f; 4f ])
+                         | "x_test" ->
+                             npy ">f4" "1, 2" (bytesOf [ 1f; 2f ] |> Array.chunkBySize 4 |> Array.collect Array.rev)
+                         | _ -> content))
+
                 let data = DataSet.ofNpz (npz folder floats)
                 Expect.notEqual (DataSet.identity data) before "another content, another key"
                 use plain = DataSet.load data
-                Expect.equal (numbers plain.Train.Images, numbers plain.Test.Images) ([| 1f; 2f; 3f; 4f |], [| 1f; 2f |]) "whatever the order of bytes")
+
+                Expect.equal
+                    (numbers plain.Train.Images, numbers plain.Test.Images)
+                    ([| 1f; 2f; 3f; 4f |], [| 1f; 2f |])
+                    "whatever the order of bytes")
         }
 
         test "colours last are put first" {
             inFolder (fun folder ->
                 let values = [| for k in 0uy .. 74uy -> k |]
-                let colour = images |> List.map (fun (name, content) -> name, (if name[0] = 'x' then npy "|u1" "1, 5, 5, 3" values else npy "<i8" "1," (longs [ 0L ])))
+
+                let colour =
+                    images
+                    |> List.map (fun (name, content) ->
+                        name,
+                        (if name[0] = 'x' then
+                             npy "|u1" "1, 5, 5, 3" values
+                         else
+                             npy "<i8" "1," (longs [ 0L ])))
+
                 use data = DataSet.load (DataSet.ofNpz (npz folder colour) |> DataSet.scaled Scaling.bytes)
                 Expect.equal data.Train.Images.shape [| 1L; 3L; 5L; 5L |] "shape"
-                Expect.equal (numbers data.Train.Images) [| for c in 0..2 do for k in 0..24 -> float32 (3 * k + c) |] "by channel")
+
+                Expect.equal
+                    (numbers data.Train.Images)
+                    [|
+                        for c in 0..2 do
+                            for k in 0..24 -> float32 (3 * k + c)
+                    |]
+                    "by channel")
         }
 
         test "a NumPy file that is something else is told" {
@@ -142,15 +203,25 @@ let tests =
                     failsWith parts (fun () -> (DataSet.load (DataSet.ofNpz (npz folder entries))).Dispose())
 
                 refused [ "x_train"; ".npy"; "something else" ] "x_train" "<html>"B
-                refused [ "x_train"; "expected 8 bytes"; "found 4" ] "x_train" (npy "|u1" "2, 2, 2" (Array.zeroCreate 4))
+
+                refused
+                    [ "x_train"; "expected 8 bytes"; "found 4" ]
+                    "x_train"
+                    (npy "|u1" "2, 2, 2" (Array.zeroCreate 4))
+
                 refused [ "x_train"; "numbers or truth values" ] "x_train" (npy "|O" "2, 2, 2" (Array.zeroCreate 8))
                 refused [ "x_train"; "below 2 GB" ] "x_train" (npy "|u1" "2000000000, 2000000000" (Array.zeroCreate 8))
                 refused [ "y_train"; "2 labels" ] "y_train" (npy "<i8" "1," (longs [ 0L ]))
                 refused [ "y_train"; "whole numbers"; "f4" ] "y_train" (npy "<f4" "2," (bytesOf [ 0f; 1f ]))
-                failsWith [ "x_test"; "found x_train" ] (fun () -> DataSet.ofNpz (npz folder (List.truncate 2 images)) |> ignore)
+
+                failsWith [ "x_test"; "found x_train" ] (fun () ->
+                    DataSet.ofNpz (npz folder (List.truncate 2 images)) |> ignore)
+
                 let broken = write folder "broken.npz" "PK nothing"B
                 failsWith [ broken; ".npz" ] (fun () -> DataSet.ofNpz broken |> ignore)
-                failsWith [ "ofNpz"; "none.npz" ] (fun () -> DataSet.ofNpz (Path.Combine(folder, "none.npz")) |> ignore))
+
+                failsWith [ "ofNpz"; "none.npz" ] (fun () ->
+                    DataSet.ofNpz (Path.Combine(folder, "none.npz")) |> ignore))
         }
 
         test "CSV: quoted cells, classes by name or number, numbers with a point" {
@@ -161,8 +232,17 @@ let tests =
                 Expect.equal (data.Shape, data.Classes) ([ 2; 1; 1 ], 2) "columns and classes"
                 use loaded = DataSet.load (data |> DataSet.scaled Scaling.unit)
                 Expect.equal (numbers loaded.Train.Images) [| 1.5f; 2f; -30f; 4f |] "numbers"
-                Expect.equal (loaded.Train.Labels.data<int64>().ToArray(), loaded.Test.Labels.data<int64>().ToArray()) ([| 0L; 1L |], [| 1L |]) "labels"
-                let refused parts (text: string) = failsWith parts (fun () -> DataSet.ofCsv "mine" "class" (write folder "bad.csv" (Encoding.UTF8.GetBytes text)) test |> ignore)
+
+                Expect.equal
+                    (loaded.Train.Labels.data<int64>().ToArray(), loaded.Test.Labels.data<int64>().ToArray())
+                    ([| 0L; 1L |], [| 1L |])
+                    "labels"
+
+                let refused parts (text: string) =
+                    failsWith parts (fun () ->
+                        DataSet.ofCsv "mine" "class" (write folder "bad.csv" (Encoding.UTF8.GetBytes text)) test
+                        |> ignore)
+
                 refused [ "bad.csv"; "column 'class'"; "found a, b" ] "a,b\n1,2\n"
                 refused [ "bad.csv"; "a number"; "'a'"; "line 2"; "'1,5'" ] "a,class\n\"1,5\",x\n"
                 refused [ "bad.csv"; "2 cells"; "found 3" ] "a,class\n1,x,2\n"
@@ -179,15 +259,23 @@ let tests =
                 Expect.equal (data.Shape, data.Classes) ([ 3; 2; 2 ], 2) "what it is"
                 use loaded = DataSet.load (data |> DataSet.scaled Scaling.bytes)
                 Expect.equal (loaded.Train.Labels.data<int64>().ToArray()) [| 0L; 1L |] "ant before cat"
-                Expect.equal (numbers (loaded.Train.Images.select(0L, 1L))) [| 0f; 255f; 0f; 0f; 0f; 0f; 255f; 0f; 0f; 0f; 0f; 255f |] "red, green, blue planes"
+
+                Expect.equal
+                    (numbers (loaded.Train.Images.select (0L, 1L)))
+                    [| 0f; 255f; 0f; 0f; 0f; 0f; 255f; 0f; 0f; 0f; 0f; 255f |]
+                    "red, green, blue planes"
+
                 use grey = DataSet.load (DataSet.ofImages "beasts" 1 folder |> DataSet.scaled Scaling.bytes)
                 // 0.299 R, 0.587 G, 0.114 B, rounded.
-                Expect.equal (numbers (grey.Train.Images.select(0L, 1L))) [| 0f; 76f; 150f; 29f |] "luma"
+                Expect.equal (numbers (grey.Train.Images.select (0L, 1L))) [| 0f; 76f; 150f; 29f |] "luma"
                 let before = DataSet.identity data
                 File.WriteAllText(path "train/cat/notes.txt", "no picture")
                 Expect.equal (DataSet.identity (DataSet.ofImages "beasts" 3 folder)) before "other files do not count"
                 File.WriteAllText(path "train/cat/z.png", "no picture either")
-                failsWith [ "z.png"; "a picture" ] (fun () -> (DataSet.load (DataSet.ofImages "beasts" 3 folder)).Dispose())
+
+                failsWith [ "z.png"; "a picture" ] (fun () ->
+                    (DataSet.load (DataSet.ofImages "beasts" 3 folder)).Dispose())
+
                 File.Delete(path "train/cat/z.png")
                 picture (path "test/dog/d.png") [ for _ in 1..4 -> 1uy, 1uy, 1uy ]
                 failsWith [ "test"; "'dog'" ] (fun () -> DataSet.ofImages "beasts" 3 folder |> ignore)

@@ -269,8 +269,7 @@ let tests =
     testList "PaperClaims" [
         for case in cases do
             test $"by its rule: {case.Begins} ..." {
-                let claim =
-                    Claims.all |> List.filter (fun c -> c.Sentence.StartsWith case.Begins) |> List.exactlyOne
+                let claim = Claims.all |> List.filter (fun c -> c.Sentence.StartsWith case.Begins) |> List.exactlyOne
 
                 for k, (rows, expected) in List.indexed case.Reports do
                     let found = claim.Judge { Rows = rows }

@@ -86,7 +86,14 @@ let tests =
                         ]
                 }
 
-            let byLayer = Measure.byLayer (fun (f: {| Layers: {| Name: string; D: float |} list |}) -> [ for l: {| Name: string; D: float |} in f.Layers -> l.Name, l ]) layer forms report
+            let byLayer =
+                Measure.byLayer
+                    (fun (f: {| Layers: {| Name: string; D: float |} list |}) ->
+                        [ for l: {| Name: string; D: float |} in f.Layers -> l.Name, l ])
+                    layer
+                    forms
+                    report
+
             let mean = Column.mean (layer |> Measure.quantity "d" 1 _.D)
             let table keys = (Table.summary "T" keys [ mean ] (fun _ -> true) byLayer).Rows
             Expect.equal (table [ "layer" ]) [ [ "fc1"; "1.0" ]; [ "fc2"; "3.0" ] ] "each"

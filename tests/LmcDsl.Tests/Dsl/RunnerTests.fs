@@ -15,7 +15,10 @@ let private runs = ref 0
 let private add =
     Op.make "add" 1 0.1 (fun context ->
         runs.Value <- runs.Value + 1
-        Document(Json.float (context.Args["plus"].Float + List.sum [ for json in Value.documents context -> json.Float ])))
+
+        Document(
+            Json.float (context.Args["plus"].Float + List.sum [ for json in Value.documents context -> json.Float ])
+        ))
 
 let private asReport =
     Op.make "asReport" 1 0.1 (fun context ->
@@ -51,12 +54,7 @@ let private run (store: Store) (tell: RunEvent -> unit) plans =
 
 let private runLibrary plans =
     inFolder (fun folder ->
-        let options =
-            {
-                Store = Store.Open folder
-                Tell = ignore
-                Cancel = CancellationToken.None
-            }
+        let options = { Store = Store.Open folder; Tell = ignore; Cancel = CancellationToken.None }
 
         use runner = new Runner(options)
         runner.Run plans)
@@ -99,8 +97,7 @@ let tests =
                     ]
 
                 let runAll () =
-                    use runner =
-                        new Runner({ Store = store; Tell = ignore; Cancel = CancellationToken.None })
+                    use runner = new Runner({ Store = store; Tell = ignore; Cancel = CancellationToken.None })
 
                     runner.Run [ plan ] |> List.exactlyOne |> _.Rows
 
@@ -117,8 +114,7 @@ let tests =
                 let all = ReportStep.plan "all" [ about "bad", Plan.node broken ]
 
                 failsWith [ "break: no luck" ] (fun () ->
-                    use runner =
-                        new Runner({ Store = store; Tell = ignore; Cancel = CancellationToken.None })
+                    use runner = new Runner({ Store = store; Tell = ignore; Cancel = CancellationToken.None })
 
                     runner.Run [ all ] |> ignore))
         }

@@ -80,12 +80,10 @@ let private asAnother (work: unit -> unit) =
     error |> Option.iter raise
 
 let private nothingIsToMake =
-    Op.make "constant" 1 0.1 (
-            fun context ->
-                match context.LoadPartial() with
-                | Some _ -> raise (Core.Runtime.LmcException "expected what it once wrote, found something else")
-                | None -> Document(Json.int 1L)
-    )
+    Op.make "constant" 1 0.1 (fun context ->
+        match context.LoadPartial() with
+        | Some _ -> raise (Core.Runtime.LmcException "expected what it once wrote, found something else")
+        | None -> Document(Json.int 1L))
 
 let tests =
     testSequenced (
@@ -197,14 +195,7 @@ let tests =
                     let plan: Plan<Model> = Plan.make nothingIsToMake "a constant" Args.none []
                     let told = List<RunEvent>()
 
-                    use runner =
-                        new Runner(
-                            {
-                                Store = store
-                                Tell = told.Add
-                                Cancel = CancellationToken.None
-                            }
-                        )
+                    use runner = new Runner({ Store = store; Tell = told.Add; Cancel = CancellationToken.None })
 
                     let node = Plan.node plan
                     store.WritePartial(node.Key, content)

@@ -10,7 +10,8 @@ let private pipeline = train >> align WM >> measure L2
 let private labels plan =
     [ for row, _ in ReportStep.rows plan -> row["aligned"].Boolean, Report.labelsOfJson row["labels"] ]
 
-let private trainings plan = Plan.steps [ Plan.node plan ] |> List.filter (fun node -> node.Op.Name = "train") |> List.length
+let private trainings plan =
+    Plan.steps [ Plan.node plan ] |> List.filter (fun node -> node.Op.Name = "train") |> List.length
 
 let tests =
     testList "Sweep" [

@@ -31,14 +31,16 @@ let tests =
             }
 
             test "worker processes, which run the same script, end in the same bytes" {
-                inFolder (fun folder -> Expect.equal (own folder [ "--jobs"; "2"; "--threads"; "1" ]) inOneProcess.Value "the same")
+                inFolder (fun folder ->
+                    Expect.equal (own folder [ "--jobs"; "2"; "--threads"; "1" ]) inOneProcess.Value "the same")
             }
 
             test "so do tasks on a cluster" {
                 if not SlurmTests.clusterIsThere.Value then
                     skiptest "no Slurm cluster is at hand"
 
-                inFolder (fun folder -> Expect.equal (own folder [ "--on"; "slurm"; "--jobs"; "2" ]) inOneProcess.Value "the same")
+                inFolder (fun folder ->
+                    Expect.equal (own folder [ "--on"; "slurm"; "--jobs"; "2" ]) inOneProcess.Value "the same")
             }
         ]
     )

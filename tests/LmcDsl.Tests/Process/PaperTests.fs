@@ -17,8 +17,7 @@ let private script name (words: string list) =
 let private smoke folder name words =
     script name ([ "--scale"; "smoke"; "--store"; Path.Combine(folder, "store") ] @ words)
 
-let private dataIsThere =
-    lazy ([ Mnist; FashionMnist; Cifar10 ] |> List.forall (DataSet.isAtHand))
+let private dataIsThere = lazy ([ Mnist; FashionMnist; Cifar10 ] |> List.forall (DataSet.isAtHand))
 
 /// Everything at the smallest scale, once, kept until the tests have looked at it.
 let private everything =

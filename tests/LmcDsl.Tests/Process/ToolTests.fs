@@ -122,9 +122,7 @@ let tests =
                     let measure words =
                         lmc
                             folder
-                            ([ "measure"; "a.safetensors"; "b.safetensors"; "c.safetensors"; "--json" ]
-                             @ small
-                             @ words)
+                            ([ "measure"; "a.safetensors"; "b.safetensors"; "c.safetensors"; "--json" ] @ small @ words)
                         |> done'
                         |> Json.parse
 
@@ -172,7 +170,8 @@ let tests =
                             [ "--metric"; "barrier" ], [ "--data"; "barrier needs a data set" ]
                             [ "--metric"; "barrier"; "--data"; "cifar-10" ], [ "--data"; "1 x 28 x 28"; "3 x 32 x 32" ]
                             [ "--metric"; "accuracy"; "--data"; "glyphs"; "--normalise"; "1/0" ], [ "deviations" ]
-                            [ "--metric"; "accuracy"; "--data"; "glyphs"; "--normalise"; "std" ], [ "--normalise"; "'std'" ]
+                            [ "--metric"; "accuracy"; "--data"; "glyphs"; "--normalise"; "std" ],
+                            [ "--normalise"; "'std'" ]
                         ] do
                         lmc folder ([ "measure" ] @ files @ small @ words) |> refused parts
 
