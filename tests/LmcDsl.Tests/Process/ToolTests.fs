@@ -144,6 +144,47 @@ let tests =
                     Expect.notEqual (score [ "--normalise"; "0.5/0.25" ] |> snd) (snd unit) "others")
             }
 
+            test "models trained on inputs from 0 to 1 have the scores and the barrier that PyTorch gives them" {
+                let mnist = Path.Combine(string (Environment.GetEnvironmentVariable "LMC_DATA"), "mnist")
+
+                if not (pytorchIsThere.Value && Directory.Exists mnist) then
+                    skiptest "python3-torch, or MNIST in LMC_DATA, is not at hand"
+
+                inFolder (fun folder ->
+                    let script = Path.Combine(__SOURCE_DIRECTORY__, "pytorch_unit_inputs.py")
+                    let theirs = runProgram folder python [ script; mnist; "." ] |> done' |> Json.parse
+                    let words = [ "--arch"; "mlp"; "--hidden"; "32"; "--data"; "mnist:6000+2000"; "--json" ]
+
+                    let measure more =
+                        lmc
+                            folder
+                            ([ "measure"; "a.pt"; "b.pt"; "--metric"; "accuracy,barrier"; "--points"; "3" ]
+                             @ words
+                             @ more)
+                        |> done'
+                        |> Json.parse
+
+                    let number (json: Json) name models =
+                        json["measured"].Items
+                        |> List.find (fun row -> row["models"] = Json.texts models)
+                        |> fun row -> row[name].Float
+
+                    let unit, own = measure [ "--normalise"; "unit" ], measure []
+                    let near what (x: float) (y: float) = Expect.isLessThan (abs (x - y)) 1e-4 $"{what}: {x} and {y}"
+
+                    for name, model in [ "a", "0"; "b", "1" ] do
+                        near name (number unit "loss (nats)" [ model ]) theirs[name].["loss"].Float
+                        near name (number unit "accuracy (%)" [ model ] / 100.0) theirs[name].["accuracy"].Float
+
+                    let loss name = theirs[name].["loss"].Float
+                    let excess = loss "mean" - (loss "a" + loss "b") / 2.0
+                    near "the midpoint" (number unit "at 1/2: excess of the loss (nats)" [ "0"; "1" ]) excess
+                    // Standardised inputs are other ones: what was used is said.
+                    Expect.isGreaterThan (abs (number own "loss (nats)" [ "0" ] - loss "a")) 0.01 "another loss"
+                    Expect.stringContains own["inputs"].String "standardised" "said"
+                    Expect.stringContains unit["inputs"].String "from 0 to 1" "said")
+            }
+
             test "an argument that a command does not use is refused, and so is a number with a comma" {
                 inFolder (fun folder ->
                     models folder
