@@ -70,6 +70,23 @@ let tests =
             Expect.isLessThan (abs (data.Train.Images.square().mean().ToDouble() - 1.0)) 1e-6 "deviation"
         }
 
+        test "each channel is normalised by the training set's own mean and deviation, test images too" {
+            // Two channels of two pixels: 0 and 100, and 200 to 230, on two images.
+            let train =
+                RawImages([| 2; 1; 2 |], [| 0uy; 100uy; 200uy; 210uy; 100uy; 0uy; 220uy; 230uy |], [| 0uy; 1uy |])
+
+            let test = RawImages([| 2; 1; 2 |], [| 50uy; 150uy; 215uy; 200uy |], [| 1uy |])
+            use data = ImageData.Normalise(train, test, 2)
+            let second x = (x - 215.0) / sqrt 125.0
+
+            let close (t: TorchSharp.torch.Tensor) (wanted: float list) =
+                for x, y in Seq.zip (t.data<float32>().ToArray()) wanted do
+                    Expect.isLessThan (abs (float x - y)) 1e-5 $"{wanted}"
+
+            close data.Train.Images [ -1.0; 1.0; second 200.0; second 210.0; 1.0; -1.0; second 220.0; second 230.0 ]
+            close data.Test.Images [ 0.0; 2.0; 0.0; second 200.0 ]
+        }
+
         test "a label out of range, or images that do not vary, are refused" {
             let raw pixels labels = RawImages([| 1; 1; 1 |], pixels, labels)
             let good = raw [| 0uy; 9uy |] [| 0uy; 1uy |]

@@ -239,6 +239,14 @@ let tests =
                 failsWith [ "layer 'f'"; "taken" ] (fun () ->
                     network [ "f", Flatten(), [ "input" ]; "f", Dense 3, [ "f" ] ] |> ignore)
             }
+            test "parameters of another number or type" {
+                let wrong (count: int64) (kind: torch.ScalarType) () =
+                    new ParameterSet(smallMlp, torch.zeros(count).``to`` kind) |> ignore
+
+                let right = smallMlp.TotalCount
+                failsWith [ "mlp 5-4"; $"[{right}]"; $"[{right + 1L}]" ] (wrong (right + 1L) torch.ScalarType.Float32)
+                failsWith [ "Float32"; "Float64" ] (wrong right torch.ScalarType.Float64)
+            }
             test "text that is no architecture" {
                 failsWith [ "architecture" ] (fun () -> Architecture.FromJson "{\"name\":1" |> ignore)
                 failsWith [ "architecture"; "nodes" ] (fun () -> Architecture.FromJson "{\"name\":\"x\"}" |> ignore)

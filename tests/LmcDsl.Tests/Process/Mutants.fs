@@ -228,9 +228,9 @@ let private prepare (folder: string) (chosen: (int * int * Mutant) list) : strin
 
     program
 
-let private testsOf (program: string) (number: int option) (list: string) =
+let private testsOf (program: string) (number: int option) (limit: TimeSpan) (list: string) =
     let environment = [ for n in Option.toList number -> switch, string n ]
-    run program environment [ "LmcDsl.Tests.dll"; "--filter-test-list"; list ] (TimeSpan.FromMinutes 5.0)
+    run program environment [ "LmcDsl.Tests.dll"; "--filter-test-list"; list ] limit
 
 /// Runs mutants: tells of each whether a test list of its own fails, and gives the numbers of those caught, those that survived, and those
 /// that could not be applied. Raises where the source does not build with them, or where a list fails without any.
@@ -250,15 +250,20 @@ let runAll (tell: string -> unit) (chosen: Mutant list) : int * int * int =
     try
         let program = prepare folder applied
 
-        let sound = HashSet<string>()
+        let limits = Dictionary<string, TimeSpan>()
 
-        // With the switch off every list must pass, else that it fails says nothing.
-        let requireSound list =
-            if sound.Add list then
-                match testsOf program None list with
-                | Some(0, output) when not (output.Contains "\n0 passed") -> ()
+        // With the switch off every list must pass, else that it fails says nothing. A wrong library may well never end.
+        let limitOf list =
+            if not (limits.ContainsKey list) then
+                let clock = Stopwatch.StartNew()
+
+                match testsOf program None (TimeSpan.FromMinutes 15.0) list with
+                | Some(0, output) when not (output.Contains "\n0 passed") ->
+                    limits[list] <- 5.0 * clock.Elapsed + TimeSpan.FromMinutes 1.0
                 | Some(_, output) -> failwith $"the list '{list}' has no test, or fails without a mutant:\n{output}"
                 | None -> failwith $"the list '{list}' does not end without a mutant"
+
+            limits[list]
 
         let caught =
             [
@@ -268,9 +273,7 @@ let runAll (tell: string -> unit) (chosen: Mutant list) : int * int * int =
                     let failing =
                         mutant.Lists
                         |> List.tryPick (fun list ->
-                            requireSound list
-
-                            match testsOf program (Some number) list with
+                            match testsOf program (Some number) (limitOf list) list with
                             | Some(0, _) -> None
                             | Some _ -> Some list
                             | None -> Some $"{list} does not end")
