@@ -50,7 +50,8 @@ public sealed record AnnealedMatchingOptions
 /// <see cref="WeightMatching"/> is made as well, and the better answer counts.
 /// </summary>
 /// <remarks>
-/// Models are laid out on the CPU in two orders each (<see cref="PackedPair"/>): four times the memory of a model, besides the two.
+/// Models are laid out on the CPU in two orders each (<see cref="PackedPair"/>): four times the memory of a model, besides the two. Of a network
+/// with units that fill a part of a dimension only, or have an order of their own in each copy, the plain descent is all that is made.
 /// </remarks>
 public static class AnnealedMatching
 {
@@ -78,6 +79,10 @@ public static class AnnealedMatching
             options is { Lowest: > 0, Highest: < 1e6, Levels: >= 1, Iterations: >= 1, Reheats: >= 0, MaxSweeps: >= 1 }
                 && options.Lowest <= options.Highest,
             $"annealed matching: expected temperatures above 0, the highest first, levels, iterations and passes of 1 or more and reheats of 0 or more, found {options}");
+        // Units in parts of a dimension, or with an order in each copy, are matched by the plain descent alone.
+        if (!PackedPair.Fits(a.Network))
+            return WeightMatching.Match(
+                a, b, new WeightMatchingOptions { MaxSweeps = options.MaxSweeps, Seed = options.Seed, Starts = options.Starts }, start, progress);
         using var quiet = no_grad();
         using var pair = new PackedPair(a, b);
         var slower = 0;

@@ -80,8 +80,12 @@ internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, Matc
     {
         if (!axis.IsWhole)
         {
+            var share = scale.Share(group, axis.Parameter);
+            if (share == 0) return;
             using var scope = NewDisposeScope();
-            into.addmm_(UnitView.Matrix(left, axis), UnitView.Matrix(right, axis).t(), beta: 1, alpha: -1);
+            into.addmm_(
+                UnitView.Matrix(scale.Left(group, axis.Parameter, left), axis),
+                UnitView.Matrix(scale.Right(group, axis.Parameter, right), axis).t(), beta: 1, alpha: (float)-share);
             return;
         }
 

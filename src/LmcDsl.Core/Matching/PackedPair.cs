@@ -28,6 +28,20 @@ internal sealed class PackedPair : IDisposable
     // A parameter's part of a link.
     private readonly record struct Part(Tensor Left, Tensor Right, PermutedAxis From, PermutedAxis To);
 
+    /// <summary>
+    /// Whether a network's models can be laid out so: units fill their dimensions, have one order each, and no parameter has more than two of
+    /// them.
+    /// </summary>
+    /// <param name="network">The network.</param>
+    /// <returns>Whether they can.</returns>
+    public static bool Fits(Network network)
+    {
+        var axes = network.Groups.SelectMany(group => group.Axes).Where(axis => network.Parameters[axis.Parameter].Learned).ToArray();
+        return network.Groups.All(group => group.Parent < 0)
+            && axes.All(axis => axis.IsWhole)
+            && axes.GroupBy(axis => axis.Parameter).All(own => own.Count() <= 2);
+    }
+
     /// <summary>Lays two models out; both are read later too.</summary>
     /// <param name="a">The reference.</param>
     /// <param name="b">The model to permute.</param>
@@ -59,8 +73,6 @@ internal sealed class PackedPair : IDisposable
                     continue;
                 }
 
-                if (axes[p].Length > 2)
-                    throw new LmcException($"matching: expected at most two permuted axes of '{network.Parameters[p].Name}', found {axes[p].Length}");
                 var (from, other) = axes[p][1 - k];
                 if (!links[group].TryGetValue(from, out var parts)) links[group].Add(from, parts = []);
                 parts.Add(new Part(left, scale.IsScaled(group) ? right * share : right, other, axis));

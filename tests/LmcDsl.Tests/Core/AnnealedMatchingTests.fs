@@ -197,7 +197,7 @@ let tests =
                 if random.Next 3 = 0 then
                     Network(Catalogue.Mlp([| 1; 2; 2 |], [| random.Next(60, 75); random.Next(60, 75) |], 3))
                 else
-                    Network(randomArchitecture random)
+                    Seq.initInfinite (fun _ -> Network(randomArchitecture random)) |> Seq.find PackedPair.Fits
 
             let a, b = pair network seed
             use packed = new PackedPair(a, b)
