@@ -55,18 +55,18 @@ let help () =
     for name, description in all do
         printfn $"  {name, -20}{description}"
 
-// The known name that begins alike or has the same letters in another case.
+// The known name that begins alike for the most letters, three or more, whatever their case.
 let private nearest (name: string) =
-    let known = all |> List.map fst
-    let same (a: string) (b: string) = String.Equals(a, b, StringComparison.OrdinalIgnoreCase)
+    let alike (other: string) =
+        Seq.zip (name.ToLowerInvariant()) (other.ToLowerInvariant())
+        |> Seq.takeWhile (fun (a, b) -> a = b)
+        |> Seq.length
 
-    known
-    |> List.tryFind (same name)
-    |> Option.orElseWith (fun () ->
-        known
-        |> List.tryFind (fun other ->
-            let length = min 4 (min name.Length other.Length)
-            length >= 3 && same (name.Substring(0, length)) (other.Substring(0, length))))
+    all
+    |> List.map fst
+    |> List.filter (fun other -> alike other >= 3)
+    |> List.sortBy (fun other -> -(alike other), other.Length)
+    |> List.tryHead
 
 /// What the words ask for: a target, with the words after it; nothing where they ask for help. Ends the process with exit code 2, and one
 /// line that says why, where they ask for none that there is.
