@@ -73,14 +73,18 @@ module Draw =
         chart.Height <- 420
         { Id = id; Caption = caption; Chart = chart }
 
+    // What a series is called: its keys, but for those that it has not.
+    let private nameOf (series: string list) (subject: Subject) =
+        series |> List.map subject.Key |> List.filter ((<>) "–") |> String.concat ", "
+
     // Mean and deviation by series and place, in the order in which they come.
     let private cells (x: string) (series: string list) (quantity: Quantity) (subjects: Subject list) =
         let measured = subjects |> List.choose (fun s -> quantity.Of s |> Option.map (fun value -> s, value))
 
         [
-            for name, own in measured |> List.groupBy (fun (s, _) -> series |> List.map s.Key) do
+            for name, own in measured |> List.groupBy (fst >> nameOf series) do
                 let places = own |> List.groupBy (fun (s, _) -> s.Key x)
-                String.Join(", ", name), [ for place, all in places -> place, Statistics.summarise (List.map snd all) ]
+                name, [ for place, all in places -> place, Statistics.summarise (List.map snd all) ]
         ]
 
     let private number = Number.parse
@@ -102,7 +106,7 @@ module Draw =
         (report: Report)
         =
         let subjects = Subject.ofReport report |> List.filter keep
-        let names = subjects |> List.map (fun s -> series |> List.map s.Key |> String.concat ", ") |> List.distinct
+        let names = subjects |> List.map (nameOf series) |> List.distinct
 
         let traces: Trace list =
             [
@@ -143,7 +147,9 @@ module Draw =
                 elif quantities |> List.forall _.Heading.StartsWith(first) then first
                 else quantity.Unit.Trim(' ', '(', ')')
 
-            Some(figure id caption (layout "" axis) traces)
+            let layout = layout "" axis
+            layout.xaxis.``type`` <- "category" // places such as "0, 1" are no numbers
+            Some(figure id caption layout traces)
 
     /// Lines of a quantity's mean over a key, told apart by others, with a band of one standard deviation on either side. `axis` is
     /// `linear` or `log` for keys that are numbers, `category` for others. None where nothing was measured.
