@@ -64,6 +64,19 @@ let tests =
                     Expect.equal (File.ReadAllBytes target) (File.ReadAllBytes path) "the same file")
             }
 
+        test "NaN and infinity are refused, and all their tensors named" {
+            inFolder (fun folder ->
+                let path = Path.Combine(folder, "a.safetensors")
+                use model = randomParameters resnet 1L
+                model["fc.bias"].fill_(nanf) |> ignore
+                model["stem.norm.weight"].fill_(infinityf) |> ignore
+                write path (tensorsOf model id torch.ScalarType.Float32) []
+                use source = TensorSource.Open path
+
+                failsWith [ path; "finite"; "stem.norm.weight"; "fc.bias" ] (fun () ->
+                    Checkpoint.Load(source, resnet, NameMap.For resnet).Dispose()))
+        }
+
         test "a permuted model keeps what is no parameter" {
             inFolder (fun folder ->
                 let path, target = Path.Combine(folder, "a.safetensors"), Path.Combine(folder, "b.safetensors")
