@@ -48,7 +48,7 @@ module AlignCommand =
     let permutations (memory: InMemory) (models: Models) (aligned: Population) (index: int) : PermutationSet * Node =
         let step = Plan.node (aligned.Alignment.Value index)
 
-        match Stage.during step.Title (fun () -> memory.Value step) with
+        match Stage.during $"aligning: {step.Title}" (fun () -> memory.Value step) with
         | Document found -> Alignments.permutations models.Network None found, step
         | Parameters _ -> raise (LmcException $"{step.Title}: expected permutations, found a model")
 

@@ -82,9 +82,9 @@ let private signal (name: string) (child: Process) = runProgram "." "kill" [ $"-
 /// Commands that take long.
 let private long =
     [
-        [ "align"; "-o"; "out.safetensors"; "--starts"; "1000000" ]
-        [ "merge"; "-o"; "out.safetensors"; "--starts"; "1000000" ]
-        [ "measure"; "--metric"; "barrier"; "--data"; "glyphs"; "--points"; "100000" ]
+        [ "align"; "-o"; "out.safetensors"; "--starts"; "10000" ]
+        [ "merge"; "-o"; "out.safetensors"; "--starts"; "10000" ]
+        [ "measure"; "--metric"; "barrier"; "--data"; "glyphs"; "--points"; "10000" ]
     ]
 
 /// A script in the place of a browser.
