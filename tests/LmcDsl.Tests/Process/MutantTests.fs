@@ -7,9 +7,11 @@ open Expecto
 
 let private core = Path.GetFullPath(Path.Combine(__SOURCE_DIRECTORY__, "..", "..", "..", "src", "LmcDsl.Core"))
 
-/// Files that say what things are, load, or give names; the others compute.
+/// Files that say what things are, load, give names, or word a choice; the others compute.
 let private declares =
     set [
+        "OpenMpWaiting.cs"
+        "StateDictChoice.cs"
         "Architecture.cs"
         "Axis.cs"
         "LmcException.cs"
