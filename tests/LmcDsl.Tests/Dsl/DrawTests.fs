@@ -17,11 +17,7 @@ let tests =
         test "bars stand at pairs of models, which look like numbers, and a series is named by the keys that it has" {
             let report =
                 {
-                    Rows =
-                        [
-                            row [ "0"; "1" ] false [] "4"
-                            row [ "1"; "2" ] true [ "search", "WM" ] "3"
-                        ]
+                    Rows = [ row [ "0"; "1" ] false [] "4"; row [ "1"; "2" ] true [ "search", "WM" ] "3" ]
                 }
 
             let figure =
