@@ -73,8 +73,8 @@ let tests =
                 failsWith [ $"{beginning name}: "; "mlp 5-4"; "[1, 2, 3]"; "[3, 4, 4]" ] (fun () ->
                     run (split [ 3L; 4L; 4L ] [ 0L; 1L ]))
 
-                failsWith [ $"{beginning name}: "; "mlp 5-4"; "3 classes"; "label 7" ] (fun () ->
-                    run (split [ 1L; 2L; 3L ] [ 0L; 7L ]))
+                failsWith [ $"{beginning name}: "; "mlp 5-4"; "3 classes"; "label 3" ] (fun () ->
+                    run (split [ 1L; 2L; 3L ] [ 0L; 3L ]))
 
                 failsWith [ $"{beginning name}: "; "3 classes"; "label -1" ] (fun () ->
                     run (split [ 1L; 2L; 3L ] [ 0L; -1L ]))
