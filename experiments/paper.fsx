@@ -17,7 +17,6 @@
 #load "theorem41.fsx"
 #load "theorem42.fsx"
 
-open LmcDsl
 open LmcDsl.Paper
 
 [
@@ -36,4 +35,4 @@ open LmcDsl.Paper
     Theorem41.item
     Theorem42.item
 ]
-|> Experiment.runAll fsi.CommandLineArgs "paper" "The claims of arXiv 2402.04051" Claims.all
+|> LmcDsl.Experiment.runAll fsi.CommandLineArgs "paper" "The claims of arXiv 2402.04051" Claims.all
