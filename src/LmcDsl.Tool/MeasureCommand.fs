@@ -47,7 +47,7 @@ module MeasureCommand =
                     memory.Report plan)
 
             let ops = metrics |> List.map _.Op
-            let quantities = ops |> List.distinct |> List.collect (fun op -> op.Shows report)
+            let quantities = Table.shown ops report
 
             let measured =
                 [

@@ -251,7 +251,7 @@ module Models =
         | Some data -> [ "data", Json.Text data.Name; "inputs", Json.Text(Scaling.describe data.Scaling) ]
         | None -> []
 
-    /// A population of the models, as searches and metrics of scripts take it, whose steps are made in memory. `needs` names what needs data.
+    /// A population of the models, as searches and metrics of scripts take it, whose steps are made in memory.
     let population
         (memory: InMemory)
         (arguments: ParseResults<ModelArgument>)
@@ -272,9 +272,9 @@ module Models =
             Taken = [ 0 .. nodes.Length - 1 ]
         }
 
-    /// Does the work with values made in memory, telling on a terminal which step is at work.
+    /// Does the work with values made in memory, which are freed after it.
     let inMemory (cancel: Threading.CancellationToken) (work: InMemory -> 'a) : 'a =
-        use memory = new InMemory((fun _ _ -> ()), cancel)
+        use memory = new InMemory(cancel)
         work memory
 
     /// Writes a file that is there whole or not at all.

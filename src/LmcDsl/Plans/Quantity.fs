@@ -69,10 +69,6 @@ module Quantity =
     /// The same with what axes add to its heading: a unit in brackets.
     let inUnits (text: string) (quantity: Quantity) : Quantity = { quantity with Unit = text }
 
-    /// The same quantity, times a factor, under another heading.
-    let times (factor: float) (heading: string) (quantity: Quantity) : Quantity =
-        { quantity with Heading = heading; Of = quantity.Of >> Option.map ((*) factor) }
-
     /// What an axis calls it.
     let axis (quantity: Quantity) = quantity.Heading + quantity.Unit
 

@@ -50,6 +50,14 @@ module Search =
         | found :: _ -> Alignments.permutations model.Network None found
         | [] -> null
 
+    /// Tells passes and objective, as descents do.
+    let passes (context: OpContext) (sweeps: int) (objective: float) : unit =
+        Take.tell context $"pass {sweeps}, objective {Number.fixedPoint 2 objective}" 0.0
+
+    /// Tells the share done and the least training loss, as searches on the loss do.
+    let leastLoss (context: OpContext) (share: float) (least: float) : unit =
+        Take.tell context $"least training loss {Number.fixedPoint 4 least}" share
+
     /// The operation of a search: name, version, about how many seconds it takes, and what it does with its options (a record of the core
     /// or of a script), models a and b, and where to begin. Whatever changes the answer is in its options.
     let op<'options when 'options: not null and 'options: not struct>
@@ -150,11 +158,10 @@ module JointSearch =
         (run: 'options -> ParameterSet[] -> Action<int, float> -> JointResult)
         : Op =
         let work (context: OpContext) =
-            let tell sweeps (objective: float) =
-                Take.tell context $"pass {sweeps}, objective {Number.fixedPoint 2 objective}" 0.0
-
             let options = Json.toValue<'options> context.Args["options"]
-            run options (List.toArray (Value.models context)) (Action<_, _> tell) |> Alignments.ofSeveral context
+
+            run options (List.toArray (Value.models context)) (Action<_, _>(Search.passes context))
+            |> Alignments.ofSeveral context
 
         { Op.make name version seconds work with Code = run.GetType() }
 

@@ -6,7 +6,7 @@ open System.Threading
 open LmcDsl.Core.Runtime
 
 /// The values of steps in memory, without a store: for models that are at hand. What a step gives is that which a runner would store.
-type InMemory(tell: Node -> Progress -> unit, cancel: CancellationToken) =
+type InMemory(cancel: CancellationToken) =
 
     let values = Dictionary<string, Value>()
     let notes = Dictionary<string, (string * Json) list>()
@@ -22,7 +22,7 @@ type InMemory(tell: Node -> Progress -> unit, cancel: CancellationToken) =
                 Inputs = inputs
                 OwnsInputs = false
                 Data = fun () -> data.For node
-                Progress = tell node
+                Progress = ignore
                 SavePartial = ignore
                 LoadPartial = fun () -> None
                 Note = noted.Add

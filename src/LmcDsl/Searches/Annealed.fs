@@ -8,10 +8,7 @@ module AnnealedSearch =
 
     let private op =
         Search.op<AnnealedMatchingOptions> "annealedMatching" 1 2.0 (fun context options a b start ->
-            let tell sweeps (objective: float) =
-                Take.tell context $"pass {sweeps}, objective {Number.fixedPoint 2 objective}" 0.0
-
-            AnnealedMatching.Match(a, b, options, start, tell))
+            AnnealedMatching.Match(a, b, options, start, Search.passes context))
 
     /// Annealed matching with options of its own.
     let annealedMatching (options: AnnealedMatchingOptions) : Search =

@@ -13,10 +13,7 @@ module SinkhornStraightThroughSearch =
             2
             8.0
             (fun context options a b start ->
-                let tell share (least: float) =
-                    Take.tell context $"least training loss {Number.fixedPoint 4 least}" share
-
-                SinkhornStraightThrough.Match(a, b, Take.split context, options, start, tell))
+                SinkhornStraightThrough.Match(a, b, Take.split context, options, start, Search.leastLoss context))
 
     /// The search with options of its own.
     let sinkhornStraightThrough (options: SinkhornStraightThroughOptions) : Search =

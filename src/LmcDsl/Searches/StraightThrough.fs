@@ -8,9 +8,7 @@ module StraightThroughSearch =
 
     let private op =
         Search.opOnTraining<StraightThroughOptions> "straightThrough" 3 8.0 (fun context options a b start ->
-            let tell share (least: float) = Take.tell context $"least training loss {Number.fixedPoint 4 least}" share
-
-            StraightThrough.Match(a, b, Take.split context, options, start, tell))
+            StraightThrough.Match(a, b, Take.split context, options, start, Search.leastLoss context))
 
     /// The straight-through estimator with options of its own.
     let straightThrough (options: StraightThroughOptions) : Search =

@@ -8,13 +8,10 @@ module WeightMatchingSearch =
 
     let private op =
         Search.op<WeightMatchingOptions> "weightMatching" 2 0.5 (fun context options a b start ->
-            let tell sweeps (objective: float) =
-                Take.tell context $"pass {sweeps}, objective {Number.fixedPoint 2 objective}" 0.0
-
             if context.OwnsInputs && options.Starts = 1 then
-                WeightMatching.MatchInPlace(a, b, options, start, tell)
+                WeightMatching.MatchInPlace(a, b, options, start, Search.passes context)
             else
-                WeightMatching.Match(a, b, options, start, tell))
+                WeightMatching.Match(a, b, options, start, Search.passes context))
 
     /// Weight matching with options of its own.
     let weightMatching (options: WeightMatchingOptions) : Search = Search.make "WM" op "match weights of" options

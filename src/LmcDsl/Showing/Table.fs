@@ -127,8 +127,8 @@ module Table =
                 ]
         }
 
-    // What operations show of a report.
-    let private shown (ops: Op list) (report: Report) : Quantity list =
+    /// The numbers that operations show of a report.
+    let shown (ops: Op list) (report: Report) : Quantity list =
         ops |> List.distinct |> List.collect (fun op -> op.Shows report)
 
     // Of subjects of one kind, by setting, so that naive and aligned rows of a pair stand together.

@@ -89,7 +89,7 @@ let tests =
 
                     use a = ModelFile.Read(ReadOnlySpan(File.ReadAllBytes(Path.Combine(folder, "a.safetensors"))), "a")
                     use b = ModelFile.Read(ReadOnlySpan(File.ReadAllBytes(Path.Combine(folder, "b.safetensors"))), "b")
-                    use memory = new InMemory((fun _ _ -> ()), Threading.CancellationToken.None)
+                    use memory = new InMemory(Threading.CancellationToken.None)
 
                     let population =
                         Population.ofModels [ memory.Given("a", a); memory.Given("b", b) ] Glyphs "cpu" None
