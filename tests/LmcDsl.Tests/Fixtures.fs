@@ -267,6 +267,95 @@ let randomArchitecture (random: Random) =
     | 2 -> randomSequence random
     | _ -> randomConvolutional random
 
+/// Draws a transformer: tokens or patches, attention of every kind, norms with and without gains before or after, gates or not, an
+/// output for each position or for the whole, tied or not.
+let randomTransformer (random: Random) =
+    let chain = RandomChain()
+    let pick (items: 'a list) = items[random.Next items.Length]
+    let coin () = random.Next 2 = 0
+    let isText = coin ()
+    let keyHeads, each, size = random.Next(1, 4), random.Next(1, 3), pick [ 2; 4 ]
+    let heads = keyHeads * each
+    let width, context = heads * size, random.Next(2, 6)
+
+    let norm =
+        pick [
+            fun () -> LayerNorm(affine = false) :> Layer
+            fun () -> LayerNorm(scale = false)
+            fun () -> LayerNorm()
+            fun () -> RmsNorm(affine = false)
+            fun () -> RmsNorm(affine = false)
+            fun () -> RmsNorm()
+        ]
+
+    let rotary, causal, after = random.Next 3 = 0, coin (), random.Next 4 = 0
+    let mutable stream = Architecture.InputName
+
+    let input =
+        if isText then
+            stream <- chain.Add(Embedding(7, width), [ stream ])
+            [ context ]
+        else
+            let patches = chain.Add(Convolution(width, 2, 2, 0), [ stream ])
+            stream <- chain.Add(Sequence(), [ patches ])
+            [ 2; 4; 2 * random.Next(1, 3) ]
+
+    if not isText && coin () then
+        stream <- chain.Add(ClassToken(), [ stream ])
+
+    match random.Next 3 with
+    | 0 -> stream <- chain.Add(LearnedPositions(), [ stream ])
+    | 1 -> stream <- chain.Add(SinusoidalPositions(), [ stream ])
+    | _ -> ()
+
+    let part (make: string -> string) =
+        let read = if after then stream else chain.Add(norm (), [ stream ])
+        let sum = chain.Add(Sum(), [ stream; make read ])
+        stream <- if after then chain.Add(norm (), [ sum ]) else sum
+
+    for _ in 1 .. random.Next(1, 3) do
+        let bias = coin ()
+
+        part (fun read ->
+            let dense units = chain.Add(Dense(units, bias), [ read ])
+            let q, k, v = dense (heads * size), dense (keyHeads * size), dense (keyHeads * 3)
+            let layer = DotProductAttention(heads, keyHeads, causal, rotary)
+            chain.Add(Dense(width, bias), [ chain.Add(layer, [ q; k; v ]) ]))
+
+        part (fun read ->
+            let up = chain.Add(Dense(5, bias), [ read ])
+
+            let inner =
+                if coin () then
+                    let gate = chain.Add(Activation ActivationFunction.Silu, [ chain.Add(Dense(5, bias), [ read ]) ])
+
+                    chain.Add(Multiplication(), [ gate; up ])
+                else
+                    chain.Add(Activation ActivationFunction.Gelu, [ up ])
+
+            chain.Add(Dense(width, bias), [ inner ]))
+
+    if not after then
+        stream <- chain.Add(norm (), [ stream ])
+
+    match random.Next 3 with
+    | 0 when isText -> chain.Add(TiedOutput("n0", 7), [ stream ])
+    | 0
+    | 1 -> chain.Add(Dense(3, coin ()), [ stream ])
+    | _ ->
+        chain.Add(
+            Dense(3, true),
+            [
+                chain.Add(
+                    SequencePooling(pick [ SequencePoolingFunction.Mean; SequencePoolingFunction.First ]),
+                    [ stream ]
+                )
+            ]
+        )
+    |> ignore
+
+    chain.Build input
+
 /// Draws an architecture whose units have one order each: none within copies.
 let randomWithoutCopies (random: Random) =
     Seq.initInfinite (fun _ -> randomArchitecture random)
@@ -290,15 +379,7 @@ let randomParameters (network: Network) (seed: int64) =
 /// A batch of random inputs for a network.
 let randomInput (network: Network) (count: int) (seed: int64) =
     use generator = Seeds.Generator(seed, "test input")
-
-    let shape =
-        [|
-            yield int64 count
-            for size in network.Architecture.Input do
-                yield int64 size
-        |]
-
-    torch.randn (shape, generator = generator)
+    network.DrawInput(count, generator)
 
 /// A learnable toy task: labels are a random linear function of random images.
 let toyTask (network: Network) (count: int) (seed: int64) =

@@ -25,6 +25,10 @@ public sealed class Axis
     internal bool IsLabel => Parts.Length == 1 && Parts[0].Factors.Length == 1;
 
     internal static Axis Of(params AxisFactor[] factors) => new([new AxisPart([.. factors])]);
+
+    /// <summary>The same axis, its units taking the inverse transpose.</summary>
+    internal Axis Dual() =>
+        new(Parts.Select(part => new AxisPart([.. part.Factors.Select(factor => factor with { Dual = !factor.Dual })])));
 }
 
 /// <summary>A product of labels.</summary>
@@ -37,7 +41,8 @@ internal sealed record AxisPart(ImmutableArray<AxisFactor> Factors)
 /// <summary>A label in a product.</summary>
 /// <param name="Label">Which label.</param>
 /// <param name="Size">Its number of units.</param>
-internal readonly record struct AxisFactor(int Label, int Size);
+/// <param name="Dual">Whether the units take the inverse transpose of what the label's others take, as what reads them does.</param>
+internal readonly record struct AxisFactor(int Label, int Size, bool Dual = false);
 
 /// <summary>What flows along an edge of the network: the axes of one example's tensor, without the batch axis.</summary>
 /// <param name="Axes">The axes, outermost first: <c>[features]</c> or <c>[channels, height, width]</c>.</param>

@@ -151,6 +151,51 @@ public static class Catalogue
         int depth, IReadOnlyList<int> input, double width = 1, int classes = 1000, Norm norm = Norm.Batch) =>
         ResNet.ImageNet(depth, input, width, classes, norm);
 
+    /// <summary>
+    /// A language model in the manner of GPT-2: causal attention, pre-norm, learned positions, GELU, biases, an output of its own, unless the
+    /// options say otherwise.
+    /// </summary>
+    /// <param name="vocabulary">Number of tokens.</param>
+    /// <param name="options">Sizes and parts; the defaults where none are given.</param>
+    /// <returns>The architecture; its input is <c>[context]</c>, its output <c>[context, vocabulary]</c>.</returns>
+    /// <exception cref="LmcException">A size is below 1, or heads do not divide the width.</exception>
+    public static Architecture Gpt(int vocabulary, TransformerOptions? options = null) =>
+        Transformer.Causal(TransformerTitle("gpt", options ??= new()), vocabulary, options);
+
+    /// <summary>
+    /// A language model in the manner of Llama: rotary positions, root-mean-square norms, gated feed-forward parts, no biases; sizes, key heads
+    /// and tying as the options say.
+    /// </summary>
+    /// <param name="vocabulary">Number of tokens.</param>
+    /// <param name="options">Sizes.</param>
+    /// <returns>The architecture.</returns>
+    /// <exception cref="LmcException">A size is below 1, or heads do not divide the width.</exception>
+    public static Architecture Llama(int vocabulary, TransformerOptions? options = null) =>
+        Transformer.Causal(
+            TransformerTitle("llama", options ??= new()), vocabulary,
+            options with { Positions = PositionEncoding.Rotary, Norm = TransformerNorm.RmsBefore, Gated = true, Bias = false });
+
+    /// <summary>A classifier of texts in the manner of BERT, attention in both directions; norms before or after as the options say.</summary>
+    /// <param name="vocabulary">Number of tokens.</param>
+    /// <param name="classes">Number of classes.</param>
+    /// <param name="options">Sizes and parts.</param>
+    /// <returns>The architecture; its input is <c>[context]</c>.</returns>
+    /// <exception cref="LmcException">A size is below 1, or heads do not divide the width.</exception>
+    public static Architecture Bert(int vocabulary, int classes, TransformerOptions? options = null) =>
+        Transformer.Encoder(TransformerTitle("bert", options ??= new()), vocabulary, classes, options);
+
+    /// <summary>A vision transformer (2010.11929): patches, a class token, attention in both directions.</summary>
+    /// <param name="image">Shape of one image.</param>
+    /// <param name="patch">Side of a patch; divides height and width.</param>
+    /// <param name="classes">Number of classes.</param>
+    /// <param name="options">Sizes and parts; the context follows from the image.</param>
+    /// <returns>The architecture.</returns>
+    /// <exception cref="LmcException">A size is below 1, heads do not divide the width, or patches the image.</exception>
+    public static Architecture Vit(IReadOnlyList<int> image, int patch, int classes, TransformerOptions? options = null) =>
+        Transformer.Vision(TransformerTitle("vit", options ??= new()), image, patch, classes, options);
+
+    private static string TransformerTitle(string name, TransformerOptions options) => $"{name} {options.Layers}x{options.Width}";
+
     /// <summary>The words for networks that are known by one: <c>vgg16</c>, <c>resnet20</c>, <c>resnet20-a</c>, <c>vgg16-imagenet</c>.</summary>
     public static IReadOnlyList<string> Names { get; } =
     [

@@ -59,6 +59,15 @@ public abstract class Layer
     /// </summary>
     public virtual double? Lipschitz => null;
 
+    /// <summary>
+    /// The largest class of transformations of its inputs' units that the layer carries over to its output, its parameters transformed with
+    /// them. Permutations, where it does not say more: that is what a function of each unit by itself allows.
+    /// </summary>
+    public virtual SymmetryClass Commutes => SymmetryClass.Permutation;
+
+    /// <summary>Where the layer reads tokens, and not numbers, how many there are: whole numbers from 0 on. Null elsewhere.</summary>
+    public virtual int? Vocabulary => null;
+
     /// <summary>The running mean and variance of its input's channels that the layer keeps; null where it keeps none.</summary>
     public virtual RunningStatistics? Statistics => null;
 

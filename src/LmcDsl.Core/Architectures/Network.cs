@@ -35,18 +35,20 @@ public sealed class Network
         var output = signals[architecture.Nodes[^1].Name];
         foreach (var axis in output.Axes) wiring.Fix(axis);
         Guard.Require(
-            output.Axes.Length == 1,
-            $"network '{architecture.Name}': expected an output of one axis, the classes, found {Guard.Show(output.Shape)}");
-        Classes = output.Axes[0].Size;
+            output.Axes.Length is 1 or 2,
+            $"network '{architecture.Name}': expected an output of one axis, the classes, or of positions and classes, found {Guard.Show(output.Shape)}");
+        Classes = output.Axes[^1].Size;
+        Positions = output.Axes.Length == 2 ? output.Axes[0].Size : null;
+        Vocabulary = FindVocabulary(architecture);
 
         RequireCountable(wiring.Parameters);
         Parameters = Place(wiring.Parameters);
         LearnedCount = Parameters.Where(p => p.Learned).Sum(p => p.Count);
         TotalCount = Parameters.Sum(p => p.Count);
         var symmetry = new Symmetry(wiring, architecture, signals, Parameters);
-        (Groups, Outputs, Taps) = (symmetry.Groups, symmetry.Outputs, symmetry.Taps);
+        (Groups, Turns, Outputs, Taps) = (symmetry.Groups, symmetry.Turns, symmetry.Outputs, symmetry.Taps);
         Notes = [.. wiring.Notes];
-        steps = Steps(architecture, Parameters);
+        steps = Steps(architecture, wiring.Uses);
         shapes = [.. architecture.Nodes.Select(node => signals[node.Name].Shape)];
         FirstLinear = FindFirstLinear(steps);
     }
@@ -60,6 +62,12 @@ public sealed class Network
     /// <summary>The permutation groups, derived from the description.</summary>
     public ImmutableArray<PermutationGroup> Groups { get; }
 
+    /// <summary>
+    /// The groups of units that may be transformed by more than permutations, or by other matrices: their class says by which. Where such a
+    /// group's <see cref="PermutationGroup.Parent"/> is one of <see cref="Groups"/>, each of its copies has a matrix of its own.
+    /// </summary>
+    public ImmutableArray<PermutationGroup> Turns { get; }
+
     /// <summary>What each node gives, and which group permutes it; in the order of the nodes.</summary>
     public ImmutableArray<NodeOutput> Outputs { get; }
 
@@ -69,8 +77,14 @@ public sealed class Network
     /// <summary>What is not permuted since two sides of it could not be brought together, layer by layer; empty for most networks.</summary>
     public ImmutableArray<string> Notes { get; }
 
-    /// <summary>Number of classes: the size of the output.</summary>
+    /// <summary>Number of classes, or of tokens that may come next: the size of the output's last axis.</summary>
     public int Classes { get; }
+
+    /// <summary>At how many positions the network classifies; null where it gives one answer for each example.</summary>
+    public int? Positions { get; }
+
+    /// <summary>Where the network reads tokens, how many there are; null where it reads numbers.</summary>
+    public int? Vocabulary { get; }
 
     /// <summary>Learned numbers: they fill the first part of the flat buffer.</summary>
     public long LearnedCount { get; }
@@ -89,7 +103,7 @@ public sealed class Network
     /// <param name="input">A batch of examples: <c>[batch, ...Architecture.Input]</c>, or <c>[batch, features]</c> of the same size.</param>
     /// <param name="mode">Training or evaluation.</param>
     /// <param name="tap">Called with each node's name and output, where activations are wanted.</param>
-    /// <returns>The logits <c>[batch, Classes]</c>, in the caller's dispose scope.</returns>
+    /// <returns>The logits <c>[batch, Classes]</c> or <c>[batch, Positions, Classes]</c>, in the caller's dispose scope.</returns>
     public Tensor Forward(
         IReadOnlyList<Tensor> parameters, Tensor input, Mode mode = Mode.Evaluation, Action<string, Tensor>? tap = null)
     {
@@ -104,6 +118,16 @@ public sealed class Network
 
         isChecked = true;
         return outputs[^1];
+    }
+
+    /// <summary>Draws examples: normal numbers, or tokens, each equally likely.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="generator">The source of chance.</param>
+    /// <returns>The batch, <c>[count, ...Architecture.Input]</c>, in the caller's dispose scope.</returns>
+    public Tensor DrawInput(long count, Generator generator)
+    {
+        long[] shape = [count, .. Architecture.Input.Select(size => (long)size)];
+        return Vocabulary is { } tokens ? randint(tokens, shape, ScalarType.Int64, generator: generator) : randn(shape, generator: generator);
     }
 
     /// <summary>The output of <see cref="FirstLinear"/>.</summary>
@@ -164,8 +188,11 @@ public sealed class Network
         wiring.Enter(node.Name);
         try
         {
-            return node.Layer.Wire(wiring, [.. node.Inputs.Select(read => signals[read])])
+            Signal[] inputs = [.. node.Inputs.Select(read => signals[read])];
+            var output = node.Layer.Wire(wiring, inputs)
                 ?? throw new LmcException($"expected a signal from the wiring of {node.Layer.Kind}, found null");
+            foreach (var axis in inputs.Append(output).SelectMany(signal => signal.Axes)) wiring.Restrict(axis, node.Layer.Commutes);
+            return output;
         }
         catch (LmcException error) when (!error.Message.StartsWith("layer '", StringComparison.Ordinal))
         {
@@ -202,10 +229,19 @@ public sealed class Network
         return [.. parameters.Select((p, k) => p with { Offset = offsets[k] })];
     }
 
-    private static (Layer, int[], int[])[] Steps(Architecture architecture, ImmutableArray<ParameterSpec> parameters)
+    private static int? FindVocabulary(Architecture architecture)
+    {
+        var readers = architecture.Nodes.Where(node => node.Inputs.Contains(Architecture.InputName)).ToArray();
+        var sizes = readers.Select(node => node.Layer.Vocabulary).Distinct().ToArray();
+        Guard.Require(
+            sizes.Length <= 1,
+            $"network '{architecture.Name}': expected one kind of input, found readers of {string.Join(" and of ", sizes.Select(size => size is null ? "numbers" : $"{size} tokens"))}");
+        return sizes.FirstOrDefault();
+    }
+
+    private static (Layer, int[], int[])[] Steps(Architecture architecture, ILookup<string, int> owned)
     {
         var index = new Dictionary<string, int> { [Architecture.InputName] = 0 };
-        var owned = Enumerable.Range(0, parameters.Length).ToLookup(p => parameters[p].Layer);
         for (var k = 0; k < architecture.Nodes.Length; k++) index[architecture.Nodes[k].Name] = k + 1;
         return
         [

@@ -71,6 +71,12 @@ public sealed class ParameterSet : IDisposable
                     var bound = 1 / Math.Sqrt(spec.FanIn);
                     set.Views[k].copy_(rand(spec.Shape, generator: generator).mul_(2 * bound).sub_(bound));
                     break;
+                case Initializer.Small:
+                    set.Views[k].copy_(randn(spec.Shape, generator: generator).mul_(0.02));
+                    break;
+                case Initializer.Sinusoid:
+                    set.Views[k].copy_(SinusoidalPositions.Table(spec.Shape[0], spec.Shape[1]));
+                    break;
             }
         }
 

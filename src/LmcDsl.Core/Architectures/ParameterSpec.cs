@@ -20,6 +20,9 @@ public enum ParameterRole
 
     /// <summary>A running statistic: kept up to date by training, never learned, left out of distances and objectives.</summary>
     Statistic,
+
+    /// <summary>Stored with the model and never learned, such as a table of positions; moves with the units.</summary>
+    Constant,
 }
 
 /// <summary>How a parameter's values are drawn before training.</summary>
@@ -33,6 +36,12 @@ public enum Initializer
 
     /// <summary>All zero.</summary>
     Zeros,
+
+    /// <summary>Normal with deviation 0.02, as transformers have it since GPT.</summary>
+    Small,
+
+    /// <summary>Sines and cosines of positions, nothing drawn.</summary>
+    Sinusoid,
 }
 
 /// <summary>One parameter of a network: its name, its axes and its place in the flat buffer.</summary>
@@ -55,8 +64,8 @@ public sealed record ParameterSpec(
     /// <summary>How many numbers it has.</summary>
     public long Count { get; } = Axes.Aggregate(1L, (product, axis) => SaturatingProduct(product, axis.Size));
 
-    /// <summary>Whether training learns it: everything but running statistics.</summary>
-    public bool Learned => Role != ParameterRole.Statistic;
+    /// <summary>Whether training learns it: everything but running statistics and constants.</summary>
+    public bool Learned => Role is not (ParameterRole.Statistic or ParameterRole.Constant);
 
     private static long SaturatingProduct(long left, long right) => left > long.MaxValue / right ? long.MaxValue : left * right;
 

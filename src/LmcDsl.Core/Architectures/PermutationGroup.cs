@@ -29,6 +29,9 @@ public readonly record struct AxisView(int Dimension, int Offset, int Outer, int
 public sealed record PermutedAxis(
     int Parameter, int Dimension, int Block, int Offset, int Outer, int Units, int Size, ImmutableArray<AxisView> Copies)
 {
+    /// <summary>Whether a matrix that transforms the units does so here by its inverse transpose: where they are read.</summary>
+    public bool IsDual { get; init; }
+
     /// <summary>Whether the units, and nothing else, fill the dimension.</summary>
     public bool IsWhole => Offset == 0 && Outer == 1 && Copies.IsEmpty && Units * Block == Size;
 
@@ -57,6 +60,9 @@ public sealed record PermutationGroup(string Name, int Units, ImmutableArray<Per
     /// moves copies as their own group's does.
     /// </summary>
     public int Parent { get; init; } = -1;
+
+    /// <summary>The largest class of transformations of the units; permutations are within it, but for <see cref="SymmetryClass.Pairs"/>.</summary>
+    public SymmetryClass Class { get; init; } = SymmetryClass.Permutation;
 
     /// <summary>In how many copies the group has an order of its own.</summary>
     public int Copies { get; init; } = 1;

@@ -10,6 +10,9 @@ public sealed class Sum([AlwaysWritten] int arity = 2) : Layer
     public override int Arity { get; } = arity;
 
     /// <inheritdoc/>
+    public override SymmetryClass Commutes => SymmetryClass.Invertible;
+
+    /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
         Guard.Require(Arity >= 2, $"sum layer: expected 2 or more inputs, found {Arity}");

@@ -26,7 +26,7 @@ internal sealed class Symmetry
         foreach (var axis in all.SelectMany(axes => axes)) wiring.Resolve(axis);
         tensors = [.. all.Select(axes => axes.Select(wiring.Resolve).ToArray())];
         parents = new Locality(tensors, wiring.IsFixed).Parents();
-        Groups = FindGroups();
+        (Groups, Turns) = FindGroups();
         Outputs = [.. architecture.Nodes.Select((node, k) => Output(node.Name, tensors[parameters.Count + k]))];
         Taps = FindTaps(architecture);
     }
@@ -34,20 +34,31 @@ internal sealed class Symmetry
     /// <summary>The classes of labels that neither input nor output pins, in order of first appearance.</summary>
     public ImmutableArray<PermutationGroup> Groups { get; }
 
+    /// <summary>The classes of labels whose units may be transformed by other matrices than permutations.</summary>
+    public ImmutableArray<PermutationGroup> Turns { get; }
+
     /// <summary>What permutes each node's output.</summary>
     public ImmutableArray<NodeOutput> Outputs { get; }
 
     /// <summary>For each node with weights, the permuted axes of what it reads.</summary>
     public ImmutableArray<Tap> Taps { get; }
 
-    private ImmutableArray<PermutationGroup> FindGroups()
+    private (ImmutableArray<PermutationGroup> Groups, ImmutableArray<PermutationGroup> Turns) FindGroups()
     {
-        var members = Enumerable.Range(0, parameters.Count).SelectMany(p => Moved(tensors[p], p, 0))
+        var all = Enumerable.Range(0, parameters.Count).SelectMany(p => Moved(tensors[p], p, 0))
             .GroupBy(member => member.Label, member => member.Axis).ToArray();
+        var members = all.Where(member => wiring.ClassOf(member.Key) != SymmetryClass.Pairs).ToArray();
         for (var g = 0; g < members.Length; g++) groupOf[members[g].Key] = g;
         var inside = parents.Values.ToHashSet();
         var names = new HashSet<string>();
-        return [.. members.Select(Group)];
+        PermutationGroup[] groups = [.. all.Select(Group)];
+        return (
+            [.. groups.Where(group => group.Class != SymmetryClass.Pairs)],
+            [.. groups.Where(group => group.Class != SymmetryClass.Permutation).Select(group => group with { Axes = Turned(group.Axes) })]);
+
+        // A gain is a diagonal matrix: M diag(g) M', of signs, is diag(g) itself.
+        ImmutableArray<PermutedAxis> Turned(ImmutableArray<PermutedAxis> axes) =>
+            [.. axes.Where(axis => parameters[axis.Parameter].Role != ParameterRole.NormWeight)];
 
         PermutationGroup Group(IGrouping<int, PermutedAxis> member)
         {
@@ -60,6 +71,7 @@ internal sealed class Symmetry
             return new PermutationGroup(unique, copies * first.Units, [.. member])
             {
                 Parent = chain.Length == 0 ? -1 : groupOf[chain[^1]],
+                Class = wiring.ClassOf(member.Key),
                 Copies = copies,
                 Depth = chain.Length,
             };
@@ -105,7 +117,10 @@ internal sealed class Symmetry
             new PermutedAxis(
                 parameter, place.View.Dimension, place.View.Block, place.View.Offset, place.View.Outer, place.View.Units,
                 axes[place.View.Dimension - shift].Size,
-                [.. Chain(place.Label).Select(ancestor => Beside(places, place, ancestor).View)])));
+                [.. Chain(place.Label).Select(ancestor => Beside(places, place, ancestor).View)])
+            {
+                IsDual = place.IsDual,
+            }));
     }
 
     // The labels around one, the outermost first.
@@ -128,7 +143,7 @@ internal sealed class Symmetry
                 foreach (var factor in part.Factors)
                 {
                     var block = part.Size / outer / factor.Size;
-                    yield return new Place(factor.Label, new AxisView(d + shift, offset, outer, factor.Size, block));
+                    yield return new Place(factor.Label, factor.Dual, new AxisView(d + shift, offset, outer, factor.Size, block));
                     outer *= factor.Size;
                 }
 
@@ -137,5 +152,5 @@ internal sealed class Symmetry
         }
     }
 
-    private readonly record struct Place(int Label, AxisView View);
+    private readonly record struct Place(int Label, bool IsDual, AxisView View);
 }

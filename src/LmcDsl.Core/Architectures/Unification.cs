@@ -7,6 +7,8 @@ namespace LmcDsl.Core.Architectures;
 internal sealed class Unification
 {
     private readonly List<int> parents = [];
+    private readonly List<bool> flips = []; // whether a label is its parent's dual
+    private readonly List<SymmetryClass> classes = []; // at the root
     private readonly List<int> sizes = [];
     private readonly List<Axis?> terms = []; // what a class of labels stands for, at its root
     private readonly HashSet<int> pinned = [];
@@ -22,6 +24,8 @@ internal sealed class Unification
     public Axis Fresh(int units)
     {
         parents.Add(parents.Count);
+        flips.Add(false);
+        classes.Add(SymmetryClass.Invertible);
         sizes.Add(units);
         terms.Add(null);
         return Axis.Of(new AxisFactor(parents.Count - 1, units));
@@ -29,6 +33,15 @@ internal sealed class Unification
 
     /// <summary>Whether a label must not move.</summary>
     public bool IsPinned(int label) => pinned.Contains(Root(label));
+
+    /// <summary>The largest group that a label's units may be transformed by.</summary>
+    public SymmetryClass ClassOf(int label) => IsPinned(label) ? SymmetryClass.Fixed : classes[Root(label)];
+
+    /// <summary>Allows no more than a class of transformations along an axis.</summary>
+    public void Restrict(Axis axis, SymmetryClass most)
+    {
+        foreach (var factor in Resolve(axis).Parts.SelectMany(part => part.Factors)) Restrict(Root(factor.Label), most);
+    }
 
     /// <summary>Forbids moving anything along an axis.</summary>
     public void Pin(Axis axis)
@@ -57,9 +70,9 @@ internal sealed class Unification
     public void Unify(Axis left, Axis right)
     {
         (left, right) = (Resolve(left), Resolve(right));
-        if (left.IsLabel && right.IsLabel) Unite(left.Parts[0].Factors[0].Label, right.Parts[0].Factors[0].Label);
-        else if (left.IsLabel) Bind(left.Parts[0].Factors[0].Label, right);
-        else if (right.IsLabel) Bind(right.Parts[0].Factors[0].Label, left);
+        if (left.IsLabel && right.IsLabel) Unite(left.Parts[0].Factors[0], right.Parts[0].Factors[0]);
+        else if (left.IsLabel) Bind(left.Parts[0].Factors[0], right);
+        else if (right.IsLabel) Bind(right.Parts[0].Factors[0], left);
         else if (left.Parts.Length == 1 && right.Parts.Length == 1) UnifyProducts(left, right);
         else UnifyParts(left, right);
     }
@@ -70,7 +83,8 @@ internal sealed class Unification
         foreach (var factor in part.Factors)
         {
             var root = Root(factor.Label);
-            var term = terms[root] is { } bound ? Resolve(bound) : Axis.Of(new AxisFactor(root, factor.Size));
+            var dual = factor.Dual ^ IsFlipped(factor.Label);
+            var term = terms[root] is { } bound ? Resolve(dual ? bound.Dual() : bound) : Axis.Of(new AxisFactor(root, factor.Size, dual));
             // The parts of a concatenation lie apart only where nothing is outside of it.
             if (term.Parts.Length > 1 && found[0].Length > 0)
             {
@@ -112,7 +126,7 @@ internal sealed class Unification
         var inside = axis.Parts[0].Size / outermost.Size;
         if (entries % inside != 0) return;
         var units = entries / inside;
-        Bind(outermost.Label, new Axis([.. Fresh(units).Parts, .. Fresh(outermost.Size - units).Parts]));
+        Bind(outermost, new Axis([.. Fresh(units).Parts, .. Fresh(outermost.Size - units).Parts]));
     }
 
     // AxisFactor by factor from the outside, the larger one split where it divides.
@@ -143,11 +157,11 @@ internal sealed class Unification
     }
 
     private void Divide(AxisFactor factor, int outer) =>
-        Bind(factor.Label, Product(Fresh(outer), Fresh(factor.Size / outer)));
+        Bind(factor, Product(Fresh(outer), Fresh(factor.Size / outer)));
 
-    private void Bind(int label, Axis term)
+    private void Bind(AxisFactor label, Axis term)
     {
-        var root = Root(label);
+        var root = Root(label.Label);
         if (term.Parts.SelectMany(part => part.Factors).Any(factor => Root(factor.Label) == root))
         {
             Note("an axis that would be a part of itself");
@@ -156,16 +170,28 @@ internal sealed class Unification
         }
 
         if (pinned.Contains(root)) Pin(term);
-        terms[root] = term;
+        Restrict(term, classes[root]);
+        terms[root] = label.Dual ^ IsFlipped(label.Label) ? term.Dual() : term;
     }
 
-    private void Unite(int left, int right)
+    private void Unite(AxisFactor left, AxisFactor right)
     {
-        int into = Root(left), from = Root(right);
-        if (into == from) return;
+        int into = Root(left.Label), from = Root(right.Label);
+        var flip = left.Dual ^ right.Dual ^ IsFlipped(left.Label) ^ IsFlipped(right.Label);
+        if (into == from)
+        {
+            // What is its own inverse transpose is orthogonal.
+            if (flip) Restrict(into, SymmetryClass.Orthogonal);
+            return;
+        }
+
         parents[from] = into;
+        flips[from] = flip;
         if (pinned.Remove(from)) pinned.Add(into);
+        Restrict(into, classes[from]);
     }
+
+    private void Restrict(int root, SymmetryClass most) => classes[root] = SymmetryClasses.Meet(classes[root], most);
 
     private void PinBoth(Axis left, Axis right)
     {
@@ -193,10 +219,20 @@ internal sealed class Unification
     {
         while (parents[label] != label)
         {
-            parents[label] = parents[parents[label]];
+            var parent = parents[label];
+            flips[label] ^= flips[parent];
+            parents[label] = parents[parent];
             label = parents[label];
         }
 
         return label;
+    }
+
+    // Whether a label is the dual of its root.
+    private bool IsFlipped(int label)
+    {
+        var flip = false;
+        for (; parents[label] != label; label = parents[label]) flip ^= flips[label];
+        return flip;
     }
 }

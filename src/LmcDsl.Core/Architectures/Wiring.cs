@@ -12,9 +12,13 @@ public sealed class Wiring
     private readonly Unification labels = new();
     private readonly List<ParameterSpec> parameters = [];
     private readonly List<ImmutableArray<Axis>> inner = [];
+    private readonly List<(string Layer, int Parameter)> uses = [];
     private string layer = "";
 
     internal IReadOnlyList<ParameterSpec> Parameters => parameters;
+
+    // Which parameters each layer computes with, in the order in which it declared them.
+    internal ILookup<string, int> Uses => uses.ToLookup(use => use.Layer, use => use.Parameter);
 
     // Tensors within layers, each as its axes.
     internal IReadOnlyList<ImmutableArray<Axis>> Inner => inner;
@@ -59,6 +63,22 @@ public sealed class Wiring
             left.Size == right.Size, $"layer '{layer}': expected axes of the same size, found {left.Size} and {right.Size}");
         labels.Unify(left, right);
     }
+
+    /// <summary>
+    /// Allows no more than a class of transformations of what carries the axis's labels. What a layer's inputs and outputs have in common
+    /// <see cref="Layer.Commutes"/> says; this is for axes that differ from that.
+    /// </summary>
+    /// <param name="axis">The axis.</param>
+    /// <param name="most">The largest class that the layer carries over.</param>
+    public void Restrict(Axis axis, SymmetryClass most) => labels.Restrict(axis, most);
+
+    /// <summary>
+    /// The axis as what reads it has it: where its units are transformed by a matrix, these take the inverse transpose. A weight's inputs
+    /// are such, and of two signals that are summed against each other the second.
+    /// </summary>
+    /// <param name="axis">The axis.</param>
+    /// <returns>The same labels, dual.</returns>
+    public Axis Dual(Axis axis) => labels.Resolve(axis).Dual();
 
     /// <summary>Makes an axis of all pairs: for each entry of the outer axis in turn all of the inner one, as a flatten does.</summary>
     /// <param name="outer">The outer axis.</param>
@@ -132,8 +152,28 @@ public sealed class Wiring
     /// <param name="initializer">How it is drawn.</param>
     /// <param name="fanIn">Inputs that one output sums over.</param>
     /// <param name="axes">Its axes.</param>
-    public void Parameter(string name, ParameterRole role, Initializer initializer, int fanIn, params Axis[] axes) =>
+    public void Parameter(string name, ParameterRole role, Initializer initializer, int fanIn, params Axis[] axes)
+    {
+        uses.Add((layer, parameters.Count));
         parameters.Add(new ParameterSpec(layer, name, role, [.. axes], initializer, fanIn, Offset: 0));
+    }
+
+    /// <summary>Computes with a parameter of an earlier layer, as an output does that is tied to an embedding. It unites their axes.</summary>
+    /// <param name="name">The parameter's whole name, for example <c>tokens.weight</c>.</param>
+    /// <param name="axes">Its axes, as this layer has them.</param>
+    /// <exception cref="LmcException">No earlier layer has the parameter, or its shape is another.</exception>
+    public void Shared(string name, params Axis[] axes)
+    {
+        var index = parameters.FindIndex(parameter => parameter.Name == name);
+        Guard.Require(
+            index >= 0, $"layer '{layer}': expected one of the earlier parameters {Listing.Of(parameters.Select(p => p.Name))}, found '{name}'");
+        var shape = parameters[index].Shape;
+        Guard.Require(
+            shape.SequenceEqual(axes.Select(axis => (long)axis.Size)),
+            $"layer '{layer}': expected '{name}' of {Guard.Show([.. axes.Select(axis => (long)axis.Size)])}, found {Guard.Show(shape)}");
+        foreach (var (one, other) in parameters[index].Axes.Zip(axes)) Unite(one, other);
+        uses.Add((layer, index));
+    }
 
     internal void Enter(string name)
     {
@@ -143,5 +183,7 @@ public sealed class Wiring
 
     internal Axis Resolve(Axis axis) => labels.Resolve(axis);
 
-    internal bool IsFixed(int label) => labels.IsPinned(label);
+    internal bool IsFixed(int label) => labels.ClassOf(label) == SymmetryClass.Fixed;
+
+    internal SymmetryClass ClassOf(int label) => labels.ClassOf(label);
 }

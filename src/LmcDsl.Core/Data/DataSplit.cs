@@ -3,12 +3,12 @@ using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Data;
 
-/// <summary>Labelled examples, all in memory.</summary>
+/// <summary>Labelled examples, all in memory: images or other numbers with a label each, or text with a label at each position.</summary>
 public sealed class DataSplit : IDisposable
 {
     /// <summary>Takes the tensors.</summary>
-    /// <param name="images">float32 <c>[count, channels, height, width]</c>, normalised; owned from now on.</param>
-    /// <param name="labels">int64 <c>[count]</c>; owned from now on.</param>
+    /// <param name="images">float32 <c>[count, channels, height, width]</c>, normalised, or tokens, int64 <c>[count, positions]</c>; owned from now on.</param>
+    /// <param name="labels">int64 <c>[count]</c>, or <c>[count, positions]</c>; owned from now on.</param>
     /// <exception cref="LmcException">The two differ in number.</exception>
     public DataSplit(Tensor images, Tensor labels)
     {
@@ -19,10 +19,10 @@ public sealed class DataSplit : IDisposable
         Labels = labels.DetachFromDisposeScope();
     }
 
-    /// <summary>float32 <c>[count, channels, height, width]</c>, normalised.</summary>
+    /// <summary>float32 <c>[count, channels, height, width]</c>, normalised; or tokens, int64 <c>[count, positions]</c>.</summary>
     public Tensor Images { get; }
 
-    /// <summary>int64 <c>[count]</c>, 0 to classes - 1.</summary>
+    /// <summary>int64 <c>[count]</c>, 0 to classes - 1; or the next token at each position, <c>[count, positions]</c>.</summary>
     public Tensor Labels { get; }
 
     /// <summary>Number of examples.</summary>

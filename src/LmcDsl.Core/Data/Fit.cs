@@ -23,10 +23,27 @@ public static class Fit
         Guard.Require(data.Count >= 1, $"{what}: expected 1 or more images, found none");
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
+        RequireTokens(network, data, what);
+        Guard.Require(
+            data.Labels.shape.Skip(1).SequenceEqual(network.Positions is { } positions ? [(long)positions] : []),
+            $"{what}: network '{network.Architecture.Name}' expects {(network.Positions is { } many ? $"{many} labels" : "a label")} for each example, found {Guard.Show(data.Labels.shape.AsSpan(1))}");
         long least = data.Labels.min().ToInt64(), largest = data.Labels.max().ToInt64();
         Guard.Require(
             least >= 0 && largest < network.Classes,
             $"{what}: network '{network.Architecture.Name}' has {network.Classes} classes, found label {(least < 0 ? least : largest)}");
+    }
+
+    private static void RequireTokens(Network network, DataSplit data, string what)
+    {
+        var isText = !data.Images.is_floating_point();
+        Guard.Require(
+            isText == network.Vocabulary is not null,
+            $"{what}: network '{network.Architecture.Name}' reads {(network.Vocabulary is null ? "numbers" : "tokens")}, found {(isText ? "tokens" : "numbers")}");
+        if (network.Vocabulary is not { } tokens) return;
+        long least = data.Images.min().ToInt64(), largest = data.Images.max().ToInt64();
+        Guard.Require(
+            least >= 0 && largest < tokens,
+            $"{what}: network '{network.Architecture.Name}' has {tokens} tokens, found token {(least < 0 ? least : largest)}");
     }
 
     /// <summary>The same, and that the examples are on the model's device.</summary>

@@ -1,4 +1,5 @@
 using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Measures;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Differentiation;
@@ -15,6 +16,6 @@ public static class LossFunction
     {
         var views = model.Network.Parameters.Zip(model.Views, (spec, own) =>
             spec.Learned ? flat.narrow(0, spec.Offset, spec.Count).view(spec.Shape) : own).ToArray();
-        return nn.functional.cross_entropy(model.Network.Forward(views, images, Mode.Evaluation), labels);
+        return CrossEntropy.Mean(model.Network.Forward(views, images, Mode.Evaluation), labels);
     };
 }

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace LmcDsl.Core.Measures;
 
 /// <summary>How a model does on a set of examples.</summary>
-/// <param name="Loss">Mean cross-entropy, in nats.</param>
-/// <param name="Accuracy">Share of examples whose largest logit is the label's, 0 to 1.</param>
+/// <param name="Loss">Mean cross-entropy, in nats; of text, for each token.</param>
+/// <param name="Accuracy">Share of labels that have the largest logit, 0 to 1: of examples, or of their positions.</param>
 public readonly record struct Score(double Loss, double Accuracy);
 
 /// <summary>Runs a model over a set of examples, without gradients.</summary>
@@ -47,18 +47,19 @@ public static class Evaluator
             var labels = split.Labels.narrow(0, start, length);
             var logits = logitsOf(start, length);
             loss += SumOf(logits, labels, () => Overflow.In(model, split.Images.narrow(0, start, length)));
-            correct += (logits.argmax(1) == labels).sum().ToInt64();
+            correct += CrossEntropy.Correct(logits, labels);
         }
 
-        return new Score(loss / split.Count, (double)correct / split.Count);
+        var count = split.Labels.numel();
+        return new Score(loss / count, (double)correct / count);
     }
 
     // Without a finite loss there is no accuracy either: the largest of NaN is none. Finite logits always have a loss, if not in float.
     private static double SumOf(Tensor logits, Tensor labels, Func<string> whatOverflowed)
     {
-        var sum = nn.functional.cross_entropy(logits, labels, reduction: nn.Reduction.Sum).ToDouble();
+        var sum = CrossEntropy.Sum(logits, labels).ToDouble();
         if (double.IsFinite(sum)) return sum;
-        sum = nn.functional.cross_entropy(logits.to(ScalarType.Float64), labels, reduction: nn.Reduction.Sum).ToDouble();
+        sum = CrossEntropy.Sum(logits.to(ScalarType.Float64), labels).ToDouble();
         return double.IsFinite(sum) ? sum : throw new LmcException($"evaluation: expected finite logits, found {whatOverflowed()}");
     }
 }

@@ -105,6 +105,17 @@ public sealed class PermutationSet
         }
     }
 
+    /// <summary>Applies every group's permutation to tensors of any type, one for each parameter.</summary>
+    /// <param name="parameters">The tensors to change.</param>
+    internal void ApplyInPlace(IReadOnlyList<Tensor> parameters)
+    {
+        foreach (var g in Network.Order())
+        {
+            var within = Within(g);
+            foreach (var axis in Network.Groups[g].Axes) UnitView.Permute(parameters[axis.Parameter], axis, within);
+        }
+    }
+
     /// <summary>Permutes a node's output as its units are permuted.</summary>
     /// <param name="output">The output, the batch first; left as it is.</param>
     /// <param name="moves">Which groups move what of it.</param>

@@ -34,7 +34,7 @@ public static class SymmetryCheck
         // Running variances must be positive; means may be as well.
         original.Flat.narrow(0, network.LearnedCount, network.TotalCount - network.LearnedCount).abs_().add_(0.5);
         using var permuted = permutations.Apply(original);
-        var input = randn([Examples, .. network.Architecture.Input.Select(s => (long)s)], generator: generator);
+        var input = network.DrawInput(Examples, generator);
 
         return FirstBreak(original, permuted, permutations, input);
     }

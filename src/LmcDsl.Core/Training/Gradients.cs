@@ -1,4 +1,5 @@
 using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Measures;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Training;
@@ -27,7 +28,7 @@ internal static class Gradients
     public static (double Loss, IReadOnlyList<Tensor> Gradients) Of(
         Network network, Tensor[] leaves, Tensor images, Tensor labels)
     {
-        var loss = nn.functional.cross_entropy(network.Forward(leaves, images, Mode.Training), labels);
+        var loss = CrossEntropy.Mean(network.Forward(leaves, images, Mode.Training), labels);
         var value = loss.ToDouble();
         return double.IsFinite(value) ? (value, [.. autograd.grad([loss], [.. leaves.Where(leaf => leaf.requires_grad)])]) : (value, []);
     }

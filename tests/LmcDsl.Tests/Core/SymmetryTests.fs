@@ -34,7 +34,7 @@ let tests =
 
             let kinds =
                 set [
-                    for a in drawn do
+                    for a in drawn @ [ for seed in 1..100 -> randomTransformer (Random seed) ] do
                         for node in a.Nodes -> node.Layer.GetType().Name
                 ]
 
