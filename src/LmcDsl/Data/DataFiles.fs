@@ -92,7 +92,9 @@ module DataFiles =
         match file.Sha256, Convert.ToHexStringLower(SHA256.HashData content) with
         | Some expected, found when found <> expected ->
             // A wrong magic number or a cut file has a reason of its own; a sound file of other content has not.
-            Idx.Read(ReadOnlySpan content, path, (if file.Name.Contains "images" then 3 else 1)) |> ignore
+            if file.Name.Contains "idx" then
+                Idx.Read(ReadOnlySpan content, path, (if file.Name.Contains "images" then 3 else 1)) |> ignore
+
             let what = owner found |> Option.map (fun name -> $" (that is {name})") |> Option.defaultValue ""
             let wanted = $"{set.Name}/{file.Name} with SHA-256 {expected} uncompressed"
             raise (LmcException $"{path}: expected {wanted}, found {found}{what}")
@@ -100,11 +102,13 @@ module DataFiles =
 
     let private download (mirrors: string list) (set: FileSet) (file: DataFile) =
         let folder = Path.Combine(cacheFolder (), set.Name)
-        let target = Path.Combine(folder, file.Name + ".gz")
+        // IDX files are served compressed, texts as they are.
+        let served = if Path.HasExtension file.Name then file.Name else file.Name + ".gz"
+        let target = Path.Combine(folder, served)
 
         let attempt (client: HttpClient) (mirror: string) =
             try
-                let bytes = client.GetByteArrayAsync(mirror + file.Name + ".gz").GetAwaiter().GetResult()
+                let bytes = client.GetByteArrayAsync(mirror + served).GetAwaiter().GetResult()
                 Directory.CreateDirectory folder |> ignore
                 let temporary = Path.Combine(folder, $"{file.Name}.{Guid.NewGuid():N}.tmp")
 

@@ -45,10 +45,12 @@ type DataSet =
         Name: string
         /// What tables call it; of a part, what they call the whole.
         Title: string
-        /// Shape of one example: channels, height, width.
+        /// Shape of one example: channels, height, width; of text, how many tokens.
         Shape: int list
-        /// Number of classes.
+        /// Number of classes; of text, how many tokens there are.
         Classes: int
+        /// Of text: the same in windows of so many tokens.
+        Windows: (int -> DataSet) option
         /// What identifies its content: checksums, a version. Hashed into keys; may read files, once.
         Content: unit -> Json
         /// Where its files are, or one line that says what was tried. Nothing, where it needs none.
@@ -80,6 +82,11 @@ module DataSet =
     /// The same examples, scaled in another way; another key.
     let scaled (scaling: Scaling) (data: DataSet) : DataSet =
         match scaling with
+        | Scaled _ when data.Windows.IsSome ->
+            raise (
+                LmcException
+                    $"scaling of {data.Name}: expected none, since tokens are not scaled, found {Scaling.describe scaling}"
+            )
         | Scaled(means, deviations) ->
             let channels = data.Shape.Head
             let fits (values: float list) = values.Length = 1 || values.Length = channels
@@ -104,10 +111,17 @@ module DataSet =
                 "scaling", Json.Object [ "means", Json.floats means; "deviations", Json.floats deviations ]
         ]
 
+    /// Text in windows of as many tokens as a network reads; other data as they are.
+    let fitting (input: int seq) (data: DataSet) : DataSet =
+        match data.Windows, List.ofSeq input with
+        | Some windows, [ context ] when data.Shape <> [ context ] -> windows context
+        | _ -> data
+
     /// The first so many training and test examples of a data set, scaled by the statistics of the whole; for trials.
-    let part (train: int) (test: int) (whole: DataSet) : DataSet =
+    let rec part (train: int) (test: int) (whole: DataSet) : DataSet =
         { whole with
             Name = $"{whole.Name}:{train}+{test}"
+            Windows = whole.Windows |> Option.map (fun windows -> windows >> part train test)
             Read =
                 fun scaling ->
                     use all = whole.Read scaling

@@ -42,6 +42,7 @@ module IdxImages =
             Title = title
             Shape = [ 1; 28; 28 ]
             Classes = classes
+            Windows = None
             Content = DataFiles.content files
             Locate = fun () -> DataFiles.locate files
             Read = read

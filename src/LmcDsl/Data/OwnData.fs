@@ -25,6 +25,7 @@ module OwnData =
             Title = name
             Shape = shape
             Classes = classes
+            Windows = None
             Content = content
             Locate =
                 fun () ->

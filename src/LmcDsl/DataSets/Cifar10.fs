@@ -35,6 +35,7 @@ module Cifar10Data =
             Title = "CIFAR-10"
             Shape = [ 3; 32; 32 ]
             Classes = CifarBinary.Classes
+            Windows = None
             Content = DataFiles.content cifar10Files
             Locate = fun () -> DataFiles.locate cifar10Files
             Read = read

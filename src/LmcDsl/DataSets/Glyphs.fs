@@ -17,6 +17,7 @@ module GlyphsData =
             Title = "glyphs"
             Shape = [ 1; 28; 28 ]
             Classes = LmcDsl.Core.Data.Glyphs.Classes
+            Windows = None
             Content = fun () -> Json.Text LmcDsl.Core.Data.Glyphs.Version
             Locate = fun () -> Ok []
             Read = read

@@ -1,6 +1,7 @@
 namespace LmcDsl
 
 open LmcDsl.Core.Architectures
+open LmcDsl.Core.Runtime
 open LmcDsl.Core.Training
 
 /// Which seeds the members of a population have.
@@ -39,6 +40,19 @@ type Setup =
         Threads: int
     }
 
+/// The sizes of a transformer.
+type TransformerSize =
+    {
+        /// Number of blocks.
+        Layers: int
+        /// Numbers of a token's vector.
+        Width: int
+        /// Heads of attention; divides the width.
+        Heads: int
+        /// Tokens of an example.
+        Context: int
+    }
+
 /// The networks of the catalogue, as functions of a data set.
 [<AutoOpen>]
 module Networks =
@@ -70,6 +84,32 @@ module Networks =
     /// shortcuts without parameters, `-3x3` for those of 3x3), resnet18, 34, 50, 101 and 152 for ImageNet.
     let catalogue (name: string) (width: float) (norm: Norm) : DataSet -> Architecture =
         catalogued (fun shape classes -> Catalogue.Named(name, List.toArray shape, width, classes, norm))
+
+    // A text's windows are cut to the network's context, so its own shape does not count.
+    let private onText (make: int -> Architecture) (data: DataSet) : Architecture =
+        if data.Windows.IsNone then
+            raise (LmcException $"language model: expected text as data, found {data.Name}; TinyShakespeare is one")
+
+        make data.Classes
+
+    /// A language model in the manner of GPT-2 with parts of one's own: positions, norms, key heads, gates, biases.
+    let gptOf (options: TransformerOptions) : DataSet -> Architecture =
+        onText (fun tokens -> Catalogue.Gpt(tokens, options))
+
+    /// A language model in the manner of GPT-2: causal attention, learned positions, layer norms before each part, GELU.
+    let gpt (size: TransformerSize) : DataSet -> Architecture =
+        gptOf (TransformerOptions(Layers = size.Layers, Width = size.Width, Heads = size.Heads, Context = size.Context))
+
+    /// A language model in the manner of Llama: rotary positions, root-mean-square norms, gated feed-forward parts, no biases.
+    let llama (size: TransformerSize) : DataSet -> Architecture =
+        let options =
+            TransformerOptions(Layers = size.Layers, Width = size.Width, Heads = size.Heads, Context = size.Context)
+
+        onText (fun tokens -> Catalogue.Llama(tokens, options))
+
+    /// A classifier of images by patches of a side (a vision transformer), with parts of one's own.
+    let vit (patch: int) (options: TransformerOptions) : DataSet -> Architecture =
+        catalogued (fun shape classes -> Catalogue.Vit(List.toArray shape, patch, classes, options))
 
 /// Set-ups to begin with.
 [<RequireQualifiedAccess>]

@@ -79,6 +79,7 @@ module Training =
     let train (setup: Setup) : Population =
         let architecture = setup.Network setup.Data
         let network = Network architecture
+        let setup = { setup with Data = DataSet.fitting architecture.Input setup.Data }
         (Setup.training setup).Validate()
         let one = trainOne setup architecture
 

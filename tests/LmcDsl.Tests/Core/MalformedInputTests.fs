@@ -53,8 +53,9 @@ let private mutate (random: Random) (content: byte[]) : byte[] =
 
     bytes
 
-// What reading takes for a file of this many bytes at most: tables of entries and texts, a buffer or two, an archive's folder.
-let private warranted (bytes: int) = 4_000_000L + 400L * int64 bytes
+// What reading takes for a file of this many bytes at most: tables of entries and texts, a buffer or two, an archive's folder, the
+// states of a pattern.
+let private warranted (bytes: int) = 8_000_000L + 400L * int64 bytes
 
 let private survives name (content: byte[]) (read: byte[] -> unit) =
     test $"{mutants} damaged copies of {name} are read, or refused in one line" {
