@@ -20,4 +20,10 @@ public enum StopReason
 /// <param name="Stopped">Why it stopped.</param>
 /// <param name="Seconds">Wall-clock time of the search.</param>
 public sealed record SearchResult(
-    PermutationSet Permutations, int Sweeps, ImmutableArray<double> Objective, StopReason Stopped, double Seconds);
+    PermutationSet Permutations, int Sweeps, ImmutableArray<double> Objective, StopReason Stopped, double Seconds)
+{
+    /// <summary>
+    /// Of searches over more than permutations: the element of the network's folded form, for <see cref="RotatedMatching.Apply"/>; null else.
+    /// </summary>
+    public Transformation? Transformation { get; init; }
+}

@@ -1,0 +1,205 @@
+module LmcDsl.Tests.Core.RotatedMatchingTests
+
+open System
+open Expecto
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Matching
+open LmcDsl.Core.Permutations
+open LmcDsl.Core.Symmetries
+open LmcDsl.Tests.Fixtures
+open TorchSharp
+
+// Transformers whose weights tell every symmetry apart, and whose gains are all far from 0.
+let private draw (network: Network) (seed: int64) =
+    let p = randomParameters network seed
+
+    for spec, view in Seq.zip network.Parameters p.Views do
+        if spec.Role = ParameterRole.NormWeight then
+            view.abs_().add_(0.5f.ToScalar()) |> ignore
+
+    p
+
+// An element of the network's own group, and of its folded form's, applied to a model.
+let private planted (network: Network) (p: ParameterSet) seed =
+    use _ = torch.NewDisposeScope()
+    let own = [| for view in p.Views -> view.``to`` torch.float64 |]
+    let folding = Folding.Of(network, own)
+    let folded = folding.Fold own
+    use element = Transformation.Random(folding.Folded, seed)
+    element.ApplyInPlace folded
+    use other = draw network (seed + 500L)
+    let result = p.Clone()
+    let gains = [| for view in other.Views -> view.``to`` torch.float64 |]
+
+    for view, tensor in Seq.zip result.Views (folding.Unfold(folded, gains)) do
+        view.copy_ tensor |> ignore
+
+    result
+
+let private distance (a: ParameterSet) (b: ParameterSet) =
+    use _ = torch.NewDisposeScope()
+    (a.Flat - b.Flat).norm().ToDouble() / a.Flat.norm().ToDouble()
+
+let private options layers width heads keyHeads positions norm gated =
+    TransformerOptions(
+        Layers = layers,
+        Width = width,
+        Heads = heads,
+        KeyHeads = keyHeads,
+        Hidden = 24,
+        Context = 6,
+        Positions = positions,
+        Norm = norm,
+        Gated = gated
+    )
+
+let private networks =
+    [
+        "layer norms", Catalogue.Gpt(23, options 2 16 4 0 PositionEncoding.Learned TransformerNorm.LayerBefore false)
+        "sinusoids", Catalogue.Gpt(23, options 2 16 2 0 PositionEncoding.Sinusoidal TransformerNorm.LayerBefore false)
+        "RMS norms, gates", Catalogue.Gpt(23, options 2 16 4 0 PositionEncoding.Learned TransformerNorm.RmsBefore true)
+        "rotary", Catalogue.Gpt(23, options 2 16 2 0 PositionEncoding.Rotary TransformerNorm.RmsBefore true)
+        "grouped queries",
+        Catalogue.Gpt(23, options 2 24 6 3 PositionEncoding.Learned TransformerNorm.LayerBefore false)
+        "grouped queries, rotary, Llama",
+        Catalogue.Llama(23, options 2 24 6 3 PositionEncoding.Rotary TransformerNorm.RmsBefore true)
+        "norms after", Catalogue.Bert(23, 3, options 1 16 2 0 PositionEncoding.Learned TransformerNorm.LayerAfter false)
+        "tied",
+        Catalogue.Gpt(23, TransformerOptions(Layers = 2, Width = 16, Heads = 4, Hidden = 24, Context = 6, Tied = true))
+        "images",
+        Catalogue.Vit([| 1; 8; 8 |], 4, 3, options 2 16 4 0 PositionEncoding.Learned TransformerNorm.LayerBefore false)
+        "no transformer", Catalogue.Mlp([| 1; 4; 4 |], [| 12; 10 |], 3)
+    ]
+
+let tests =
+    testList "RotatedMatching" [
+        for name, architecture in networks do
+            test $"an element of the whole group that is planted is found again: {name}" {
+                let network = Network architecture
+
+                for seed in 1L .. 3L do
+                    use a = draw network seed
+                    use b = planted network a (seed + 10L)
+                    let x = randomInput network 4 1L
+                    let before = difference (network.Forward(a.Views, x)) (network.Forward(b.Views, x))
+                    Expect.isLessThan before 1e-3 "b computes what a does"
+                    let found = RotatedMatching.Match(a, b)
+                    use aligned = RotatedMatching.Apply(a, b, found.Transformation)
+                    Expect.isLessThan (distance a aligned) 1e-3 $"seed {seed}"
+            }
+
+        test
+            "between models that are not the same the objective never falls, the function stays and the answer is the element told" {
+            for seed in 1L .. 12L do
+                let network = Network(randomTransformer (Random(int seed)))
+                use a = draw network seed
+                use b = draw network (seed + 100L)
+                let found = RotatedMatching.Match(a, b)
+
+                for before, after in Seq.pairwise found.Objective do
+                    Expect.isGreaterThanOrEqual after (before - 1e-9 * abs before) $"seed {seed}"
+
+                use aligned = RotatedMatching.Apply(a, b, found.Transformation)
+                let x = randomInput network 4 1L
+                let before, after = network.Forward(b.Views, x), network.Forward(aligned.Views, x)
+                let error = difference before after / max 1.0 (before.abs().max().ToDouble())
+                Expect.isLessThan error 1e-2 $"seed {seed}: function"
+        }
+
+        test "no random element of the group does better than what was found" {
+            let network = Network(snd networks[0])
+            use a = draw network 1L
+            use b = draw network 2L
+            let found = RotatedMatching.Match(a, b)
+            let folded = RotatedMatching.NetworkOf(a, b)
+            use _ = torch.NewDisposeScope()
+
+            let folding = Folding.Of(network, [| for v in a.Views -> v |], [| for v in b.Views -> v |])
+
+            let canonical (p: ParameterSet) =
+                let own = folding.Fold [| for v in p.Views -> v.``to`` torch.float64 |]
+                use balance = Balance.Of(folding.Folded, own)
+                balance.ApplyInPlace own
+                own
+
+            let reference = canonical a
+
+            let value (element: Transformation) =
+                let moved = canonical b
+                element.ApplyInPlace moved
+
+                Seq.map2 (fun (x: torch.Tensor) (y: torch.Tensor) -> (x * y).sum().ToDouble()) reference moved
+                |> Seq.sum
+
+            let best = value found.Transformation
+
+            Expect.floatClose
+                Accuracy.high
+                best
+                found.Objective[found.Objective.Length - 1]
+                "the objective is that of the element"
+
+            for seed in 1L .. 30L do
+                use drawn = Transformation.Random(folded, seed)
+                // Rotations only: of invertible maps there is no best.
+                let matrices =
+                    [
+                        for turn, matrix in Seq.zip folded.Turns drawn.Matrices ->
+                            if turn.Class = SymmetryClass.Invertible then
+                                let struct (nearest, _) = ClassMatrix.Nearest(turn.Class, matrix)
+                                nearest
+                            else
+                                matrix.clone ()
+                    ]
+
+                use element = new Transformation(drawn.Permutations, matrices)
+                Expect.isLessThan (value element) best $"seed {seed}"
+        }
+
+        test "on networks of permutations alone it is weight matching" {
+            let network = Network(snd networks[9])
+            use a = draw network 1L
+            use b = draw network 2L
+            let rotated = RotatedMatching.Match(a, b)
+
+            let best =
+                [
+                    for seed in 0L .. 9L ->
+                        WeightMatching.Match(a, b, WeightMatchingOptions(Seed = seed)).Objective |> Seq.last
+                ]
+
+            Expect.isGreaterThan (Seq.last rotated.Objective) (List.min best - 1e-3) "as deep as some order of groups"
+            use aligned = RotatedMatching.Apply(a, b, rotated.Transformation)
+            use permuted = rotated.Transformation.Permutations.Apply b
+            Expect.isLessThan (distance permuted aligned) 1e-6 "nothing but permutations"
+        }
+
+        test "singular values to a power and parameters that count alike find what is planted too" {
+            let network = Network(snd networks[0])
+            use a = draw network 1L
+            use b = planted network a 11L
+
+            for options in
+                [
+                    RotatedMatchingOptions(Power = 3.0)
+                    RotatedMatchingOptions(Normalised = true)
+                    RotatedMatchingOptions(Power = 2.0, Normalised = true)
+                ] do
+                let found = RotatedMatching.Match(a, b, options)
+                use aligned = RotatedMatching.Apply(a, b, found.Transformation)
+                Expect.isLessThan (distance a aligned) 1e-3 $"{options}"
+        }
+
+        test "options out of range and broken models are told" {
+            let network = Network(snd networks[9])
+            use a = draw network 1L
+            use b = draw network 2L
+
+            Expect.throwsT<LmcDsl.Core.Runtime.LmcException>
+                (fun () -> RotatedMatching.Match(a, b, RotatedMatchingOptions(MaxSweeps = 0)) |> ignore)
+                "passes"
+
+            b["fc1.weight"].fill_(nanf.ToScalar()) |> ignore
+            Expect.throwsT<LmcDsl.Core.Runtime.LmcException> (fun () -> RotatedMatching.Match(a, b) |> ignore) "NaN"
+        }
+    ]
