@@ -3,6 +3,7 @@ namespace LmcDsl.Tool
 open System.Threading
 open Argu
 open LmcDsl
+open LmcDsl.Core.Architectures
 open LmcDsl.Core.Checkpoints
 open LmcDsl.Core.Permutations
 open LmcDsl.Core.Runtime
@@ -52,6 +53,14 @@ module AlignCommand =
         | Document found -> Alignments.permutations models.Network None found, step
         | Parameters _ -> raise (LmcException $"{step.Title}: expected permutations, found a model")
 
+    /// Model `index` as it is aligned: of searches that find more than permutations.
+    let model (memory: InMemory) (aligned: Population) (index: int) : ParameterSet =
+        let step = Plan.node (aligned.Member index)
+
+        match Stage.during $"aligning: {step.Title}" (fun () -> memory.Value step) with
+        | Parameters turned -> turned
+        | Document _ -> raise (LmcException $"{step.Title}: expected a model, found JSON")
+
     /// Runs the command. Returns what it did.
     let run (arguments: ParseResults<ModelArgument>) (cancel: CancellationToken) : Json =
         let target = Models.output arguments
@@ -64,8 +73,16 @@ module AlignCommand =
         | [ _; placement ] ->
             Models.inMemory cancel (fun memory ->
                 let aligned = Models.population memory arguments models data |> align search
-                let found, step = permutations memory models aligned 1
-                Models.save target (fun stream -> Checkpoint.SavePermuted(stream, found, placement))
+
+                let step =
+                    if search.Turns then
+                        let turned = model memory aligned 1
+                        Models.save target (fun stream -> Checkpoint.Save(stream, turned, placement))
+                        Plan.node (aligned.Alignment.Value 1)
+                    else
+                        let found, step = permutations memory models aligned 1
+                        Models.save target (fun stream -> Checkpoint.SavePermuted(stream, found, placement))
+                        step
 
                 let ended =
                     match memory.Value step with

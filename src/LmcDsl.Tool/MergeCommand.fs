@@ -41,21 +41,29 @@ module MergeCommand =
             |> Option.map (fun name -> Models.dataSet "--reset-stats" name arguments models.Network)
 
         let identity = PermutationSet.Identity models.Network
+        let others = [ 1 .. models.Parameters.Length - 1 ]
 
-        let permutations =
+        // What is applied to each model: none where they are rotated, and so no longer the stored numbers.
+        let permutations, aligned =
             match search with
-            | None -> models.Parameters |> List.map (fun _ -> identity) // the models as they are
+            | None -> Some(models.Parameters |> List.map (fun _ -> identity)), [] // the models as they are
             | Some search ->
                 Models.inMemory cancel (fun memory ->
                     let aligned = Models.population memory arguments models data |> align search
 
-                    identity
-                    :: [
-                        for index in 1 .. models.Parameters.Length - 1 ->
-                            fst (AlignCommand.permutations memory models aligned index)
-                    ])
+                    if search.Turns then
+                        let turned = [ for index in others -> (AlignCommand.model memory aligned index).Clone() ]
+                        None, models.Parameters.Head.Clone() :: turned
+                    else
+                        let found =
+                            [ for index in others -> fst (AlignCommand.permutations memory models aligned index) ]
 
-        let aligned = [ for found, model in List.zip permutations models.Parameters -> found.Apply model ]
+                        Some(identity :: found), [])
+
+        let aligned =
+            match permutations with
+            | Some permutations -> [ for found, model in List.zip permutations models.Parameters -> found.Apply model ]
+            | None -> aligned
 
         try
             use merged = Average.Of(List.toArray aligned, null)
@@ -68,11 +76,19 @@ module MergeCommand =
                     StatisticsReset.Apply(merged, examples))
             | None -> ()
 
-            let members =
-                [| for placement, found in List.zip models.Placements permutations -> struct (placement, found) |]
-
             let statistics: ParameterSet | null = if resetOn.IsSome then merged else null
-            Models.save target (fun stream -> Checkpoint.SaveMean(stream, members, statistics))
+
+            Models.save target (fun stream ->
+                match permutations with
+                | None -> Checkpoint.Save(stream, merged, models.Placements.Head)
+                | Some permutations ->
+                    let members =
+                        [|
+                            for placement, found in List.zip models.Placements permutations ->
+                                struct (placement, found)
+                        |]
+
+                    Checkpoint.SaveMean(stream, members, statistics))
 
             Json.Object [
                 "written", Json.Text target

@@ -20,8 +20,10 @@ module AgreementMetric =
         | [ one; other ] ->
             let groups =
                 [
-                    for (name, left), (_, right) in List.zip (Alignments.sources one) (Alignments.sources other) ->
-                        name, Seq.zip left right |> Seq.filter (fun (i, j) -> i = j) |> Seq.length, left.Length
+                    for name, left in Alignments.sources one do
+                        for same, right in Alignments.sources other do
+                            if same = name then
+                                name, Seq.zip left right |> Seq.filter (fun (i, j) -> i = j) |> Seq.length, left.Length
                 ]
 
             let share (same: int) (units: int) = float same / float units

@@ -23,10 +23,23 @@ module internal Alignments =
             "stopped", Json.Text stopped
         ]
 
+    // Each group's matrices, one after another and row by row; of groups that are only permuted none.
+    let private turns (found: Transformation) =
+        Json.Object [
+            for turn, matrix in Seq.zip found.Permutations.Network.Turns found.Matrices do
+                match matrix with
+                | null -> ()
+                | matrix ->
+                    use flat = matrix.cpu().flatten().``to``(TorchSharp.torch.float64)
+                    turn.Name, Json.floats (flat.data<float>().ToArray())
+        ]
+
     /// The value of a search of two models.
     let ofPair context (found: SearchResult) : Value =
-        ("groups", groups found.Permutations)
-        :: ended context found.Sweeps found.Objective (string found.Stopped) found.Seconds
+        match found.Transformation with
+        | null -> [ "groups", groups found.Permutations ]
+        | whole -> [ "groups", groups whole.Permutations; "turns", turns whole ]
+        @ ended context found.Sweeps found.Objective (string found.Stopped) found.Seconds
         |> Json.Object
         |> Document
 
@@ -37,11 +50,38 @@ module internal Alignments =
         |> Json.Object
         |> Document
 
-    /// The source of each unit, by group.
+    /// The source of each unit, by group; not of groups that are rotated.
     let sources (alignment: Json) : (string * int list) list =
+        let turned =
+            match alignment.TryItem "turns" with
+            | Some(Json.Object turns) -> List.map fst turns |> set
+            | _ -> Set.empty
+
         match alignment["groups"] with
-        | Json.Object groups -> [ for name, units in groups -> name, units.Items |> List.map _.Int ]
+        | Json.Object groups ->
+            [
+                for name, units in groups do
+                    if not (turned.Contains name) then
+                        name, units.Items |> List.map _.Int
+            ]
         | _ -> []
+
+    /// The transformation of a network's folded form that a search over all symmetries found.
+    let transformation (network: Network) (alignment: Json) : Transformation =
+        let groups, turns = alignment["groups"], alignment["turns"]
+
+        let matrix (turn: PermutationGroup) : TorchSharp.torch.Tensor | null =
+            match turns.TryItem turn.Name with
+            | None -> null
+            | Some numbers ->
+                let units = int64 turn.Units / int64 turn.Copies
+                let flat = numbers.Items |> List.map _.Float |> List.toArray
+                TorchSharp.torch.tensor(flat).view(int64 turn.Copies, units, units)
+
+        let permutations =
+            network.Groups |> Seq.map (fun group -> Permutation(groups[group.Name].Items |> Seq.map _.Int))
+
+        new Transformation(PermutationSet(network, permutations), Seq.map matrix network.Turns)
 
     /// Permutations of a network from their JSON; of one of several models by its number.
     let permutations (network: Network) (index: int option) (alignment: Json) : PermutationSet =

@@ -25,6 +25,8 @@ type Search =
         Start: Search option
         /// Whether its answer depends on where it begins.
         TakesStart: bool
+        /// Whether its answer is more than permutations: then it is applied in the reference's way of writing, and is no start for others.
+        Turns: bool
     }
 
 /// A search for permutations of several models at once, whose maps between any two models compose without error.
@@ -91,6 +93,7 @@ module Search =
             ReadsTraining = false
             Start = None
             TakesStart = true
+            Turns = false
         }
 
     /// The search, given training examples of the population's data.
@@ -98,6 +101,9 @@ module Search =
 
     /// The search, whose answer does not depend on where it begins.
     let withoutStart (search: Search) : Search = { search with TakesStart = false }
+
+    /// The search, whose answer has rotations beside permutations. It begins at nothing.
+    let turning (search: Search) : Search = { search with TakesStart = false; Turns = true }
 
     /// The search with one of its options changed. Raises `LmcException` where it has none of that name.
     let withOption (option: string) (value: Json) (search: Search) : Search =
@@ -132,6 +138,11 @@ module Search =
             | Some _ when not search.TakesStart ->
                 raise (
                     LmcException $"startingFrom: {search.Name} has no start, since its answer does not depend on one"
+                )
+            | Some start when start.Turns ->
+                raise (
+                    LmcException
+                        $"startingFrom: {title start} finds rotations, and {search.Name} begins at permutations. Write align {start.Name} >> align {search.Name}, which searches on from the rotated models"
                 )
             | Some start -> [ Plan.node (plan p start reference other words) ]
             | None -> []

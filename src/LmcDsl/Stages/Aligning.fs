@@ -1,5 +1,6 @@
 namespace LmcDsl
 
+open LmcDsl.Core.Matching
 open LmcDsl.Core.Runtime
 
 /// Stages that permute the members of a population.
@@ -14,6 +15,16 @@ module Aligning =
         | _ -> raise (LmcException "permute: expected a model and an alignment")
 
     let private op = Op.make "permute" 1 0.5 permute
+
+    let private turn (context: OpContext) =
+        match context.Inputs with
+        | [ Parameters model; Document alignment; Parameters reference ] ->
+            let network = RotatedMatching.NetworkOf(reference, model)
+            use found = Alignments.transformation network alignment
+            Parameters(RotatedMatching.Apply(reference, model, found))
+        | _ -> raise (LmcException "turn: expected a model, an alignment and the reference")
+
+    let private turnOp = Op.make "turn" 1 0.5 turn
 
     // What a stage would lose that comes after the mean was taken.
     let internal beforeMerging (stage: string) (population: Population) =
@@ -47,7 +58,11 @@ module Aligning =
                 reference
             else
                 let inputs = [ Plan.node (population.Member index); Plan.node (found index) ]
-                Plan.make op $"permute {index}" Args.none inputs
+
+                if search.Turns then
+                    Plan.make turnOp $"turn {index}" Args.none (inputs @ [ Plan.node reference ])
+                else
+                    Plan.make op $"permute {index}" Args.none inputs
 
         population |> alignedBy "align" name aligned (Some found)
 
