@@ -9,9 +9,9 @@ let setup =
     { Setup.standard with
         Data = TinyShakespeare
         Network = gpt { Layers = 4; Width = 128; Heads = 4; Context = 128 }
-        Epochs = 6
+        Epochs = 2
         BatchSize = 32
-        LearningRate = 1e-3
+        LearningRate = 2e-3
         Schedule = LmcDsl.Core.Training.Cosine 0.05
     }
 

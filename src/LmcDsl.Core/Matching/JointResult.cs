@@ -16,6 +16,9 @@ namespace LmcDsl.Core.Matching;
 public sealed record JointResult(
     ImmutableArray<PermutationSet> Permutations, int Sweeps, ImmutableArray<double> Objective, StopReason Stopped, double Seconds)
 {
+    /// <summary>Of searches over more than permutations: one for each model, for <see cref="RotatedMatching.Apply"/>; empty else.</summary>
+    public ImmutableArray<Transformation> Transformations { get; init; } = [];
+
     /// <summary>The map from one model's units to another's: cycle-consistent by construction.</summary>
     /// <param name="from">Index of the model to permute.</param>
     /// <param name="to">Index of the model that it is brought to.</param>

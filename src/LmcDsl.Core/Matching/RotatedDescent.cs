@@ -15,7 +15,7 @@ internal sealed class RotatedDescent
     private const double LeastRise = 1e-9;
 
     private readonly Network network;
-    private readonly Tensor[] a;
+    private Tensor[] a;
     private readonly Tensor[] b; // as transformed so far
     private readonly Permutation[] found;
     private readonly Tensor?[] turned;
@@ -38,6 +38,10 @@ internal sealed class RotatedDescent
         innerTurns = Enumerable.Range(0, network.Turns.Length).ToLookup(t => network.Turns[t].Parent);
         counts = [.. network.Parameters.Select(parameter => parameter.Role != ParameterRole.Statistic)];
     }
+
+    /// <summary>Goes on with another reference.</summary>
+    /// <param name="reference">Its terms.</param>
+    public void Towards(Tensor[] reference) => a = reference;
 
     /// <summary>⟨a, g b⟩.</summary>
     public double Objective()

@@ -51,8 +51,7 @@ public static class RotatedMatching
         ParameterSet a, ParameterSet b, RotatedMatchingOptions? options = null, Action<int, double>? progress = null)
     {
         options ??= new RotatedMatchingOptions();
-        Guard.Require(
-            options is { MaxSweeps: >= 1, Power: > 0 }, $"rotated matching: expected passes of 1 or more and a power above 0, found {options}");
+        RequireOptions(options);
         ParameterSet.RequireSameArchitecture(a, b);
         WeightMatching.RequireFinite(a, "the reference model");
         WeightMatching.RequireFinite(b, "the model to align");
@@ -87,13 +86,14 @@ public static class RotatedMatching
     /// <param name="a">The reference.</param>
     /// <param name="b">The model that was given to the search.</param>
     /// <param name="found">What the search found.</param>
+    /// <param name="others">Where the search was of several models, all of them: what is folded depends on each.</param>
     /// <returns>A model of the same network that computes what b does, up to rounding.</returns>
-    public static ParameterSet Apply(ParameterSet a, ParameterSet b, Transformation found)
+    public static ParameterSet Apply(ParameterSet a, ParameterSet b, Transformation found, params ParameterSet[] others)
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         ParameterSet.RequireSameArchitecture(a, b);
-        var folding = Folding.Of(a.Network, a.Views, b.Views);
+        var folding = FoldingOf([a, b, .. others]);
         var moved = Canonical(folding, b);
         found.ApplyInPlace(moved);
         using var balance = Balance.Of(folding.Folded, folding.Fold(Doubles(a)));
@@ -105,13 +105,26 @@ public static class RotatedMatching
     }
 
     /// <summary>The network whose symmetries two models are matched over: that of <see cref="SearchResult.Transformation"/>.</summary>
-    /// <param name="a">The reference.</param>
-    /// <param name="b">The other model.</param>
+    /// <param name="models">The models: reference, the other one, and more where there are.</param>
     /// <returns>The folded network.</returns>
-    public static Network NetworkOf(ParameterSet a, ParameterSet b) => Folding.Of(a.Network, a.Views, b.Views).Folded;
+    public static Network NetworkOf(params ParameterSet[] models) => FoldingOf(models).Folded;
 
-    // Folded and balanced, in double.
-    private static Tensor[] Canonical(Folding folding, ParameterSet model)
+    /// <summary>Two models, folded and balanced, in double, in the caller's dispose scope.</summary>
+    internal static (Tensor[] A, Tensor[] B) CanonicalPair(ParameterSet a, ParameterSet b)
+    {
+        var folding = FoldingOf([a, b]);
+        return (Canonical(folding, a), Canonical(folding, b));
+    }
+
+    /// <summary>Requires options in range.</summary>
+    internal static void RequireOptions(RotatedMatchingOptions options) =>
+        Guard.Require(
+            options is { MaxSweeps: >= 1, Power: > 0 }, $"rotated matching: expected passes of 1 or more and a power above 0, found {options}");
+
+    private static Folding FoldingOf(IReadOnlyList<ParameterSet> models) => Folding.Of(models[0].Network, [.. models.Select(model => model.Views)]);
+
+    /// <summary>A model, folded and balanced, in double, in the caller's dispose scope.</summary>
+    internal static Tensor[] Canonical(Folding folding, ParameterSet model)
     {
         var folded = folding.Fold(Doubles(model));
         using var balance = Balance.Of(folding.Folded, folded);

@@ -66,8 +66,9 @@ public static class ClassMatrix
         return u.matmul(v);
     }
 
-    // An orthonormal basis of what is orthogonal to ones, by the reflection that takes the first unit to it: [units, units - 1].
-    private static Tensor Complement(long units, Tensor like)
+    /// <summary>An orthonormal basis of what is orthogonal to ones, by the reflection that takes the first unit to it.</summary>
+    /// <returns><c>[units, units - 1]</c>, of another tensor's type and device.</returns>
+    internal static Tensor Complement(long units, Tensor like)
     {
         var one = full([units], 1 / Math.Sqrt(units), dtype: like.dtype, device: like.device);
         var normal = -one;

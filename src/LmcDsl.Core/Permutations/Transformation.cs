@@ -100,7 +100,21 @@ public sealed class Transformation : IDisposable
     internal static void Turn(Tensor tensor, PermutedAxis axis, Tensor matrices)
     {
         using var scope = NewDisposeScope();
+        Turn(tensor, tensor, axis, matrices);
+    }
+
+    /// <summary>The same in a copy, which gradients of the matrices go through.</summary>
+    /// <returns>A new tensor, in the caller's dispose scope.</returns>
+    internal static Tensor Turned(Tensor tensor, PermutedAxis axis, Tensor matrices)
+    {
+        var copy = tensor.clone();
+        Turn(copy, tensor, axis, matrices);
+        return copy;
+    }
+
+    private static void Turn(Tensor into, Tensor tensor, PermutedAxis axis, Tensor matrices)
+    {
         var front = UnitView.Front(tensor, axis);
-        front.copy_(matrices.bmm(front.reshape([matrices.shape[0], matrices.shape[1], -1])).reshape(front.shape));
+        UnitView.Front(into, axis).copy_(matrices.bmm(front.reshape([matrices.shape[0], matrices.shape[1], -1])).reshape(front.shape));
     }
 }

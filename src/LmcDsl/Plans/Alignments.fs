@@ -45,7 +45,16 @@ module internal Alignments =
 
     /// The value of a search of several models at once.
     let ofSeveral context (found: JointResult) : Value =
-        ("models", Json.Array [ for p in found.Permutations -> groups p ])
+        let models =
+            if found.Transformations.IsEmpty then
+                [ for p in found.Permutations -> groups p ]
+            else
+                [
+                    for whole in found.Transformations ->
+                        Json.Object [ "groups", groups whole.Permutations; "turns", turns whole ]
+                ]
+
+        ("models", Json.Array models)
         :: ended context found.Sweeps found.Objective (string found.Stopped) found.Seconds
         |> Json.Object
         |> Document

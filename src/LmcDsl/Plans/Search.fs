@@ -40,6 +40,8 @@ type JointSearch =
         Title: int -> string
         /// Its options, as the operation reads them.
         Options: Json
+        /// Whether its answer is more than permutations: then it is applied in the first model's way of writing.
+        Turns: bool
     }
 
 /// Defining searches.
@@ -178,7 +180,16 @@ module JointSearch =
 
     /// A search: what tables call it, its operation, its titles from the number of models, and its options.
     let make (name: string) (op: Op) (title: int -> string) (options: 'options) : JointSearch =
-        { Name = name; Op = op; Title = title; Options = Json.ofValue options }
+        {
+            Name = name
+            Op = op
+            Title = title
+            Options = Json.ofValue options
+            Turns = false
+        }
+
+    /// The search, whose answer has rotations beside permutations.
+    let turning (search: JointSearch) : JointSearch = { search with Turns = true }
 
 /// The words of a script on searches.
 [<AutoOpen>]

@@ -17,3 +17,34 @@ module RotatedSearch =
     /// Weight matching over permutations of units and heads, and rotations of the residual stream and within heads. Of networks that have
     /// permutations only, weight matching.
     let RotatedWM = rotatedMatching (RotatedMatchingOptions())
+
+/// Rotations of the residual stream learned on training examples, from where RotatedWM is (in the manner of 2506.22712).
+[<AutoOpen>]
+module LearnedRotationSearch =
+
+    let private op =
+        Search.opOnTraining<LearnedRotationOptions> "learnedRotation" 1 30.0 (fun context options a b _ ->
+            LearnedRotation.Match(a, b, Take.split context, options, Search.leastLoss context))
+
+    /// Learned rotations with options of their own.
+    let learnedRotation (options: LearnedRotationOptions) : Search =
+        Search.make "Learned" op "learn rotations of" options |> Search.onTraining |> Search.turning
+
+    /// Learned rotations with their default options.
+    let Learned = learnedRotation (LearnedRotationOptions())
+
+/// Weight matching of several models over all symmetries: MergeMany with rotations, generalised Procrustes.
+[<AutoOpen>]
+module RotatedMergeManySearch =
+
+    let private op =
+        JointSearch.op<RotatedMatchingOptions> "rotatedMergeMany" 1 4.0 (fun options models tell ->
+            RotatedMergeManyMatching.Match(models, options, tell))
+
+    /// The search with options of its own.
+    let rotatedMergeMany (options: RotatedMatchingOptions) : JointSearch =
+        JointSearch.make "RotatedMergeMany" op (fun n -> $"match {n} models over all symmetries") options
+        |> JointSearch.turning
+
+    /// The search with its default options.
+    let RotatedMergeMany = rotatedMergeMany (RotatedMatchingOptions())

@@ -17,11 +17,22 @@ module Aligning =
     let private op = Op.make "permute" 1 0.5 permute
 
     let private turn (context: OpContext) =
-        match context.Inputs with
-        | [ Parameters model; Document alignment; Parameters reference ] ->
-            let network = RotatedMatching.NetworkOf(reference, model)
-            use found = Alignments.transformation network alignment
-            Parameters(RotatedMatching.Apply(reference, model, found))
+        let models =
+            context.Inputs
+            |> List.choose (function
+                | Parameters model -> Some model
+                | Document _ -> None)
+
+        match models, Value.documents context with
+        | model :: reference :: others, [ alignment ] ->
+            let own =
+                match context.Args.TryItem "model" with
+                | Some index -> alignment["models"].Items[index.Int]
+                | None -> alignment
+
+            let network = RotatedMatching.NetworkOf(List.toArray (reference :: model :: others))
+            use found = Alignments.transformation network own
+            Parameters(RotatedMatching.Apply(reference, model, found, List.toArray others))
         | _ -> raise (LmcException "turn: expected a model, an alignment and the reference")
 
     let private turnOp = Op.make "turn" 1 0.5 turn
@@ -89,6 +100,11 @@ module Aligning =
                 population.Member 0
             else
                 let args = Args.ofFields [ "model", Json.int (int64 index) ]
-                Plan.make op $"permute {index}" args [ models[index]; Plan.node found ]
+
+                if search.Turns then
+                    let others = models |> List.removeAt index |> List.tail
+                    Plan.make turnOp $"turn {index}" args (models[index] :: Plan.node found :: models[0] :: others)
+                else
+                    Plan.make op $"permute {index}" args [ models[index]; Plan.node found ]
 
         population |> alignedBy "alignAll" search.Name aligned None

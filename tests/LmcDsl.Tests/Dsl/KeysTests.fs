@@ -107,6 +107,26 @@ let private pipelines: (string * Plan<Report> list) list =
             |> sweepOver "steps" string [ 5; 6 ] (fun n ->
                 train >> align (sinkhornMatching (SinkhornMatchingOptions(Steps = n))) >> measure L2)
         ]
+        "over all symmetries",
+        [
+            for search in [ RotatedWM; Learned; AnnealedWM; rotatedMatching (RotatedMatchingOptions(Power = 2.0)) ] ->
+                (train >> align search >> mergeN 2 >> measureAll [ L2; SimplexBarrier; RByBlock ]) setup
+        ]
+        @ [ (train >> alignAll 3 RotatedMergeMany >> mergeN 3 >> measure L2) setup ]
+        "text",
+        [
+            for changed in
+                [
+                    { setup with
+                        Data = TinyShakespeare
+                        Network = gpt { Layers = 1; Width = 8; Heads = 2; Context = 128 }
+                    }
+                    { setup with
+                        Data = TinyShakespeare
+                        Network = llama { Layers = 1; Width = 8; Heads = 2; Context = 16 }
+                    }
+                ] -> (train >> measure Accuracy) changed
+        ]
         "data and devices", [ for changed in others -> (train >> measureAll [ Accuracy; Barrier ]) changed ]
     ]
 

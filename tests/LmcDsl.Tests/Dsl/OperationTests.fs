@@ -49,6 +49,9 @@ let private searches =
         sinkhornStraightThrough (
             SinkhornStraightThroughOptions(Steps = 2, CheckEvery = 1, BatchSize = 50, CheckOn = 100)
         )
+        AnnealedWM
+        RotatedWM
+        learnedRotation (LearnedRotationOptions(Steps = 2, CheckEvery = 1, BatchSize = 50, CheckOn = 100))
     ]
 
 let private metrics =
@@ -64,6 +67,8 @@ let private metrics =
         SingularValues
         InputProjections 50
         LandscapeOnTest 2
+        SimplexBarrierOf 2
+        RByBlock
         AgreementWith AM
     ]
 
@@ -74,7 +79,7 @@ let private plans: Plan<Report> list =
         (train >> keepStatistics >> align WM >> mergeN 3 >> measureAll [ BarrierOnTest 3; LandscapeOnTest 2 ]) setup
         for search in searches do
             (train >> align search >> measure L2) setup
-        for joint in [ MergeMany; Universe ] do
+        for joint in [ MergeMany; Universe; RotatedMergeMany ] do
             (train >> alignAll 2 joint >> measure L2) setup
     ]
 
@@ -87,6 +92,7 @@ let private reads (node: Node) =
     | "activationMatching"
     | "straightThrough"
     | "sinkhornStraightThrough"
+    | "learnedRotation"
     | "resetStatistics"
     | "renormalise"
     | "trainingBarrier" -> true, false
@@ -95,17 +101,23 @@ let private reads (node: Node) =
     | "outputBound"
     | "inputProjections" -> false, true
     | "barrier"
+    | "simplexBarrier"
     | "landscape" -> statistics, true
     | "weightMatching"
     | "sinkhornMatching"
     | "mergeMany"
     | "universeMatching"
+    | "annealedMatching"
+    | "rotatedMatching"
+    | "rotatedMergeMany"
     | "permute"
+    | "turn"
     | "merge"
     | "distance"
     | "distanceForms"
     | "singularValues"
     | "singularVectors"
+    | "blockVectors"
     | "agreement"
     | "report" -> false, false
     | other -> failtest $"{other}: expected an operation whose split is pinned here"
@@ -313,6 +325,35 @@ let private direct (data: ImageData) (node: Node) (inputs: Value list) : Value o
         pair (fun (a, b) ->
             let options = Json.toValue<SinkhornStraightThroughOptions> node.Args["options"]
             aligned (SinkhornStraightThrough.Match(a, b, train, options)))
+    | "simplexBarrier" ->
+        let found = SimplexBarrier.Over(List.toArray models, test, number "parts", null, resetOn, examples)
+
+        Json.Object [
+            "loss", Json.float (found |> Seq.map _.Excess |> Seq.max)
+            "mixtures",
+            Json.Array [
+                for m in found ->
+                    Json.Object [
+                        "shares", Json.floats m.Shares
+                        "loss", Json.float m.Score.Loss
+                        "accuracy", Json.float m.Score.Accuracy
+                        "excess", Json.float m.Excess
+                    ]
+            ]
+        ]
+        |> Document
+        |> Some
+    | "turn" when (node.Args.TryItem "model").IsNone ->
+        // On a network of permutations alone it is what they do.
+        let groups = documents.Head["groups"]
+
+        let set =
+            PermutationSet(
+                models[0].Network,
+                models[0].Network.Groups |> Seq.map (fun g -> Permutation(groups[g.Name].Items |> Seq.map _.Int))
+            )
+
+        Some(Parameters(set.Apply models[0]))
     | "merge" -> Some(Parameters(Average.Of(List.toArray models)))
     | "resetStatistics" ->
         let model = models[0].Clone()

@@ -1,0 +1,128 @@
+module LmcDsl.Tests.Core.LearnedRotationTests
+
+open Expecto
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Data
+open LmcDsl.Core.Matching
+open LmcDsl.Core.Measures
+open LmcDsl.Core.Permutations
+open LmcDsl.Core.Training
+open LmcDsl.Tests.Fixtures
+open TorchSharp
+
+// A language of 8 tokens in which the next is mostly the one after, and two small models that learned it.
+let private text =
+    lazy
+        (let random = System.Random 3
+         let mutable at = 0L
+
+         let next () =
+             at <- if random.Next 8 = 0 then int64 (random.Next 8) else (at * 3L + 1L) % 8L
+             at
+
+         TextWindows.Split("text", Array.init 6000 (fun _ -> next ()), 8, 8))
+
+let private architecture norm =
+    Catalogue.Gpt(8, TransformerOptions(Layers = 2, Width = 16, Heads = 2, Hidden = 24, Context = 8, Norm = norm))
+
+let private trained norm seed =
+    let state = TrainingState.Start(Network(architecture norm), seed, torch.CPU)
+    let options = TrainingOptions(Epochs = 4, BatchSize = 32, LearningRate = 5e-3)
+    (Trainer.Run(state, text.Value.Train, options, seed)).Parameters
+
+let private models = lazy (trained TransformerNorm.LayerBefore 0L, trained TransformerNorm.LayerBefore 1L)
+
+let private middle (a: ParameterSet) (b: ParameterSet) = (Barrier.Along(a, b, text.Value.Test, 3)).MidpointLoss
+
+let private small =
+    LearnedRotationOptions(Steps = 40, CheckEvery = 20, CheckOn = 200, BatchSize = 32, LearningRate = 1e-2)
+
+let tests =
+    testList "LearnedRotation" [
+        test "two trained models: rotations lower the barrier, and learned ones lower it more" {
+            let a, b = models.Value
+            let permuted = (WeightMatching.Match(a, b)).Permutations.Apply b
+            let rotated = RotatedMatching.Match(a, b)
+            use rotated = RotatedMatching.Apply(a, b, rotated.Transformation)
+            let learned = LearnedRotation.Match(a, b, text.Value.Train, small)
+            use learnt = RotatedMatching.Apply(a, b, learned.Transformation)
+            let barriers = [ middle a b; middle a permuted; middle a rotated; middle a learnt ]
+            Expect.isLessThan barriers[2] (barriers[0] - 0.1) $"rotated below naive: {barriers}"
+
+            Expect.isLessThan
+                barriers[3]
+                (min barriers[1] barriers[2] - 0.05)
+                $"learned below rotated and permuted: {barriers}"
+
+            Expect.isLessThan (Seq.min learned.Objective) (Seq.head learned.Objective - 0.01) "the loss at looks falls"
+        }
+
+        test "the function stays, and the loss told is that of the merged model" {
+            let a, b = models.Value
+            let found = LearnedRotation.Match(a, b, text.Value.Train, small)
+            use moved = RotatedMatching.Apply(a, b, found.Transformation)
+            let x = text.Value.Test.Images.narrow (0, 0, 20)
+            let before, after = b.Network.Forward(b.Views, x), b.Network.Forward(moved.Views, x)
+            Expect.isLessThan (difference before after) 1e-3 "function"
+            use check = text.Value.Train.First 200
+            use merged = LmcDsl.Core.Merging.Average.Of([| a; moved |], null)
+            let loss = Evaluator.Evaluate(merged, check).Loss
+            Expect.floatClose Accuracy.low loss (Seq.min found.Objective) "the least loss"
+        }
+
+        test "the same seed gives the same bytes, another one others" {
+            let a, b = models.Value
+
+            let bytes seed =
+                let found =
+                    LearnedRotation.Match(
+                        a,
+                        b,
+                        text.Value.Train,
+                        LearnedRotationOptions(Steps = 3, CheckEvery = 1, CheckOn = 50, Seed = seed)
+                    )
+
+                found.Transformation.Matrices[0].data<float>().ToArray()
+
+            Expect.equal (bytes 1L) (bytes 1L) "the same"
+            Expect.notEqual (bytes 1L) (bytes 2L) "others"
+        }
+
+        test "where the stream cannot be rotated the answer is weight matching's" {
+            let a, b = trained TransformerNorm.LayerAfter 0L, trained TransformerNorm.LayerAfter 1L
+            let found = LearnedRotation.Match(a, b, text.Value.Train, small)
+            let matched = RotatedMatching.Match(a, b)
+
+            Expect.equal
+                [ for p in found.Transformation.Permutations.Permutations -> List.ofSeq p.Sources ]
+                [ for p in matched.Transformation.Permutations.Permutations -> List.ofSeq p.Sources ]
+                "permutations"
+        }
+
+        test "options out of range are told" {
+            let a, b = models.Value
+
+            failsWith [ "spread of 0 to 0.5" ] (fun () ->
+                LearnedRotation.Match(a, b, text.Value.Train, LearnedRotationOptions(Spread = 0.7)) |> ignore)
+        }
+
+        test "several models: the sum over pairs never falls, the first stays, and planted elements are found again" {
+            let a, b = models.Value
+            let c = trained TransformerNorm.LayerBefore 2L
+            let found = RotatedMergeManyMatching.Match [| a; b; c |]
+
+            for before, after in Seq.pairwise found.Objective do
+                Expect.isGreaterThanOrEqual after (before - 1e-9 * abs before) "objective"
+
+            Expect.isTrue
+                (found.Transformations[0].Permutations.Permutations |> Seq.forall _.IsIdentity
+                 && found.Transformations[0].Matrices |> Seq.forall isNull)
+                "the first moves nothing"
+
+            let move (m: ParameterSet) k = RotatedMatching.Apply(a, m, found.Transformations[k], [| c; b |])
+            use b' = move b 1
+            use c' = move c 2
+            Expect.isLessThan (middle a b') (middle a b) "first and second"
+            Expect.isLessThan (middle b' c') (middle b c) "second and third"
+        }
+    ]

@@ -1,0 +1,97 @@
+module LmcDsl.Tests.Core.TextWindowsTests
+
+open Expecto
+open LmcDsl.Core.Data
+open LmcDsl.Tests.Fixtures
+open TorchSharp
+
+let private values (tensor: torch.Tensor) = tensor.data<int64>().ToArray() |> List.ofArray
+
+let tests =
+    testList "TextWindows" [
+        test "windows follow one another, and each position's label is the next token" {
+            use split = TextWindows.Cut("text", System.ReadOnlySpan [| 5L; 1L; 2L; 3L; 4L; 0L; 6L; 7L |], 3)
+            Expect.equal split.Images.shape [| 2L; 3L |] "two windows"
+            Expect.equal (values split.Images) [ 5L; 1L; 2L; 3L; 4L; 0L ] "inputs"
+            Expect.equal (values split.Labels) [ 1L; 2L; 3L; 4L; 0L; 6L ] "labels"
+        }
+
+        test "the first 90 in 100 tokens are for training, the last 5 for test, and none is in both" {
+            use data = TextWindows.Split("text", [| for k in 0L .. 199L -> k |], 200, 4)
+            let train, test = values data.Train.Images, values data.Test.Images
+            Expect.equal (List.head train) 0L "from the first on"
+            Expect.isLessThan (List.max (values data.Train.Labels)) 180L "up to the 180th"
+            Expect.equal (List.head test) 190L "from the 190th on"
+            Expect.equal data.Classes 200 "vocabulary"
+        }
+
+        test "tokens out of range and texts shorter than a window are told" {
+            failsWith [ "text"; "0 to 4"; "found 7"; "place 1" ] (fun () ->
+                TextWindows.Split("text", [| 1L; 7L |], 5, 1) |> ignore)
+
+            failsWith [ "text"; "training part"; "5 or more tokens" ] (fun () ->
+                TextWindows.Split("text", [| 1L; 2L |], 5, 4) |> ignore)
+
+            failsWith [ "windows of 1 or more"; "found 0" ] (fun () ->
+                TextWindows.Split("text", [| 1L; 2L |], 5, 0) |> ignore)
+        }
+
+        test "tokens beyond a network's, a longer context, and images for a network of tokens are refused" {
+            let gpt context vocabulary =
+                LmcDsl.Core.Architectures.Network(
+                    LmcDsl.Core.Architectures.Catalogue.Gpt(
+                        vocabulary,
+                        LmcDsl.Core.Architectures.TransformerOptions(
+                            Layers = 1,
+                            Width = 4,
+                            Heads = 2,
+                            Context = context
+                        )
+                    )
+                )
+
+            use split = TextWindows.Cut("text", System.ReadOnlySpan [| 5L; 1L; 2L; 3L; 4L; 0L; 6L; 7L |], 3)
+            failsWith [ "5 tokens"; "found token 5" ] (fun () -> Fit.Require(gpt 3 5, split, "evaluation"))
+            failsWith [ "[4]"; "[3]" ] (fun () -> Fit.Require(gpt 4 8, split, "evaluation"))
+
+            failsWith [ "reads numbers"; "tokens" ] (fun () ->
+                Fit.Require(
+                    LmcDsl.Core.Architectures.Network(LmcDsl.Core.Architectures.Catalogue.Mlp([| 3 |], [| 2 |], 8)),
+                    split,
+                    "evaluation"
+                ))
+
+            failsWith [ "reads tokens"; "found numbers" ] (fun () ->
+                use images = new DataSplit(torch.rand (2L, 3L), torch.zeros ([| 2L; 3L |], dtype = torch.int64))
+                Fit.Require(gpt 3 8, images, "evaluation"))
+
+            failsWith [ "3 labels" ] (fun () ->
+                use one =
+                    new DataSplit(
+                        torch.zeros ([| 2L; 3L |], dtype = torch.int64),
+                        torch.zeros ([| 2L |], dtype = torch.int64)
+                    )
+
+                Fit.Require(gpt 3 8, one, "evaluation"))
+        }
+
+        test "heads that do not divide, and patches that do not, are refused with the sizes" {
+            let options heads keyHeads =
+                LmcDsl.Core.Architectures.TransformerOptions(
+                    Layers = 1,
+                    Width = 12,
+                    Heads = heads,
+                    KeyHeads = keyHeads,
+                    Context = 3
+                )
+
+            failsWith [ "gpt"; "divides the width 12"; "found 5" ] (fun () ->
+                LmcDsl.Core.Architectures.Catalogue.Gpt(5, options 5 0) |> ignore)
+
+            failsWith [ "divides 4 heads"; "found 3" ] (fun () ->
+                LmcDsl.Core.Architectures.Catalogue.Gpt(5, options 4 3) |> ignore)
+
+            failsWith [ "patches of 3"; "1x8x8" ] (fun () ->
+                LmcDsl.Core.Architectures.Catalogue.Vit([| 1; 8; 8 |], 3, 2, options 4 0) |> ignore)
+        }
+    ]
