@@ -3,7 +3,10 @@ using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Architectures;
 
-/// <summary>A fully connected layer: <c>y = x W^T + b</c>, W of shape <c>[units, inputs]</c>, b of shape <c>[units]</c>.</summary>
+/// <summary>
+/// A fully connected layer: <c>y = x W^T + b</c>, W of shape <c>[units, inputs]</c>, b of shape <c>[units]</c>, on the last axis of what
+/// it reads: features, or the features of each position.
+/// </summary>
 public sealed class Dense(int units, [AlwaysWritten] bool bias = true) : Layer
 {
     /// <summary>Number of outputs.</summary>
@@ -13,20 +16,19 @@ public sealed class Dense(int units, [AlwaysWritten] bool bias = true) : Layer
     public bool Bias { get; } = bias;
 
     /// <inheritdoc/>
-    public override LinearMap? Linear => new("weight", Bias ? "bias" : null, input => input.t());
+    public override LinearMap? Linear => new("weight", Bias ? "bias" : null, input => input.reshape([-1, input.shape[^1]]).t());
 
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
         Guard.Require(Units >= 1, $"dense layer: expected 1 or more units, found {Units}");
         Guard.Require(
-            inputs[0].Axes.Length == 1,
-            $"dense layer: expected one axis of features, found a shape of {Guard.Show(inputs[0].Shape)}; put a flatten before it");
-        var input = inputs[0].Axes[0];
+            inputs[0].Axes.Length >= 1, $"dense layer: expected an axis of features, found a shape of {Guard.Show(inputs[0].Shape)}");
+        var input = inputs[0].Axes[^1];
         var output = wiring.Fresh(Units);
         wiring.Parameter("weight", ParameterRole.Weight, Initializer.UniformFanIn, input.Size, output, input);
         if (Bias) wiring.Parameter("bias", ParameterRole.Bias, Initializer.UniformFanIn, input.Size, output);
-        return new Signal([output]);
+        return new Signal([.. inputs[0].Axes.SkipLast(1), output]);
     }
 
     /// <inheritdoc/>

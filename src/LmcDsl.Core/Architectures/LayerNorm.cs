@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace LmcDsl.Core.Architectures;
 
 /// <summary>
-/// Layer normalisation over an example's axis of features, with learned scale and shift (Ba et al., 1607.06450). The mean
+/// Layer normalisation over an example's axis of features, the last, with learned scale and shift (Ba et al., 1607.06450). The mean
 /// and variance run over the whole axis, so they do not change under a permutation; scale and shift follow it.
 /// </summary>
 public sealed class LayerNorm([AlwaysWritten] double epsilon = 1e-5, bool affine = true) : Layer
@@ -20,15 +20,15 @@ public sealed class LayerNorm([AlwaysWritten] double epsilon = 1e-5, bool affine
     {
         var axes = inputs[0].Axes;
         Guard.Require(
-            axes.Length == 1,
-            $"layer norm layer: expected one axis of features, found a shape of {Guard.Show(inputs[0].Shape)}");
+            axes.Length >= 1,
+            $"layer norm layer: expected an axis of features, found a shape of {Guard.Show(inputs[0].Shape)}");
         if (!Affine) return inputs[0];
-        wiring.Parameter("weight", ParameterRole.NormWeight, Initializer.Ones, 1, axes[0]);
-        wiring.Parameter("bias", ParameterRole.NormBias, Initializer.Zeros, 1, axes[0]);
+        wiring.Parameter("weight", ParameterRole.NormWeight, Initializer.Ones, 1, axes[^1]);
+        wiring.Parameter("bias", ParameterRole.NormBias, Initializer.Zeros, 1, axes[^1]);
         return inputs[0];
     }
 
     /// <inheritdoc/>
     public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode) =>
-        nn.functional.layer_norm(inputs[0], [inputs[0].shape[1]], Affine ? parameters[0] : null, Affine ? parameters[1] : null, Epsilon);
+        nn.functional.layer_norm(inputs[0], [inputs[0].shape[^1]], Affine ? parameters[0] : null, Affine ? parameters[1] : null, Epsilon);
 }

@@ -9,7 +9,7 @@ internal sealed class Unification
     private readonly List<int> parents = [];
     private readonly List<int> sizes = [];
     private readonly List<Axis?> terms = []; // what a class of labels stands for, at its root
-    private readonly HashSet<int> pinned = [];
+    private readonly Dictionary<int, string> pinned = []; // the layer that pinned a class of labels, at its root
     private readonly List<string> notes = [];
 
     /// <summary>The layer at work, for notes.</summary>
@@ -28,12 +28,15 @@ internal sealed class Unification
     }
 
     /// <summary>Whether a label must not move.</summary>
-    public bool IsPinned(int label) => pinned.Contains(Root(label));
+    public bool IsPinned(int label) => pinned.ContainsKey(Root(label));
+
+    /// <summary>The layer because of which a label must not move; null where it may.</summary>
+    public string? PinnedBy(int label) => pinned.GetValueOrDefault(Root(label));
 
     /// <summary>Forbids moving anything along an axis.</summary>
     public void Pin(Axis axis)
     {
-        foreach (var factor in Resolve(axis).Parts.SelectMany(part => part.Factors)) pinned.Add(Root(factor.Label));
+        foreach (var factor in Resolve(axis).Parts.SelectMany(part => part.Factors)) pinned.TryAdd(Root(factor.Label), Place);
     }
 
     /// <summary>All pairs of two axes' entries.</summary>
@@ -74,10 +77,10 @@ internal sealed class Unification
             // The parts of a concatenation lie apart only where nothing is outside of it.
             if (term.Parts.Length > 1 && found[0].Length > 0)
             {
-                Note("a concatenation within a product");
+                if (!AllPinned(term)) Note("a concatenation within a product");
                 Pin(term);
                 terms[root] = null;
-                pinned.Add(root);
+                pinned.TryAdd(root, Place);
                 term = Axis.Of(new AxisFactor(root, factor.Size));
             }
 
@@ -155,7 +158,8 @@ internal sealed class Unification
             return;
         }
 
-        if (pinned.Contains(root)) Pin(term);
+        if (pinned.TryGetValue(root, out var by))
+            foreach (var factor in Resolve(term).Parts.SelectMany(part => part.Factors)) pinned.TryAdd(Root(factor.Label), by);
         terms[root] = term;
     }
 
@@ -164,12 +168,12 @@ internal sealed class Unification
         int into = Root(left), from = Root(right);
         if (into == from) return;
         parents[from] = into;
-        if (pinned.Remove(from)) pinned.Add(into);
+        if (pinned.Remove(from, out var by)) pinned.TryAdd(into, by);
     }
 
     private void PinBoth(Axis left, Axis right)
     {
-        Note($"axes of {Show(left)} and {Show(right)}");
+        if (!AllPinned(left) || !AllPinned(right)) Note($"axes of {Show(left)} and {Show(right)}");
         Pin(left);
         Pin(right);
     }
@@ -177,14 +181,18 @@ internal sealed class Unification
     // A fixed label in the place of an axis.
     private Axis Whole(Axis axis)
     {
-        Note("a concatenation within a product");
+        if (!AllPinned(axis)) Note("a concatenation within a product");
         Pin(axis);
         var whole = Fresh(axis.Size);
         Pin(whole);
         return whole;
     }
 
-    private void Note(string what) => notes.Add($"layer '{Place}': {what}");
+    /// <summary>Says why something was pinned.</summary>
+    public void Note(string what) => notes.Add($"layer '{Place}': {what}");
+
+    // One entry has one order.
+    private bool AllPinned(Axis axis) => Resolve(axis).Parts.SelectMany(part => part.Factors).All(factor => factor.Size == 1 || IsPinned(factor.Label));
 
     private static string Show(Axis axis) =>
         string.Join(" + ", axis.Parts.Select(part => string.Join(" x ", part.Factors.Select(factor => factor.Size))));

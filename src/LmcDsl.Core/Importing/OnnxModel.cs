@@ -12,6 +12,8 @@ namespace LmcDsl.Core.Importing;
 /// </summary>
 public sealed class OnnxModel
 {
+    private const long MostConstant = 1 << 22; // numbers of a mask, beside as many as the file has bytes
+
     private readonly string path;
     private readonly Dictionary<string, (OnnxTensor Tensor, bool Transposed)> stored;
 
@@ -26,18 +28,21 @@ public sealed class OnnxModel
 
     /// <summary>Reads a file's graph. Numbers are read when they are asked for.</summary>
     /// <param name="path">The file.</param>
+    /// <param name="output">Which of its outputs is the network's; the first where none is named.</param>
     /// <returns>The model.</returns>
     /// <exception cref="LmcException">
     /// There is no such file, it is no ONNX model, or an operator in it has no rule: the line names the node.
     /// </exception>
-    public static OnnxModel Read(string path)
+    public static OnnxModel Read(string path, string? output = null)
     {
         try
         {
             Guard.Require(File.Exists(path), $"{path}: expected an ONNX model, found no such file");
             using var file = File.OpenRead(path);
-            var graph = new OnnxGraph(OnnxProto.Read(file), Path.GetDirectoryName(Path.GetFullPath(path))!);
-            var architecture = graph.Import(Path.GetFileNameWithoutExtension(path));
+            using var quiet = no_grad();
+            using var scope = NewDisposeScope();
+            var graph = new OnnxGraph(OnnxProto.Read(file), Path.GetDirectoryName(Path.GetFullPath(path))!, MostConstant + file.Length);
+            var architecture = graph.Import(Path.GetFileNameWithoutExtension(path), output);
             return new OnnxModel(path, architecture, graph.Stored);
         }
         catch (InvalidProtocolBufferException error)
