@@ -79,7 +79,7 @@ public sealed class Constant(ImmutableArray<int> shape, string values, Immutable
         Guard.Require(
             Convert.TryFromBase64String(Values, bytes, out var count) && count == numbers * one.bytes.Length,
             $"{What}: expected {numbers * one.bytes.Length} bytes in base64, found {count}");
-        return Signal.Of([.. Shape.Select((size, d) => Stored[d] == size && size > 1 ? wiring.Fixed(size) : wiring.Fresh(size))]);
+        return Signal.Of([.. Shape.Select((size, d) => Stored[d] == size ? wiring.Fixed(size) : wiring.Fresh(size))]);
     }
 
     /// <inheritdoc/>

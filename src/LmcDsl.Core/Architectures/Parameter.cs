@@ -23,7 +23,7 @@ public sealed class Parameter(ImmutableArray<int> shape, ParameterRole role = Pa
         Guard.Require(
             !Shape.IsDefault && (Role != ParameterRole.Weight || Shape.Length >= 1), $"parameter layer: expected a shape, found none");
         Sizes.Product("parameter layer: numbers", Shape.AsSpan());
-        Axis[] axes = [.. Shape.Select(wiring.Fresh)];
+        Axis[] axes = [.. Shape.Select(size => size == 1 ? wiring.Fixed(1) : wiring.Fresh(size))];
         var initializer = Role switch
         {
             ParameterRole.NormWeight => Initializer.Ones,

@@ -68,10 +68,10 @@ public sealed class Recurrence(RecurrentCell cell, bool reverse = false) : Layer
         foreach (var axis in new[] { w[0], r[0], b[0] }) wiring.Fix(axis);
         var (rows, units) = RecurrentLoop.Wire(wiring, Gates, hidden);
         wiring.Unite(w[2], x[1]);
+        wiring.Unite(b[1], wiring.Product(wiring.Fixed(2), rows));
         wiring.Unite(w[1], rows);
         wiring.Unite(r[1], rows);
         wiring.Unite(r[2], units);
-        wiring.Unite(b[1], wiring.Product(wiring.Fixed(2), rows));
         foreach (var start in inputs.Skip(4))
         {
             wiring.Fix(start.Axes[0]);

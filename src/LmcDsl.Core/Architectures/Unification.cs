@@ -6,6 +6,8 @@ namespace LmcDsl.Core.Architectures;
 /// </summary>
 internal sealed class Unification
 {
+    private const int MostParts = 4096; // of an axis, where copies are counted out
+
     private readonly List<int> parents = [];
     private readonly List<int> sizes = [];
     private readonly List<Axis?> terms = []; // what a class of labels stands for, at its root
@@ -43,7 +45,14 @@ internal sealed class Unification
     public Axis Product(Axis outer, Axis inner)
     {
         var within = Resolve(inner);
-        if (within.Parts.Length > 1 && outer.Size > 1) within = Whole(within);
+        if (within.Parts.Length > 1 && outer.Size > 1)
+        {
+            // Copies in a fixed order are parts one after the other.
+            if (AllPinned(outer) && (long)outer.Size * within.Parts.Length <= MostParts)
+                return new Axis(Enumerable.Repeat(within.Parts, outer.Size).SelectMany(parts => parts));
+            within = Whole(within);
+        }
+
         return within.Parts.Length > 1
             ? within
             : new Axis(Resolve(outer).Parts.Select(part => new AxisPart([.. part.Factors, .. within.Parts[0].Factors])));
@@ -74,8 +83,16 @@ internal sealed class Unification
         {
             var root = Root(factor.Label);
             var term = terms[root] is { } bound ? Resolve(bound) : Axis.Of(new AxisFactor(root, factor.Size));
-            // The parts of a concatenation lie apart only where nothing is outside of it.
-            if (term.Parts.Length > 1 && found[0].Length > 0)
+            // The parts of a concatenation lie apart only where nothing is outside of it, or copies in a fixed order.
+            var outside = found.Select(before => before.Aggregate(1L, (product, one) => product * one.Size)).ToArray();
+            if (term.Parts.Length > 1 && outside.Any(size => size > 1)
+                && found.All(before => before.All(one => one.Size == 1 || IsPinned(one.Label))) && outside.Sum() * term.Parts.Length <= MostParts)
+            {
+                found = [.. outside.SelectMany(copies => Enumerable.Repeat(term.Parts, (int)copies)).SelectMany(parts => parts).Select(next => next.Factors.ToArray())];
+                continue;
+            }
+
+            if (term.Parts.Length > 1 && outside.Any(size => size > 1))
             {
                 if (!AllPinned(term)) Note("a concatenation within a product");
                 Pin(term);
@@ -97,9 +114,12 @@ internal sealed class Unification
         if (one < other) Cut(right, one);
         if (other < one) Cut(left, other);
         (left, right) = (Resolve(left), Resolve(right));
-        if (left.Parts[0].Size != right.Parts[0].Size)
+        var (first, second) = (left.Parts[0].Size, right.Parts[0].Size);
+        if (first != second)
         {
-            PinBoth(left, right);
+            // One unit of an outer label begins the axis now: on with what is in it.
+            if (first + second < one + other) Unify(left, right);
+            else PinBoth(left, right);
             return;
         }
 
@@ -108,13 +128,15 @@ internal sealed class Unification
         Unify(new Axis(left.Parts.Skip(1)), new Axis(right.Parts.Skip(1)));
     }
 
-    // The first part's outermost label becomes a concatenation, so that a part of that many entries begins the axis.
+    // The first part's outermost label becomes a concatenation, so that a part of that many entries begins the axis; or one of its units,
+    // within which it can be cut further.
     private void Cut(Axis axis, int entries)
     {
-        var outermost = axis.Parts[0].Factors[0];
+        var outermost = axis.Parts[0].Factors.FirstOrDefault(factor => factor.Size > 1);
+        if (outermost.Size <= 1) return;
         var inside = axis.Parts[0].Size / outermost.Size;
-        if (entries % inside != 0) return;
-        var units = entries / inside;
+        if (entries % inside != 0 && entries > inside) return;
+        var units = Math.Max(1, entries / inside);
         Bind(outermost.Label, new Axis([.. Fresh(units).Parts, .. Fresh(outermost.Size - units).Parts]));
     }
 
@@ -153,7 +175,7 @@ internal sealed class Unification
         var root = Root(label);
         if (term.Parts.SelectMany(part => part.Factors).Any(factor => Root(factor.Label) == root))
         {
-            Note("an axis that would be a part of itself");
+            if (!AllPinned(term)) Note("an axis that would be a part of itself");
             Pin(term);
             return;
         }

@@ -218,7 +218,7 @@ internal static class ElementwiseRules
 
     private static GraphValue[] Dropout(GraphNode at)
     {
-        at.Require(at.Outputs == 1 || !at.Gives(1), "a dropout whose mask is not asked for", "one whose mask is");
+        at.Require(!at.Gives(1) || at.Graph.Readers.GetValueOrDefault(at.Proto.Outputs[1]) == 0, "a dropout whose mask is not read", "one whose mask is");
         // Exports that keep what training does have the mode as an input; what is measured is evaluation.
         return [at.In(0)];
     }

@@ -170,10 +170,10 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most)
         for (var k = 0; k < node.Outputs.Count; k++)
         {
             if (node.Outputs[k].Length == 0) continue;
-            Guard.Require(k < outputs.Length, $"{node.Place}: expected {outputs.Length} outputs, found {node.Outputs.Count}");
+            if (k >= outputs.Length) break; // such as the mask of a dropout, which nobody reads
             var value = outputs[k];
             // Tensors of equal numbers are stored once: an identity gives the name back.
-            values[node.Outputs[k]] = value.Parameter is not null ? value with { Name = node.Outputs[k] } : value;
+            values[node.Outputs[k]] = value.Parameter is not null && node.Operator == "Identity" ? value with { Name = node.Outputs[k] } : value;
         }
     }
 
