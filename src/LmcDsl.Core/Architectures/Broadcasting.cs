@@ -48,4 +48,11 @@ internal static class Broadcasting
         var batch = signals.Max(signal => signal.shape[0]);
         return [.. signals.Select(signal => signal.shape[0] == batch ? signal : signal.expand([batch, .. signal.shape.Skip(1)]))];
     }
+
+    /// <summary>Signals of one type of numbers, the widest: a product of two types would end the process.</summary>
+    public static Tensor[] SameType(IReadOnlyList<Tensor> signals)
+    {
+        var type = signals.Select(signal => signal.dtype).Aggregate(promote_types);
+        return [.. signals.Select(signal => signal.dtype == type ? signal : signal.to(type))];
+    }
 }

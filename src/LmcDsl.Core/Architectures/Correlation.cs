@@ -42,6 +42,9 @@ public sealed class Correlation(
     private ImmutableArray<int> Added => OutputPadding.IsDefault ? [.. Strides.Select(_ => 0)] : OutputPadding;
 
     /// <inheritdoc/>
+    public override bool MultipliesInputs => true;
+
+    /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
         Guard.Require(inputs.Count is 2 or 3, $"{What}: expected an image, a weight and a bias or none, found {inputs.Count} inputs");
@@ -104,6 +107,7 @@ public sealed class Correlation(
     /// <inheritdoc/>
     public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode)
     {
+        inputs = Broadcasting.SameType(inputs);
         var weights = inputs[1];
         // A weight that depends on the example: one after the other.
         if (weights.shape[0] > 1)

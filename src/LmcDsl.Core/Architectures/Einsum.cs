@@ -18,6 +18,9 @@ public sealed class Einsum(string equation) : Layer
     public override int Arity => 0;
 
     /// <inheritdoc/>
+    public override bool MultipliesInputs => true;
+
+    /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
         var (terms, output) = Parse();
@@ -41,7 +44,7 @@ public sealed class Einsum(string equation) : Layer
     public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode)
     {
         var (terms, output) = Parse();
-        return einsum($"{string.Join(',', terms.Select(term => Batch + term))}->{Batch}{output}", [.. Broadcasting.SameBatch(inputs)]);
+        return einsum($"{string.Join(',', terms.Select(term => Batch + term))}->{Batch}{output}", Broadcasting.SameBatch(Broadcasting.SameType(inputs)));
     }
 
     private (string[] Terms, string Output) Parse()

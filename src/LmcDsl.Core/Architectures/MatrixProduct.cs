@@ -16,6 +16,9 @@ public sealed class MatrixProduct : Layer
     public override string Title => "matrix product";
 
     /// <inheritdoc/>
+    public override bool MultipliesInputs => true;
+
+    /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
         var (left, right) = (inputs[0].Axes, inputs[1].Axes);
@@ -32,7 +35,8 @@ public sealed class MatrixProduct : Layer
     /// <inheritdoc/>
     public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode)
     {
-        var (left, right) = (inputs[0], inputs[1]);
+        var same = Broadcasting.SameType(inputs);
+        var (left, right) = (same[0], same[1]);
         // One matrix for all: the rows of all examples at once.
         if (right.shape.SkipLast(2).All(size => size == 1) && right.dim() <= left.dim())
             return left.matmul(right.reshape([right.shape[^2], right.shape[^1]]));

@@ -51,6 +51,9 @@ public sealed class Recurrence(RecurrentCell cell, bool reverse = false) : Layer
     private int Gates => IsLstm ? 4 : Cell is RecurrentCell.Gru or RecurrentCell.GruResetAfter ? 3 : 1;
 
     /// <inheritdoc/>
+    public override bool MultipliesInputs => true;
+
+    /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
         var (x, w, r, b) = (inputs[0].Axes, inputs[1].Axes, inputs[2].Axes, inputs[3].Axes);
@@ -84,6 +87,7 @@ public sealed class Recurrence(RecurrentCell cell, bool reverse = false) : Layer
     /// <inheritdoc/>
     public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode)
     {
+        inputs = Broadcasting.SameType(inputs);
         var x = inputs[0];
         // Weights that depend on the example: one after the other.
         if (inputs.Skip(1).Take(3).Any(input => input.shape[0] > 1))

@@ -87,10 +87,14 @@ internal sealed class Symmetry
     {
         var weighted = parameters.Where(p => p.Role == ParameterRole.Weight).Select(p => p.Layer).ToHashSet();
         var places = Outputs.Select((output, k) => (output.Node, k)).ToDictionary(output => output.Node, output => output.k);
+        // What is made of parameters alone has no activations.
+        var seen = new HashSet<string> { Architecture.InputName };
+        foreach (var node in architecture.Nodes)
+            if (node.Layer is not (Parameter or Constant) && node.Inputs.Any(seen.Contains)) seen.Add(node.Name);
         var taps =
             from node in architecture.Nodes
-            where weighted.Contains(node.Name)
-            from place in node.Inputs.Where(places.ContainsKey).Select(read => places[read]).Distinct().Order()
+            where weighted.Contains(node.Name) || node.Layer.MultipliesInputs
+            from place in node.Inputs.Where(read => places.ContainsKey(read) && seen.Contains(read)).Select(read => places[read]).Distinct().Order()
             from move in Outputs[place].Moves
             select new Tap(move.Group, Outputs[place].Node, move.Axis);
         return [.. taps.DistinctBy(tap => (tap.Group, tap.Node, tap.Dimension, tap.Axis.Offset, tap.Axis.Outer, tap.Block))];

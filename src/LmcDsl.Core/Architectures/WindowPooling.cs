@@ -65,6 +65,8 @@ public sealed class WindowPooling(
         var (x, dimensions) = (inputs[0], Kernel.Length);
         long[] outside = x.shape[..^dimensions];
         var images = x.reshape([-1, 1, .. x.shape.TakeLast(dimensions)]);
+        // Whole numbers have no infinity to surround them.
+        if (!x.is_floating_point()) images = images.to(ScalarType.Float64);
         Tensor result;
         if (Function == PoolingFunction.Max)
         {
@@ -81,7 +83,7 @@ public sealed class WindowPooling(
             result = Over(Surrounded(images, 0)) / Over(counted);
         }
 
-        return result.reshape([.. outside, .. result.shape.Skip(2)]);
+        return result.to(x.dtype).reshape([.. outside, .. result.shape.Skip(2)]);
     }
 
     // With windows of dilated positions as a stack of strided parts.

@@ -63,7 +63,16 @@ internal static class AttentionRules
             scores = mask.Type == ScalarType.Bool ? Masked(at, scores, mask) : ElementwiseRules.Pair(at, ArithmeticFunction.Add, scores, mask);
         }
 
-        var result = ProductRules.Product(at, ReductionRules.Along(at, scores, 3), v);
+        var shares = ReductionRules.Along(at, scores, 3);
+        // A query that may see nothing gets nothing.
+        if (at.Optional(3) is { Type: ScalarType.Bool })
+        {
+            var none = at.Emit(new Elementary(ElementaryFunction.IsNaN), shares.Lead, shares) with { Type = ScalarType.Bool };
+            var aligned = at.Graph.Align(at.Proto, none, at.Graph.Number(0), shares);
+            shares = at.Emit(new Choice(), GraphBuilder.IsLed(aligned), aligned) with { Type = ScalarType.Float32 };
+        }
+
+        var result = ProductRules.Product(at, shares, v);
         if (flat) result = at.Reshape(at.Transpose(result, 0, 2, 1, 3), result.Shape[0], result.Shape[2], result.Shape[1] * result.Shape[3]);
         return [result, .. present];
     }

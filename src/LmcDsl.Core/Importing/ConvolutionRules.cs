@@ -46,7 +46,9 @@ internal static class ConvolutionRules
             shape = at.Ints("output_shape") ?? [.. strides.Select((stride, d) => x.Shape[d + 2] * stride)];
             shape = shape[^strides.Length..];
             // What is left out is parted between both ends, the larger half where the mode says.
-            int[] total = [.. strides.Select((stride, d) => at.Size(Math.Max(0, stride * (x.Shape[d + 2] - 1) + added[d] + (w.Shape[d + 2] - 1) * dilations[d] + 1 - shape[d])))];
+            long[] reached = [.. strides.Select((stride, d) => stride * (x.Shape[d + 2] - 1) + added[d] + (w.Shape[d + 2] - 1) * dilations[d] + 1)];
+            int[] total = [.. reached.Select((size, d) => at.Size(Math.Max(0, size - shape[d])))];
+            added = [.. added.Select((more, d) => at.Size(more + Math.Max(0, shape[d] - reached[d])))];
             var upper = at.Text("auto_pad", "NOTSET") == "SAME_UPPER";
             before = [.. total.Select(pad => upper ? pad / 2 : pad - pad / 2)];
             after = [.. total.Select((pad, d) => pad - before[d])];

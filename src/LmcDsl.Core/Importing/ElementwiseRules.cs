@@ -98,6 +98,13 @@ internal static class ElementwiseRules
     /// <summary>A function of two values' entries, broadcast as NumPy does.</summary>
     public static GraphValue Pair(GraphNode at, ArithmeticFunction function, GraphValue left, GraphValue right)
     {
+        // Before opset 7 the second side's first axis was said.
+        if (at.Version < 7 && at.Int("broadcast", 0) == 1 && at.Has("axis") && right.Rank < left.Rank)
+        {
+            var axis = at.Axis(at.Int("axis", 0), left.Rank);
+            right = at.Reshape(at.Graph.Unled(at.Proto, right), [.. right.Shape, .. Enumerable.Repeat(1L, Math.Max(0, left.Rank - axis - right.Rank))]);
+        }
+
         var aligned = at.Graph.Align(at.Proto, left, right);
         // A mask among numbers counts 0 and 1.
         if (function is ArithmeticFunction.Subtract)
@@ -219,7 +226,9 @@ internal static class ElementwiseRules
     private static GraphValue[] Dropout(GraphNode at)
     {
         at.Require(!at.Gives(1) || at.Graph.Readers.GetValueOrDefault(at.Proto.Outputs[1]) == 0, "a dropout whose mask is not read", "one whose mask is");
-        // Exports that keep what training does have the mode as an input; what is measured is evaluation.
+        at.Require(
+            at.Optional(2) is null || at.Graph.Number(at.In(2)) == 0 || at.Graph.Number(at.Optional(1) ?? at.Graph.Number(0.5)) == 0,
+            "a dropout in evaluation (export model.eval() with training=TrainingMode.PRESERVE)", "one that drops");
         return [at.In(0)];
     }
 }

@@ -30,6 +30,9 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most)
     /// <param name="output">Which output is the network's; the first where none is named.</param>
     public Architecture Import(string name, string? output = null)
     {
+        Guard.Require(
+            proto.Version is >= 9 and <= 28,
+            $"expected an ONNX model of opset 9 to 28, found {(proto.Version == 0 ? "none" : proto.Version.ToString(CultureInfo.InvariantCulture))}");
         Begin();
         GraphValue[] inputs = [.. proto.Inputs.Where(input => !graph.Tensors.ContainsKey(input.Name)).Select(Described)];
         Guard.Require(
@@ -68,7 +71,6 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most)
 
     private void Begin()
     {
-        Guard.Require(proto.Version is >= 9 and <= 25, $"expected an ONNX model of opset 9 to 23, found {(proto.Version == 0 ? "none" : proto.Version.ToString(CultureInfo.InvariantCulture))}");
         foreach (var tensor in proto.Initializers) graph.Tensors[tensor.Name] = tensor;
         foreach (var value in proto.Values.Concat(proto.Outputs)) shapes[value.Name] = value;
     }
@@ -84,7 +86,9 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most)
             $"input '{input.Name}': expected fixed sizes after the batch, found {Guard.Show(shape)}; export it without dynamic axes, at the size that it was trained on");
         if (shape[batch] > 1) graph.Batch = Math.Max(graph.Batch, shape[batch]);
         shape[batch] = 1;
-        return new GraphValue(input.Name, shape);
+        // Tokens and masks come as numbers like all examples, and are whole numbers, or true and false, from there on.
+        var type = input.Type switch { 9 => ScalarType.Bool, 6 or 7 => ScalarType.Int64, _ => ScalarType.Float32 };
+        return new GraphValue(input.Name, shape) { Type = type };
     }
 
     // Several inputs lie one after the other in an example, each flattened.
@@ -98,7 +102,8 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most)
             if (shape.Length > 0)
             {
                 graph.Input([.. GraphBuilder.Ints(shape)]);
-                values[only.Name] = graph.Given(only.Name, lead) with { Type = only.Type };
+                var given = graph.Given(only.Name, lead);
+                values[only.Name] = plain ? given with { Type = only.Type } : ElementwiseRules.Convert(new GraphNode(new OnnxNode(), graph, [], proto.Version), given, only.Type);
                 return;
             }
         }
@@ -112,6 +117,7 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most)
         {
             var part = at.Slice(graph.Given("input", lead: false), 0, start, input.Count);
             part = at.Reshape(part, input.Shape) with { Name = input.Name };
+            part = ElementwiseRules.Convert(at, part, input.Type);
             values[input.Name] = Leads(input) ? graph.Led(at.Proto, part) : part;
             start += input.Count;
         }

@@ -107,27 +107,34 @@ internal sealed class OnnxNode
     }
 }
 
-/// <summary>A graph's input or output, with its shape; -1 where a size is not said.</summary>
-internal sealed record OnnxValue(string Name, List<long> Shape, bool HasShape)
+/// <summary>A graph's input or output, with its shape, -1 where a size is not said, and ONNX's number of its type.</summary>
+internal sealed record OnnxValue(string Name, List<long> Shape, bool HasShape, long Type)
 {
     public static OnnxValue Read(CodedInputStream input)
     {
-        var (name, shape, known) = ("", new List<long>(), false);
+        var (name, shape, known, number) = ("", new List<long>(), false, 0L);
         OnnxProto.Fields(input, (field, type) =>
         {
             if (type != OnnxProto.Bytes) return false;
             if (field == 1) name = input.ReadString();
-            else if (field == 2) known = ReadType(input.ReadBytes().CreateCodedInput(), shape);
+            else if (field == 2) (known, number) = ReadType(input.ReadBytes(), shape);
             else return false;
             return true;
         });
-        return new OnnxValue(name, shape, known);
+        return new OnnxValue(name, shape, known, number);
     }
 
-    private static bool ReadType(CodedInputStream type, List<long> into)
+    private static (bool HasShape, long Type) ReadType(ByteString type, List<long> into)
     {
-        var known = false;
-        foreach (var tensor in OnnxProto.Messages(type, 1))
+        var (known, number) = (false, 0L);
+        foreach (var tensor in OnnxProto.Messages(type.CreateCodedInput(), 1))
+            OnnxProto.Fields(tensor, (field, kind) =>
+            {
+                if (field != 1 || kind != OnnxProto.Varint) return false;
+                number = tensor.ReadInt64();
+                return true;
+            });
+        foreach (var tensor in OnnxProto.Messages(type.CreateCodedInput(), 1))
             foreach (var shape in OnnxProto.Messages(tensor, 2))
             {
                 known = true;
@@ -144,7 +151,7 @@ internal sealed record OnnxValue(string Name, List<long> Shape, bool HasShape)
                 }
             }
 
-        return known;
+        return (known, number);
     }
 }
 

@@ -79,6 +79,8 @@ internal static class ReductionRules
         var value = at.In(0);
         var axis = at.Axis(at.Int("axis", -1), value.Rank);
         var function = at.Int("p", 2) == 1 ? ReductionFunction.AbsoluteSum : ReductionFunction.Norm;
-        return [ElementwiseRules.Pair(at, ArithmeticFunction.Divide, value, Over(at, function, value, [axis], keep: true))];
+        // Zeros stay zeros.
+        var size = ElementwiseRules.Pair(at, ArithmeticFunction.Maximum, Over(at, function, value, [axis], keep: true), at.Graph.Number(1e-30));
+        return [ElementwiseRules.Pair(at, ArithmeticFunction.Divide, value, size)];
     }
 }
