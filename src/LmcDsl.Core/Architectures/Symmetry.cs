@@ -37,6 +37,16 @@ internal sealed class Symmetry
     /// <summary>What permutes each node's output.</summary>
     public ImmutableArray<NodeOutput> Outputs { get; }
 
+    /// <summary>The axes of parameters of which something must not move, each with the layer because of which.</summary>
+    public ImmutableArray<FixedAxis> Pins =>
+    [
+        .. from p in Enumerable.Range(0, parameters.Count)
+           from d in Enumerable.Range(0, tensors[p].Length)
+           let factor = tensors[p][d].Parts.SelectMany(part => part.Factors).FirstOrDefault(factor => factor.Size > 1 && wiring.IsFixed(factor.Label))
+           where factor.Size > 1
+           select new FixedAxis(p, d, wiring.FixedBy(factor.Label) ?? ""),
+    ];
+
     /// <summary>For each node with weights, the permuted axes of what it reads.</summary>
     public ImmutableArray<Tap> Taps { get; }
 

@@ -62,6 +62,9 @@ internal sealed class OnnxTensor
     /// <summary>Whether its numbers are in a file beside the model.</summary>
     public bool IsBeside => external.Count > 0;
 
+    /// <summary>The type of its numbers, as safetensors calls it.</summary>
+    public string Stored => type switch { 1 => "F32", 10 => "F16", 11 => "F64", 16 => "BF16", _ => throw new LmcException($"tensor '{Name}': expected real numbers, found ONNX's type {type}") };
+
     /// <summary>Whether its numbers are real ones: what a network learns.</summary>
     public bool IsReal => type is 1 or 10 or 11 or 16;
 
