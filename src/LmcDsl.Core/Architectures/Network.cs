@@ -38,7 +38,7 @@ public sealed class Network
         foreach (var axis in output.Axes) wiring.Fix(axis);
         Guard.Require(
             output.Axes.Length == 1,
-            $"network '{architecture.Name}': expected an output of one axis, the classes, found {Guard.Show(output.Shape)}");
+            $"network '{architecture.Name}': expected an output of one axis, the classes, found {Guard.Show(output.Shape)}; put a flatten, or a mean over positions, before the last layer");
         Classes = output.Axes[0].Size;
 
         RequireCountable(wiring.Parameters);

@@ -50,6 +50,8 @@ public sealed class Resampling(
     ImmutableArray<int> shape, ResamplingMode mode = ResamplingMode.Nearest, ResamplingPlace place = ResamplingPlace.HalfPixel,
     ImmutableArray<double> scales = default) : Layer
 {
+    private const int MostWeights = 1 << 28; // of what each entry takes of each other along an axis
+
     /// <summary>The new shape, without the batch.</summary>
     public ImmutableArray<int> Shape { get; } = shape;
 
@@ -70,6 +72,9 @@ public sealed class Resampling(
             !Shape.IsDefault && Shape.Length == axes.Length && (Scales.IsDefault || (Scales.Length == Shape.Length && Scales.All(scale => scale > 0))),
             $"resampling layer: expected a size, and a scale, for each axis of {Guard.Show(inputs[0].Shape)}");
         Sizes.Product("resampling layer: numbers of one example", Shape.AsSpan());
+        Guard.Require(
+            axes.Select((axis, d) => (long)axis.Size * Shape[d]).All(weights => weights <= MostWeights),
+            $"resampling layer: expected sides of at most {Math.Sqrt(MostWeights)}, found {Guard.Show(inputs[0].Shape)} for {string.Join(" x ", Shape)}");
         foreach (var (axis, d) in axes.Select((axis, d) => (axis, d)))
             if (Changes(axis.Size, d)) wiring.Fix(axis);
         return Signal.Of([.. axes.Select((axis, d) => Changes(axis.Size, d) ? wiring.Fixed(Shape[d]) : axis)]);

@@ -165,6 +165,10 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most)
         {
             throw new LmcException($"{node.Place}: cannot be computed: {error.Message.Split('\n')[0]}", error);
         }
+        catch (Exception error) when (error is ArithmeticException or ArgumentException or IndexOutOfRangeException or InvalidOperationException or KeyNotFoundException)
+        {
+            throw new LmcException($"{node.Place}: expected inputs and attributes that fit the operator, found others", error);
+        }
         catch (LmcException error) when (!error.Message.Contains(node.Place, StringComparison.Ordinal))
         {
             throw new LmcException($"{node.Place}: {error.Message}", error);
