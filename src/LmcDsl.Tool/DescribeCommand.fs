@@ -35,13 +35,19 @@ module DescribeCommand =
                 ]
         }
 
+    // A kernel's own positions are no units.
+    let private fixedAxes (network: Network) =
+        network.Pins |> Seq.filter (fun pin -> network.Parameters[pin.Parameter].Layer <> pin.Node) |> List.ofSeq
+
     let private pins (network: Network) : Table =
+        let all = fixedAxes network
+
         {
-            Title = $"Fixed axes: {network.Pins.Length}"
+            Title = $"Fixed axes: {all.Length}"
             Columns = [ "parameter"; "axis"; "because of" ]
             Rows =
                 [
-                    for pin in network.Pins ->
+                    for pin in all ->
                         [ network.Parameters[pin.Parameter].Name; string pin.Dimension; pin.Node ]
                 ]
         }
@@ -69,7 +75,7 @@ module DescribeCommand =
             ]
             "fixed",
             Json.Array [
-                for pin in network.Pins ->
+                for pin in fixedAxes network ->
                     Json.Object [
                         "parameter", Json.Text network.Parameters[pin.Parameter].Name
                         "axis", Json.int (int64 pin.Dimension)

@@ -1,9 +1,11 @@
 """Exports networks to ONNX as a user does who wants names kept, each with its state dict, an input and what it gives.
 
     onnx_export.py FOLDER     NAME.onnx, NAME.pt, NAME.io.pt
-    onnx_export.py FOLDER NAME...   these only
+    onnx_export.py FOLDER NAME...   these only; NAME.default: as a user does who asks for nothing
+The variable SEED says from which seed their numbers are drawn.
 """
 import math
+import os
 import sys
 import warnings
 
@@ -257,8 +259,36 @@ class Recurrent(nn.Module):
         return self.head(F.relu(self.inner(self.rnn(x)[0][:, -1])))
 
 
+class BasicBlock(nn.Module):
+    def __init__(self, inputs, channels, stride):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(inputs, channels, 3, stride, 1, bias=False), nn.BatchNorm2d(channels)
+        self.conv2, self.bn2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels)
+        self.shortcut = nn.Sequential()
+        if stride != 1 or inputs != channels:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, x):
+        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) + self.shortcut(x))
+
+
+class ResNet20(nn.Module):
+    """The usual one for CIFAR."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
+        stage = lambda inputs, channels, stride: nn.Sequential(*(BasicBlock(inputs if k == 0 else channels, channels, stride if k == 0 else 1) for k in range(3)))
+        self.layer1, self.layer2, self.layer3 = stage(16, 16, 1), stage(16, 32, 2), stage(32, 64, 2)
+        self.linear = nn.Linear(64, 10)
+
+    def forward(self, x):
+        y = self.layer3(self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x))))))
+        return self.linear(F.avg_pool2d(y, y.size()[3]).flatten(1))
+
+
 def seeded(make):
-    torch.manual_seed(1)
+    torch.manual_seed(int(os.environ.get("SEED", "1")))
     model = make().eval()
     with torch.no_grad():
         for module in model.modules():
@@ -319,8 +349,9 @@ ENTRIES = {
     "gru": (lambda: Recurrent(nn.GRU), image(7, 6)),
 }
 
-# Too large for every run: asked for by name.
+# Asked for by name: too large for every run, or used elsewhere.
 LARGE = {
+    "resnet20": (ResNet20, image(3, 32, 32)),
     "vit_b_32": (torchvision("vit_b_32"), image(3, 224, 224)),
     "swin_t": (torchvision("swin_t"), image(3, 224, 224)),
     "convnext_tiny": (torchvision("convnext_tiny"), image(3, 224, 224)),
@@ -344,8 +375,8 @@ def export(folder, name, make, draw, **options):
 if __name__ == "__main__":
     kept = dict(training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False)
     for name in sys.argv[2:] or ENTRIES:
-        make, draw = {**ENTRIES, **LARGE}[name]
-        export(sys.argv[1], name, make, draw, opset_version=16, **kept)
+        make, draw = {**ENTRIES, **LARGE}[name.removesuffix(".default")]
+        export(sys.argv[1], name, make, draw, opset_version=16, **({} if name.endswith(".default") else kept))
     if not sys.argv[2:]:
         # As a user does who asks for nothing: folded, norms fused, names lost; and for any number of examples.
         for name in ("resnet18", "timm_vit"):
