@@ -8,7 +8,7 @@ namespace LmcDsl.Core.Architectures;
 /// Numbers that are part of what the network is, such as a mask. An axis along which they do not change has no order that could matter;
 /// every other is fixed. It reads the network's input only to be in its place.
 /// </summary>
-public sealed class Constant(ImmutableArray<int> shape, string values, ImmutableArray<int> distinct = default, string type = "float32") : Layer
+public sealed class Constant(ImmutableArray<int> shape, string values, ImmutableArray<int>? distinct = null, string type = "float32") : Layer
 {
     // As JSON calls them.
     private static readonly Dictionary<string, ScalarType> Known = new()
@@ -34,12 +34,12 @@ public sealed class Constant(ImmutableArray<int> shape, string values, Immutable
     public string Values { get; } = values;
 
     /// <summary>How many entries are stored along each axis: 1 where all are the same; the shape where nothing is said.</summary>
-    public ImmutableArray<int> Distinct { get; } = distinct;
+    public ImmutableArray<int>? Distinct { get; } = distinct;
 
     /// <summary>The numbers' type.</summary>
     public string Type { get; } = type;
 
-    private ImmutableArray<int> Stored => Distinct.IsDefault ? Shape : Distinct;
+    private ImmutableArray<int> Stored => Distinct ?? Shape;
 
     /// <summary>A layer that gives a tensor's numbers.</summary>
     /// <param name="numbers">The tensor, without a batch.</param>
@@ -60,7 +60,7 @@ public sealed class Constant(ImmutableArray<int> shape, string values, Immutable
 
         ImmutableArray<int> shape = [.. numbers.shape.Select(size => (int)size)], stored = [.. kept.shape.Select(size => (int)size)];
         return new Constant(
-            shape, Convert.ToBase64String(kept.contiguous().bytes), stored.SequenceEqual(shape) ? default : stored, name!);
+            shape, Convert.ToBase64String(kept.contiguous().bytes), stored.SequenceEqual(shape) ? null : stored, name!);
     }
 
     /// <inheritdoc/>

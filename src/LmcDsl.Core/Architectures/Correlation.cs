@@ -11,7 +11,7 @@ namespace LmcDsl.Core.Architectures;
 /// </summary>
 public sealed class Correlation(
     ImmutableArray<int> strides, ImmutableArray<int> before, ImmutableArray<int> after, ImmutableArray<int> dilations, int groups = 1,
-    bool transposed = false, ImmutableArray<int> outputPadding = default) : Layer
+    bool transposed = false, ImmutableArray<int>? outputPadding = null) : Layer
 {
     private const string What = "correlation layer";
 
@@ -34,12 +34,12 @@ public sealed class Correlation(
     public bool Transposed { get; } = transposed;
 
     /// <summary>Positions added at the end of a transposed one's output; none where nothing is said.</summary>
-    public ImmutableArray<int> OutputPadding { get; } = outputPadding;
+    public ImmutableArray<int>? OutputPadding { get; } = outputPadding;
 
     /// <inheritdoc/>
     public override int Arity => 0;
 
-    private ImmutableArray<int> Added => OutputPadding.IsDefault ? [.. Strides.Select(_ => 0)] : OutputPadding;
+    private ImmutableArray<int> Added => OutputPadding ?? [.. Strides.Select(_ => 0)];
 
     /// <inheritdoc/>
     public override bool MultipliesInputs => true;

@@ -48,7 +48,7 @@ public enum ResamplingPlace
 /// <summary>An image, or any signal, in another size, axis by axis. An axis that changes is fixed; the others keep their labels.</summary>
 public sealed class Resampling(
     ImmutableArray<int> shape, ResamplingMode mode = ResamplingMode.Nearest, ResamplingPlace place = ResamplingPlace.HalfPixel,
-    ImmutableArray<double> scales = default) : Layer
+    ImmutableArray<double>? scales = null) : Layer
 {
     private const int MostWeights = 1 << 28; // of what each entry takes of each other along an axis
 
@@ -62,14 +62,14 @@ public sealed class Resampling(
     public ResamplingPlace Place { get; } = place;
 
     /// <summary>How much larger each axis becomes; the ratio of sizes where nothing is said.</summary>
-    public ImmutableArray<double> Scales { get; } = scales;
+    public ImmutableArray<double>? Scales { get; } = scales;
 
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
         var axes = inputs[0].Axes;
         Guard.Require(
-            !Shape.IsDefault && Shape.Length == axes.Length && (Scales.IsDefault || (Scales.Length == Shape.Length && Scales.All(scale => scale > 0))),
+            !Shape.IsDefault && Shape.Length == axes.Length && (Scales is not { } told || (told.Length == Shape.Length && told.All(scale => scale > 0))),
             $"resampling layer: expected a size, and a scale, for each axis of {Guard.Show(inputs[0].Shape)}");
         Sizes.Product("resampling layer: numbers of one example", Shape.AsSpan());
         Guard.Require(
@@ -94,12 +94,12 @@ public sealed class Resampling(
         return x;
     }
 
-    private bool Changes(int size, int d) => Shape[d] != size || (!Scales.IsDefault && Scales[d] != 1);
+    private bool Changes(int size, int d) => Shape[d] != size || (Scales is { } told && told[d] != 1);
 
     // What each output entry takes of each input entry, [size, output].
     private Tensor Weights(int size, int d)
     {
-        var scale = Scales.IsDefault ? Shape[d] / (double)size : Scales[d];
+        var scale = Scales is { } told ? told[d] : Shape[d] / (double)size;
         var values = new double[size, Shape[d]];
         void Take(int at, int from, double share) => values[Math.Clamp(from, 0, size - 1), at] += share;
         for (var k = 0; k < Shape[d]; k++)

@@ -302,7 +302,7 @@ internal static class ShapeRules
         if (value.Lead && sizes[0] != 1) value = at.Graph.Unled(at.Proto, value);
         var skip = value.Lead ? 1 : 0;
         return [at.Emit(
-            new Resampling(GraphBuilder.Ints(sizes.Skip(skip)), mode, place, scales is null ? default : [.. scales.Skip(skip)]), value.Lead, value)];
+            new Resampling(GraphBuilder.Ints(sizes.Skip(skip)), mode, place, scales is null ? null : [.. scales.Skip(skip)]), value.Lead, value)];
     }
 
     private static long Product(IEnumerable<long> sizes) => sizes.Aggregate(1L, (product, size) => product * size);

@@ -66,6 +66,12 @@ let tests =
                 "copies along another axis than their units"
         }
 
+        test "a description of any of them is read back as it was written" {
+            for seed in 1..100 do
+                let text = (randomSignals (Random seed)).ToJson()
+                Expect.equal ((Architecture.FromJson text).ToJson()) text "the same"
+        }
+
         test "most permutations that are not of a group change the function" {
             // The law above could hold for want of any symmetry; this one shows that the groups are not too small a set
             // to matter: swapping two units of one axis only is noticed.

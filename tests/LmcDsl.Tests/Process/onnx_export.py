@@ -284,7 +284,7 @@ class ResNet20(nn.Module):
 
     def forward(self, x):
         y = self.layer3(self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x))))))
-        return self.linear(F.avg_pool2d(y, y.size()[3]).flatten(1))
+        return self.linear(F.adaptive_avg_pool2d(y, 1).flatten(1))
 
 
 def seeded(make):
