@@ -37,7 +37,8 @@ type ModelArgument =
                 "checkpoints: .safetensors, their .index.json or folder, .pt, .pth and .ckpt of torch.save, or .onnx, which are their own network."
             | Arch _ ->
                 "mlp, a network of the catalogue (vgg16, resnet20, resnet50, ...), or a JSON file that describes a network."
-            | Graph _ -> "in the place of --arch: an ONNX export of the network, from which layers and symmetries are read."
+            | Graph _ ->
+                "in the place of --arch: an ONNX export of the network, from which layers and symmetries are read."
             | Graph_Output _ -> "which output of the graph is the network's (default: the first)."
             | Width _ -> "width multiplier of a convolutional network (default: 1)."
             | Norm _ -> "batch, layer or none (default: batch)."

@@ -14,7 +14,12 @@ module DescribeCommand =
 
     // The share of numbers that lie along an axis that may move.
     let private movable (network: Network) =
-        let moved = set [ for group in network.Groups do for axis in group.Axes -> axis.Parameter ]
+        let moved =
+            set [
+                for group in network.Groups do
+                    for axis in group.Axes -> axis.Parameter
+            ]
+
         let total = network.Parameters |> Seq.sumBy _.Count
         let free = moved |> Seq.sumBy (fun p -> network.Parameters[p].Count)
         if total = 0L then 0.0 else float free / float total
@@ -29,7 +34,10 @@ module DescribeCommand =
                         [
                             group.Name
                             string (group.Units / group.Copies)
-                            if group.Parent >= 0 then $"{group.Copies} {network.Groups[group.Parent].Name}" else "–"
+                            if group.Parent >= 0 then
+                                $"{group.Copies} {network.Groups[group.Parent].Name}"
+                            else
+                                "–"
                             axes network group |> String.concat ", "
                         ]
                 ]
@@ -45,11 +53,7 @@ module DescribeCommand =
         {
             Title = $"Fixed axes: {all.Length}"
             Columns = [ "parameter"; "axis"; "because of" ]
-            Rows =
-                [
-                    for pin in all ->
-                        [ network.Parameters[pin.Parameter].Name; string pin.Dimension; pin.Node ]
-                ]
+            Rows = [ for pin in all -> [ network.Parameters[pin.Parameter].Name; string pin.Dimension; pin.Node ] ]
         }
 
     /// Runs the command. Returns what is said of the network, and tables for people.
@@ -85,9 +89,7 @@ module DescribeCommand =
             "notes", Json.texts [ for note in network.Notes -> note ]
             match graph with
             | Some model when model.LostNames ->
-                "names",
-                Json.Text
-                    $"the export has lost names of weights; it keeps them by: {OnnxModel.ExportLines}"
+                "names", Json.Text $"the export has lost names of weights; it keeps them by: {OnnxModel.ExportLines}"
             | _ -> ()
         ],
         [ Describe.table network.Architecture; groups network; pins network ]

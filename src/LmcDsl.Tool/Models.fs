@@ -120,7 +120,9 @@ module Models =
         | None, Some file -> graph arguments file
         | None, None when files |> List.forall TensorSource.IsOnnx ->
             let all = [ for file in files -> graph arguments file ]
-            let bare (network: Network) = Architecture("", network.Architecture.Input, network.Architecture.Nodes).ToJson()
+
+            let bare (network: Network) =
+                Architecture("", network.Architecture.Input, network.Architecture.Nodes).ToJson()
 
             for file, (other, _) in List.zip files all do
                 if bare other <> bare (fst all.Head) then
@@ -370,9 +372,16 @@ module Models =
         | Some file when Directory.Exists file ->
             raise (LmcException $"--output: expected a file to write, found the folder '{file}'")
         // A graph is written as a graph, under any other name numbers as safetensors.
-        | Some file when TensorSource.IsOnnx file && not (arguments.GetResult ModelArgument.Files |> like |> TensorSource.IsOnnx) ->
-            raise (LmcException $"--output: expected a name that ends in .safetensors, as the models are no ONNX files, found '{file}'")
-        | Some file when not (TensorSource.IsOnnx file) && arguments.GetResult ModelArgument.Files |> like |> TensorSource.IsOnnx ->
+        | Some file when
+            TensorSource.IsOnnx file && not (arguments.GetResult ModelArgument.Files |> like |> TensorSource.IsOnnx)
+            ->
+            raise (
+                LmcException
+                    $"--output: expected a name that ends in .safetensors, as the models are no ONNX files, found '{file}'"
+            )
+        | Some file when
+            not (TensorSource.IsOnnx file) && arguments.GetResult ModelArgument.Files |> like |> TensorSource.IsOnnx
+            ->
             raise (LmcException $"--output: expected a name that ends in .onnx, as the model's does, found '{file}'")
         | Some file when file.EndsWith ".safetensors" || TensorSource.IsOnnx file ->
             match Path.GetDirectoryName(Path.GetFullPath file) with

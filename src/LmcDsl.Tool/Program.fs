@@ -116,7 +116,10 @@ let main words =
         | "align" :: rest -> onModels "align" rest (answering AlignCommand.run cancel)
         | "merge" :: rest -> onModels "merge" rest (answering MergeCommand.run cancel)
         | "measure" :: rest ->
-            onModels "measure" rest (tabulating [ "measured"; "rows" ] (fun arguments -> MeasureCommand.run arguments cancel))
+            onModels
+                "measure"
+                rest
+                (tabulating [ "measured"; "rows" ] (fun arguments -> MeasureCommand.run arguments cancel))
         | "describe" :: rest -> onModels "describe" rest (tabulating [ "groups"; "fixed" ] DescribeCommand.run)
         | "plan" :: rest -> ScriptCommand.plan rest
         | "run" :: rest -> ScriptCommand.run rest
@@ -129,5 +132,8 @@ let main words =
         | [ "help" ] -> say usage
         | other :: _ ->
             raise (
-                Usage($"lmc: expected align, merge, measure, describe, plan, run, store or prelude, found '{other}'\n{usage}", 2)
+                Usage(
+                    $"lmc: expected align, merge, measure, describe, plan, run, store or prelude, found '{other}'\n{usage}",
+                    2
+                )
             ))

@@ -314,7 +314,12 @@ let randomSignals (random: Random) =
         let scores =
             match random.Next 3 with
             | 0 ->
-                let mask = constant [ for i in 1..steps do for j in 1..steps -> if j <= i then 1f else 0f ] [ steps; steps ]
+                let mask =
+                    constant [
+                        for i in 1..steps do
+                            for j in 1..steps -> if j <= i then 1f else 0f
+                    ] [ steps; steps ]
+
                 add (Choice()) [ mask; scores; constant [ -1e9f ] [ 1 ] ]
             | 1 -> arithmetic ArithmeticFunction.Divide scores (constant [ 2f ] [ 1 ])
             | _ -> scores
@@ -329,22 +334,40 @@ let randomSignals (random: Random) =
         | 1
         | 2 -> attention at
         | 3 -> add (LayerNorm()) [ at ]
-        | 4 -> arithmetic ArithmeticFunction.Add at (parameter [ 1; steps; width ] ParameterRole.Bias |> fun p -> add (Reshaping(ints [ steps; width ])) [ p ])
+        | 4 ->
+            arithmetic
+                ArithmeticFunction.Add
+                at
+                (parameter [ 1; steps; width ] ParameterRole.Bias
+                 |> fun p -> add (Reshaping(ints [ steps; width ])) [ p ])
         | 5 ->
             let functions =
-                [ ElementaryFunction.Absolute; ElementaryFunction.Sine; ElementaryFunction.GeluTanh; ElementaryFunction.Mish; ElementaryFunction.ErrorFunction ]
+                [
+                    ElementaryFunction.Absolute
+                    ElementaryFunction.Sine
+                    ElementaryFunction.GeluTanh
+                    ElementaryFunction.Mish
+                    ElementaryFunction.ErrorFunction
+                ]
 
             add (Elementary(pick functions)) [ at ]
-        | 6 -> arithmetic ArithmeticFunction.Subtract at (add (Reduction(ReductionFunction.Mean, ints [ 1 ], true)) [ at ])
+        | 6 ->
+            arithmetic ArithmeticFunction.Subtract at (add (Reduction(ReductionFunction.Mean, ints [ 1 ], true)) [ at ])
         | 7 ->
             let normal = add (Normalization(1, 1e-5, random.Next 2 = 0)) [ at ]
             arithmetic ArithmeticFunction.Multiply normal (parameter [ width ] ParameterRole.NormWeight)
         | 8 ->
-            let places = add (Conversion NumberType.Int64) [ add (Gathering(1, ints [ 0 ], true)) [ Architecture.InputName ] ]
+            let places =
+                add (Conversion NumberType.Int64) [ add (Gathering(1, ints [ 0 ], true)) [ Architecture.InputName ] ]
+
             add (Sum()) [ at; add (Lookup()) [ weight [ 5; width ]; places ] ]
         | 9 -> add (Gathering(0, ints [ for k in steps - 1 .. -1 .. 0 -> k ])) [ at ]
         | 10 ->
-            let longer = add (EdgePadding(ints [ 1; 0 ], ints [ 0; 0 ], pick [ PaddingMode.Zeros; PaddingMode.Replicate ])) [ at ]
+            let longer =
+                add (EdgePadding(ints [ 1; 0 ], ints [ 0; 0 ], pick [ PaddingMode.Zeros; PaddingMode.Replicate ])) [
+                    at
+                ]
+
             add (Slice(0, steps)) [ longer ]
         | 11 ->
             let groups = pick [ 1; heads ]
@@ -355,15 +378,31 @@ let randomSignals (random: Random) =
         | 12 ->
             let pool = pick [ PoolingFunction.Max; PoolingFunction.Average ]
             let images = add (Transposition(ints [ 1; 0 ])) [ at ]
-            add (Transposition(ints [ 1; 0 ])) [ add (WindowPooling(pool, ints [ 2 ], ints [ 1 ], ints [ 1 ], ints [ 0 ], ints [ 1 ])) [ images ] ]
+
+            add (Transposition(ints [ 1; 0 ])) [
+                add (WindowPooling(pool, ints [ 2 ], ints [ 1 ], ints [ 1 ], ints [ 0 ], ints [ 1 ])) [ images ]
+            ]
         | 13 -> add (Slice(0, steps)) [ add (Resampling(ints [ steps + 1; width ], ResamplingMode.Linear)) [ at ] ]
         | 14 -> add (if random.Next 2 = 0 then Lstm width :> Layer else Gru width) [ at ]
         | 15 ->
-            let cell, gates = pick [ RecurrentCell.Lstm, 4; RecurrentCell.GruResetAfter, 3; RecurrentCell.Gru, 3; RecurrentCell.Tanh, 1 ]
+            let cell, gates =
+                pick [
+                    RecurrentCell.Lstm, 4
+                    RecurrentCell.GruResetAfter, 3
+                    RecurrentCell.Gru, 3
+                    RecurrentCell.Tanh, 1
+                ]
+
             let start = constant (List.replicate width 0f) [ 1; width ]
 
             let inputs =
-                [ at; weight [ 1; gates * width; width ]; weight [ 1; gates * width; width ]; weight [ 1; 2 * gates * width ]; start ]
+                [
+                    at
+                    weight [ 1; gates * width; width ]
+                    weight [ 1; gates * width; width ]
+                    weight [ 1; 2 * gates * width ]
+                    start
+                ]
 
             let inputs = if gates = 4 then inputs @ [ start ] else inputs
             add (Reshaping(ints [ steps; width ])) [ add (Recurrence cell) inputs ]
@@ -375,7 +414,13 @@ let randomSignals (random: Random) =
 
     let start = add (Dense width) [ Architecture.InputName ]
     let last = (start, [ 1 .. random.Next(1, 5) ]) ||> List.fold step
-    let last = if random.Next 2 = 0 then last else add (Reduction(ReductionFunction.Mean, ints [ 0 ])) [ last ]
+
+    let last =
+        if random.Next 2 = 0 then
+            last
+        else
+            add (Reduction(ReductionFunction.Mean, ints [ 0 ])) [ last ]
+
     add (Dense 3) [ add (Flatten()) [ last ] ] |> ignore
     chain.Build [ steps; random.Next(1, 4) ]
 

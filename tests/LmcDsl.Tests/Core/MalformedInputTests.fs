@@ -248,19 +248,56 @@ let private drawnOnnx (random: Random) : byte[] =
 
     let number at (value: int64) = Array.concat [ varint (int64 (at * 8)); varint value ]
     let text at (value: string) = field at (Encoding.UTF8.GetBytes value)
-    let edge () = pick [ 0L; 1L; 2L; 3L; 4L; 6L; -1L; 127L; 1L <<< 20; 1L <<< 31; 1L <<< 40; Int64.MaxValue; Int64.MinValue ]
+
+    let edge () =
+        pick [
+            0L
+            1L
+            2L
+            3L
+            4L
+            6L
+            -1L
+            127L
+            1L <<< 20
+            1L <<< 31
+            1L <<< 40
+            Int64.MaxValue
+            Int64.MinValue
+        ]
 
     let attribute () =
         let name =
             pick [
-                "axis"; "axes"; "perm"; "kernel_shape"; "strides"; "pads"; "dilations"; "group"; "transB"; "keepdims"
-                "split"; "to"; "mode"; "blocksize"; "num_outputs"; "epsilon"; "hidden_size"; "equation"; "num_groups"
+                "axis"
+                "axes"
+                "perm"
+                "kernel_shape"
+                "strides"
+                "pads"
+                "dilations"
+                "group"
+                "transB"
+                "keepdims"
+                "split"
+                "to"
+                "mode"
+                "blocksize"
+                "num_outputs"
+                "epsilon"
+                "hidden_size"
+                "equation"
+                "num_groups"
             ]
 
         let value =
             match random.Next 4 with
             | 0 -> number 3 (edge ())
-            | 1 -> Array.concat [ for _ in 0 .. random.Next 4 -> number 8 (if random.Next 2 = 0 then edge () else int64 (random.Next 4)) ]
+            | 1 ->
+                Array.concat [
+                    for _ in 0 .. random.Next 4 ->
+                        number 8 (if random.Next 2 = 0 then edge () else int64 (random.Next 4))
+                ]
             | 2 -> text 4 (pick [ "reflect"; "SAME_UPPER"; "ij,jk->ik"; "aa->a"; "" ])
             | _ -> Array.concat [ varint (int64 (2 * 8 + 5)); BitConverter.GetBytes(float32 (random.NextDouble())) ]
 
@@ -272,7 +309,12 @@ let private drawnOnnx (random: Random) : byte[] =
     let node k =
         Array.concat [
             for _ in 0 .. random.Next 4 do
-                text 1 (if random.Next 3 = 0 then pick names else (if k = 0 then pick [ "x"; "w"; "s" ] else pick [ "x"; "w"; "s"; $"v{k - 1}" ]))
+                text
+                    1
+                    (if random.Next 3 = 0 then
+                         pick names
+                     else
+                         (if k = 0 then pick [ "x"; "w"; "s" ] else pick [ "x"; "w"; "s"; $"v{k - 1}" ]))
             text 2 (if k = 5 then "y" else $"v{k}")
             text 3 $"n{k}"
             text 4 (pick operators)

@@ -33,7 +33,7 @@ let private pb folder (path: string) =
     // What is computed is computed in float32.
     match loaded.dtype with
     | torch.ScalarType.Float16
-    | torch.ScalarType.BFloat16 -> loaded.``to``(torch.ScalarType.Float32), true
+    | torch.ScalarType.BFloat16 -> loaded.``to`` (torch.ScalarType.Float32), true
     | _ -> loaded, false
 
 let private numbered (folder: string) (prefix: string) =
@@ -41,12 +41,19 @@ let private numbered (folder: string) (prefix: string) =
     |> Array.sortBy (fun path -> int ((Path.GetFileNameWithoutExtension path |> string).Substring(prefix.Length + 1)))
 
 let private isLike (found: torch.Tensor) (wanted: torch.Tensor) half =
-    let a, b = found.``to``(torch.ScalarType.Float64), wanted.``to``(torch.ScalarType.Float64)
+    let a, b = found.``to`` (torch.ScalarType.Float64), wanted.``to`` (torch.ScalarType.Float64)
     let relative, absolute = if half then 1e-2, 1e-3 else 1e-3, 1e-5
     wanted.numel () = 0L || a.reshape(b.shape).allclose(b, relative, absolute, true)
 
 /// One set of inputs, some of which are what the network reads and others constants.
-let private attempt folder (proto: OnnxProto) (names: string[]) (inputs: torch.Tensor[]) (outputs: (torch.Tensor * bool)[]) (isSignal: bool[]) =
+let private attempt
+    folder
+    (proto: OnnxProto)
+    (names: string[])
+    (inputs: torch.Tensor[])
+    (outputs: (torch.Tensor * bool)[])
+    (isSignal: bool[])
+    =
     let graph = OnnxGraph(proto, folder, 1L <<< 24)
     let given = Dictionary<string, torch.Tensor>()
 
@@ -66,7 +73,8 @@ let private attempt folder (proto: OnnxProto) (names: string[]) (inputs: torch.T
         | null, constants ->
             let misses =
                 Seq.zip constants outputs
-                |> Seq.exists (fun (found, (wanted, half)) -> found.shape <> wanted.shape || not (isLike found wanted half))
+                |> Seq.exists (fun (found, (wanted, half)) ->
+                    found.shape <> wanted.shape || not (isLike found wanted half))
 
             if misses then Failed "a constant" else Passed
         | architecture, _ when architecture.Nodes |> Seq.exists (fun node -> node.Layer :? Opaque) -> Refused "no rule"
@@ -79,7 +87,12 @@ let private attempt folder (proto: OnnxProto) (names: string[]) (inputs: torch.T
                 let numbers = tensor.Load folder
                 view.copy_ (if transposed then numbers.t () else numbers) |> ignore
 
-            let read = [| for k in 0 .. names.Length - 1 do if isSignal[k] then inputs[k] |]
+            let read =
+                [|
+                    for k in 0 .. names.Length - 1 do
+                        if isSignal[k] then
+                            inputs[k]
+                |]
 
             let x =
                 match read with
@@ -98,7 +111,7 @@ let private attempt folder (proto: OnnxProto) (names: string[]) (inputs: torch.T
                         at <- at + wanted.numel ()
 
                         if not (isLike part wanted half) then
-                            $"largest difference {difference (part.reshape(wanted.shape).``to``(torch.ScalarType.Float64)) (wanted.``to``(torch.ScalarType.Float64))}"
+                            $"largest difference {difference (part.reshape(wanted.shape).``to``(torch.ScalarType.Float64)) (wanted.``to`` (torch.ScalarType.Float64))}"
                 ]
 
             match misses with
@@ -113,7 +126,13 @@ let private run (folder: string) : Outcome =
     use file = File.OpenRead(Path.Combine(folder, "model.onnx"))
     let proto = OnnxProto.Read file
     let initial = set [ for tensor in proto.Initializers -> tensor.Name ]
-    let names = [| for input in proto.Inputs do if not (initial.Contains input.Name) then input.Name |]
+
+    let names =
+        [|
+            for input in proto.Inputs do
+                if not (initial.Contains input.Name) then
+                    input.Name
+        |]
 
     let sets = Directory.GetDirectories(folder, "test_data_set_*")
 
@@ -172,7 +191,15 @@ let tests =
                             |> Array.sort
 
                         let results = [ for case in cases -> Path.GetFileName case |> string, run case ]
-                        let failed = [ for name, outcome in results do match outcome with Failed why -> $"{name}: {why}" | _ -> () ]
+
+                        let failed =
+                            [
+                                for name, outcome in results do
+                                    match outcome with
+                                    | Failed why -> $"{name}: {why}"
+                                    | _ -> ()
+                            ]
+
                         let count isOne = results |> List.filter (snd >> isOne) |> List.length
                         let passed = count (fun outcome -> outcome = Passed)
                         let refused = count _.IsRefused
@@ -180,7 +207,12 @@ let tests =
                         Expect.isEmpty failed "failed"
                         Expect.isGreaterThanOrEqual passed 1100 "passed"
                         // One of each kind that networks are made of.
-                        let names = set [ for name, outcome in results do if outcome = Passed then name ]
+                        let names =
+                            set [
+                                for name, outcome in results do
+                                    if outcome = Passed then
+                                        name
+                            ]
 
                         for needed in
                             [

@@ -139,12 +139,22 @@ let private holds folder (name: string) =
     // Several examples are each what one is.
     let three = torch.cat ([| input; input; input |], 0L)
     let several = network.Forward(model.Views, three)
-    Expect.isLessThan (difference several (torch.cat ([| found; found; found |], 0L))) (1e-5 * max 1.0 (output.abs().max().ToDouble())) $"{name}: several examples"
+
+    Expect.isLessThan
+        (difference several (torch.cat ([| found; found; found |], 0L)))
+        (1e-5 * max 1.0 (output.abs().max().ToDouble()))
+        $"{name}: several examples"
 
 /// A message of a model: its field's number, its length, its content.
 let private field number (content: byte[]) =
     let length = content.Length
-    let size = if length < 128 then [| byte length |] else [| byte (length % 128 + 128); byte (length / 128) |]
+
+    let size =
+        if length < 128 then
+            [| byte length |]
+        else
+            [| byte (length % 128 + 128); byte (length / 128) |]
+
     Array.concat [ [| byte (number * 8 + 2) |]; size; content ]
 
 let private value (name: byte[]) (sizes: int list) =
@@ -157,7 +167,13 @@ let private node (name: byte[]) (operator: byte[]) (inputs: byte[] list) (output
 let private tensor (name: byte[]) (sizes: int list) =
     let count = List.fold (*) 1 sizes
     let numbers = [| for k in 1..count -> BitConverter.GetBytes(float32 (k % 7) - 3f) |] |> Array.concat
-    Array.concat [ yield! sizes |> List.map (fun size -> [| 8uy; byte size |]); [| 16uy; 1uy |]; field 8 name; field 9 numbers ]
+
+    Array.concat [
+        yield! sizes |> List.map (fun size -> [| 8uy; byte size |])
+        [| 16uy; 1uy |]
+        field 8 name
+        field 9 numbers
+    ]
 
 let private modelOf (nodes: byte[] list) (tensors: byte[] list) (values: byte[] list) =
     let graph =
@@ -204,7 +220,11 @@ let tests =
                     failsWith [ empty; "opset 9 to 28" ] (fun () -> OnnxModel.Read empty |> ignore)
                     let odd = modelOf [ node "odd"B "Fourier"B [ "x"B ] "y"B ] [] []
                     // The shape of what the node gives is not told: nothing can follow.
-                    let path = file "odd.onnx" (modelOf [ node "odd"B "Fourier"B [ "x"B ] "z"B; node "end"B "Relu"B [ "z"B ] "y"B ] [] [])
+                    let path =
+                        file
+                            "odd.onnx"
+                            (modelOf [ node "odd"B "Fourier"B [ "x"B ] "z"B; node "end"B "Relu"B [ "z"B ] "y"B ] [] [])
+
                     failsWith [ path; "node 'odd'"; "Conv"; "found Fourier" ] (fun () -> OnnxModel.Read path |> ignore)
                     Expect.isNonEmpty odd "a model")
             }
@@ -223,17 +243,29 @@ let tests =
                         ]
 
                     let tensors =
-                        [ tensor "onnx::MatMul_1"B [ 3; 5 ]; tensor "onnx::MatMul_2"B [ 5; 6 ]; tensor "onnx::MatMul_3"B [ 6; 4 ] ]
+                        [
+                            tensor "onnx::MatMul_1"B [ 3; 5 ]
+                            tensor "onnx::MatMul_2"B [ 5; 6 ]
+                            tensor "onnx::MatMul_3"B [ 6; 4 ]
+                        ]
 
                     File.WriteAllBytes(path, modelOf nodes tensors [ value "c"B [ 1; 6 ] ])
                     let read = OnnxModel.Read path
                     let network = Network read.Architecture
                     Expect.equal [ for g in network.Groups -> g.Units ] [ 5 ] "the first layer alone may move"
-                    Expect.isTrue (network.Notes |> Seq.exists (fun note -> note.Contains "'odd' (Fourier)")) "the node is named"
-                    let pins = [ for pin in network.Pins -> network.Parameters[pin.Parameter].Shape[pin.Dimension], pin.Node ]
+
+                    Expect.isTrue
+                        (network.Notes |> Seq.exists (fun note -> note.Contains "'odd' (Fourier)"))
+                        "the node is named"
+
+                    let pins =
+                        [ for pin in network.Pins -> network.Parameters[pin.Parameter].Shape[pin.Dimension], pin.Node ]
+
                     Expect.contains pins (6L, "odd") "because of which node"
                     use model = read.Load network
-                    failsWith [ "'odd' (Fourier)"; "rule" ] (fun () -> network.Forward(model.Views, torch.zeros (1L, 3L)) |> ignore)
+
+                    failsWith [ "'odd' (Fourier)"; "rule" ] (fun () ->
+                        network.Forward(model.Views, torch.zeros (1L, 3L)) |> ignore)
                     // The law is tried as far as it can be.
                     let struct (largest, nodes) = SymmetryCheck.Measure model
                     Expect.equal nodes 3 "nodes before it"

@@ -73,17 +73,30 @@ let tests =
                     let files kind = [ $"a/{kind}.pt"; $"b/{kind}.pt" ]
 
                     // A network of the catalogue is the same whether it is named or read from its graph.
-                    let resnet way out = lmc folder ([ "align" ] @ files "resnet20" @ way @ [ "-o"; out; "--json" ]) |> done' |> Json.parse
+                    let resnet way out =
+                        lmc folder ([ "align" ] @ files "resnet20" @ way @ [ "-o"; out; "--json" ])
+                        |> done'
+                        |> Json.parse
+
                     let byGraph = resnet [ "--graph"; "a/resnet20.onnx" ] "graph.safetensors"
                     let byName = resnet [ "--arch"; "resnet20" ] "arch.safetensors"
-                    Expect.equal (File.ReadAllBytes(at "graph.safetensors")) (File.ReadAllBytes(at "arch.safetensors")) "bytes"
+
+                    Expect.equal
+                        (File.ReadAllBytes(at "graph.safetensors"))
+                        (File.ReadAllBytes(at "arch.safetensors"))
+                        "bytes"
+
                     Expect.stringContains (byGraph["symmetries"].String) "at each of" "the law is said"
                     Expect.isGreaterThan byName["L2 drop (%)"].Float 0.0 "nearer"
 
                     // Weights that a residual stream, heads and fused queries share; whole numbers beside them.
                     for kind in [ "timm_vit"; "swin"; "gpt2"; "bert" ] do
                         let answer =
-                            lmc folder ([ "align" ] @ files kind @ [ "--graph"; $"a/{kind}.onnx"; "-o"; $"{kind}.safetensors"; "--json" ])
+                            lmc
+                                folder
+                                ([ "align" ]
+                                 @ files kind
+                                 @ [ "--graph"; $"a/{kind}.onnx"; "-o"; $"{kind}.safetensors"; "--json" ])
                             |> done'
                             |> Json.parse
 
@@ -95,8 +108,15 @@ let tests =
 
                     // ONNX files are models themselves: the same numbers come out, in the same graph.
                     lmc folder [ "align"; "a/timm_vit.onnx"; "b/timm_vit.onnx"; "-o"; "c.onnx" ] |> done' |> ignore
-                    Expect.equal (numbers (at "c.onnx")) (numbers (at "timm_vit.safetensors")) "the numbers of both ways"
-                    let graph (path: string) = OnnxModel.Read(at path).Architecture.Nodes |> Seq.map _.Name |> List.ofSeq
+
+                    Expect.equal
+                        (numbers (at "c.onnx"))
+                        (numbers (at "timm_vit.safetensors"))
+                        "the numbers of both ways"
+
+                    let graph (path: string) =
+                        OnnxModel.Read(at path).Architecture.Nodes |> Seq.map _.Name |> List.ofSeq
+
                     Expect.equal (graph "c.onnx") (graph "b/timm_vit.onnx") "the same graph"
 
                     let outputs (path: string) =
@@ -114,8 +134,18 @@ let tests =
 
                     let measured =
                         lmc folder [
-                            "measure"; "a/timm_vit.pt"; "timm_vit.safetensors"; "--graph"; "a/timm_vit.onnx"
-                            "--metric"; "barrier,l2"; "--data"; "data.npz"; "--points"; "3"; "--json"
+                            "measure"
+                            "a/timm_vit.pt"
+                            "timm_vit.safetensors"
+                            "--graph"
+                            "a/timm_vit.onnx"
+                            "--metric"
+                            "barrier,l2"
+                            "--data"
+                            "data.npz"
+                            "--points"
+                            "3"
+                            "--json"
                         ]
                         |> done'
                         |> Json.parse
@@ -123,22 +153,43 @@ let tests =
                     Expect.isTrue (measured.TryItem "measured").IsSome "a barrier"
 
                     lmc folder [
-                        "align"; "a/timm_vit.pt"; "b/timm_vit.pt"; "--graph"; "a/timm_vit.onnx"; "--search"; "am"
-                        "--data"; "data.npz"; "-o"; "am.safetensors"
+                        "align"
+                        "a/timm_vit.pt"
+                        "b/timm_vit.pt"
+                        "--graph"
+                        "a/timm_vit.onnx"
+                        "--search"
+                        "am"
+                        "--data"
+                        "data.npz"
+                        "-o"
+                        "am.safetensors"
                     ]
                     |> done'
                     |> ignore
 
                     let described = lmc folder [ "describe"; "a/timm_vit.onnx"; "--json" ] |> done' |> Json.parse
                     Expect.isGreaterThan described["that may move (%)"].Float 99.0 "nearly all moves"
-                    Expect.stringContains (lmc folder [ "describe"; "a/timm_vit.onnx" ] |> done') "head.bias" "what is fixed is shown"
+
+                    Expect.stringContains
+                        (lmc folder [ "describe"; "a/timm_vit.onnx" ] |> done')
+                        "head.bias"
+                        "what is fixed is shown"
 
                     // Norms that an export has fused cannot be found again.
-                    lmc folder ([ "align" ] @ files "resnet20" @ [ "--graph"; "a/resnet20.default.onnx"; "-o"; "x.safetensors" ])
+                    lmc
+                        folder
+                        ([ "align" ]
+                         @ files "resnet20"
+                         @ [ "--graph"; "a/resnet20.default.onnx"; "-o"; "x.safetensors" ])
                     |> refused [ "lost names"; "TrainingMode.PRESERVE"; "do_constant_folding=False" ]
 
-                    lmc folder [ "align"; "a/timm_vit.onnx"; "b/bert.onnx"; "-o"; "x.onnx" ] |> refused [ "b/bert.onnx"; "the graph of" ]
-                    lmc folder [ "align"; "a/timm_vit.onnx"; "b/timm_vit.onnx"; "-o"; "x.safetensors" ] |> refused [ "ends in .onnx" ]
+                    lmc folder [ "align"; "a/timm_vit.onnx"; "b/bert.onnx"; "-o"; "x.onnx" ]
+                    |> refused [ "b/bert.onnx"; "the graph of" ]
+
+                    lmc folder [ "align"; "a/timm_vit.onnx"; "b/timm_vit.onnx"; "-o"; "x.safetensors" ]
+                    |> refused [ "ends in .onnx" ]
+
                     Expect.isFalse (File.Exists(at "x.safetensors") || File.Exists(at "x.onnx")) "nothing written")
             }
 
@@ -148,7 +199,12 @@ let tests =
                     let shape = [ 1; 28; 28 ]
                     let architecture = Catalogue.Mlp(List.toArray shape, [| 4 |], 10)
                     File.WriteAllText(path, architecture.ToJson())
-                    Expect.equal ((Network.ofFile path FashionMnist).ToJson()) (architecture.ToJson()) "the file's network"
+
+                    Expect.equal
+                        ((Network.ofFile path FashionMnist).ToJson())
+                        (architecture.ToJson())
+                        "the file's network"
+
                     failsWith [ path; "3 x 32 x 32" ] (fun () -> Network.ofFile path Cifar10 |> ignore))
             }
         ]
