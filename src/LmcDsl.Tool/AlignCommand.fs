@@ -63,7 +63,7 @@ module AlignCommand =
 
     /// Runs the command. Returns what it did.
     let run (arguments: ParseResults<ModelArgument>) (cancel: CancellationToken) : Json =
-        let target = Models.output arguments
+        let target = Models.output List.last arguments
         let search = search arguments
         use models = Models.load 2 arguments
         let data = Models.givenData arguments models.Network

@@ -6,7 +6,9 @@ open LmcDsl
 /// Which network checkpoints are of, and how their names are read: what every command on models takes.
 type ModelArgument =
     | [<MainCommand; ExactlyOnce>] Files of file: string list
-    | [<Mandatory; Unique>] Arch of string
+    | [<Unique>] Arch of string
+    | [<Unique>] Graph of file: string
+    | [<Unique>] Graph_Output of name: string
     | [<Unique>] Width of multiplier: string
     | [<Unique>] Norm of string
     | [<Unique>] Hidden of int list
@@ -31,9 +33,13 @@ type ModelArgument =
     interface IArgParserTemplate with
         member this.Usage =
             match this with
-            | Files _ -> "checkpoints: .safetensors, their .index.json or folder, or .pt, .pth and .ckpt of torch.save."
+            | Files _ ->
+                "checkpoints: .safetensors, their .index.json or folder, .pt, .pth and .ckpt of torch.save, or .onnx, which are their own network."
             | Arch _ ->
                 "mlp, a network of the catalogue (vgg16, resnet20, resnet50, ...), or a JSON file that describes a network."
+            | Graph _ ->
+                "in the place of --arch: an ONNX export of the network, from which layers and symmetries are read."
+            | Graph_Output _ -> "which output of the graph is the network's (default: the first)."
             | Width _ -> "width multiplier of a convolutional network (default: 1)."
             | Norm _ -> "batch, layer or none (default: batch)."
             | Hidden _ -> "hidden widths of an mlp."
@@ -80,7 +86,22 @@ module ModelArgument =
         | Reset_Stats _ -> "--reset-stats", [ "merge" ]
         | Metric _ -> "--metric", [ "measure" ]
         | Points _ -> "--points", [ "measure" ]
-        | _ -> "", [ "align"; "merge"; "measure" ]
+        | Arch _ -> "--arch", [ "align"; "merge"; "measure" ]
+        | Graph _ -> "--graph", [ "align"; "merge"; "measure" ]
+        | Files _
+        | Graph_Output _
+        | Width _
+        | Norm _
+        | Hidden _
+        | Classes _
+        | Input _
+        | Threads _
+        | Json -> "", [ "align"; "merge"; "measure"; "describe" ]
+        | Names _ -> "--names", [ "align"; "merge"; "measure" ]
+        | Key _ -> "--key", [ "align"; "merge"; "measure" ]
+        | Data _ -> "--data", [ "align"; "merge"; "measure" ]
+        | Normalise _ -> "--normalise", [ "align"; "merge"; "measure" ]
+        | Device _ -> "--device", [ "align"; "merge"; "measure" ]
 
     /// Raises `Usage` where an argument is given that the command does not use: whoever gave it meant something by it.
     let requireUsed (command: string) (arguments: ParseResults<ModelArgument>) : unit =

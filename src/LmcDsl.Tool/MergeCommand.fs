@@ -30,7 +30,7 @@ module MergeCommand =
 
     /// Runs the command. Returns what it did.
     let run (arguments: ParseResults<ModelArgument>) (cancel: CancellationToken) : Json =
-        let target = Models.output arguments
+        let target = Models.output List.head arguments
         let search = if none arguments then None else Some(AlignCommand.search arguments)
         use models = Models.load 2 arguments
         let data = Models.givenData arguments models.Network

@@ -8,6 +8,7 @@ open LmcDsl.Core.Architectures
 open LmcDsl.Core.Checkpoints
 open LmcDsl.Core.Importing
 open LmcDsl.Core.Merging
+open LmcDsl.Core.Permutations
 open LmcDsl.Core.Runtime
 
 /// The models that a command works on: checkpoints, open, with the network that they are of.
@@ -19,6 +20,8 @@ type Models =
         Placements: Placement list
         /// Their parameters, on the device.
         Parameters: ParameterSet list
+        /// How well the derived symmetries held on the first model, in words; empty where the network is of the library's own layers.
+        Law: string
     }
 
     interface IDisposable with
@@ -62,9 +65,14 @@ module Models =
         | "none" -> Norm.None
         | _ -> raise (LmcException $"--norm: expected batch, layer or none, found '{name}'")
 
-    /// The network that the arguments describe.
-    let network (arguments: ParseResults<ModelArgument>) : Network =
-        let arch = arguments.GetResult ModelArgument.Arch
+    // The graph that an ONNX file holds.
+    let private graph (arguments: ParseResults<ModelArgument>) (file: string) : Network * OnnxModel option =
+        let output: string | null = arguments.TryGetResult ModelArgument.Graph_Output |> Option.toObj
+        let model = OnnxModel.Read(file, output)
+        Network model.Architecture, Some model
+
+    // The network that an architecture's word describes, or a file of it.
+    let private named (arguments: ParseResults<ModelArgument>) (arch: string) : Network * OnnxModel option =
 
         let width =
             arguments.GetResult(ModelArgument.Width, defaultValue = "1")
@@ -81,7 +89,7 @@ module Models =
         |> within "--input: all sizes together" 1.0 1e9
         |> ignore
 
-        let architecture =
+        let catalogued () =
             match arch with
             | "mlp" ->
                 Catalogue.Mlp(
@@ -90,7 +98,6 @@ module Models =
                     classes
                 )
             | name when Seq.contains name Catalogue.Names -> Catalogue.Named(name, input, width, classes, norm)
-            | file when file.EndsWith ".onnx" -> OnnxModel.Read(file).Architecture
             | file when Path.Exists file -> Architecture.FromJson(InputFile.ReadText(file, "a network's description"))
             | other ->
                 raise (
@@ -98,7 +105,64 @@ module Models =
                         $"""--arch: expected mlp, {String.concat ", " Catalogue.Names} or a file that describes a network (JSON or ONNX), found '{other}'{Nearest.Hint(other, Catalogue.Names)}"""
                 )
 
-        Network architecture
+        if TensorSource.IsOnnx arch then
+            graph arguments arch
+        else
+            Network(catalogued ()), None
+
+    /// The network that the arguments describe, with the graph that it was read from, where it was.
+    let network (arguments: ParseResults<ModelArgument>) : Network * OnnxModel option =
+        let files = arguments.GetResult ModelArgument.Files
+
+        match arguments.TryGetResult ModelArgument.Arch, arguments.TryGetResult ModelArgument.Graph with
+        | Some _, Some _ -> raise (Usage("lmc: expected one of --arch and --graph, found both", 2))
+        | Some arch, None -> named arguments arch
+        | None, Some file -> graph arguments file
+        | None, None when files |> List.forall TensorSource.IsOnnx ->
+            let all = [ for file in files -> graph arguments file ]
+
+            let bare (network: Network) =
+                Architecture("", network.Architecture.Input, network.Architecture.Nodes).ToJson()
+
+            for file, (other, _) in List.zip files all do
+                if bare other <> bare (fst all.Head) then
+                    raise (LmcException $"{file}: expected the graph of {files.Head}, found another")
+
+            all.Head
+        | None, None ->
+            raise (
+                Usage(
+                    "lmc: expected --arch or --graph, found neither; --arch names a network of the catalogue, --graph an ONNX export of your own",
+                    2
+                )
+            )
+
+    /// The network of `lmc describe`: a word of the catalogue, or a file.
+    let described (arguments: ParseResults<ModelArgument>) : Network * OnnxModel option =
+        match arguments.GetResult ModelArgument.Files with
+        | [ one ] -> named arguments one
+        | all -> raise (LmcException $"describe: expected one network, found {all.Length}")
+
+    // Symmetries that were read off somebody's graph are tried on the model itself before anything rests on them.
+    let private law (network: Network) (model: ParameterSet) : string =
+        let struct (largest, nodes) =
+            Stage.during "trying the symmetries on the model" (fun () -> SymmetryCheck.Measure model)
+
+        if not (largest.Error <= SymmetryCheck.Tolerance) then
+            raise (
+                LmcException
+                    $"network '{network.Architecture.Name}': expected outputs that follow a permutation of the units, found a difference of {largest.Error:E1} at '{largest.Node}': its symmetries are not those that were derived, and nothing is aligned"
+            )
+
+        let all = network.Outputs.Length
+
+        let where =
+            if nodes = all then
+                $"at each of {all} nodes"
+            else
+                $"at the first {nodes} of {all} nodes; '{network.Outputs[nodes].Node}' cannot be computed"
+
+        $"3 random permutations change the first model's outputs by at most {largest.Error:E1} {where}"
 
     /// The device that the arguments name.
     let device (arguments: ParseResults<ModelArgument>) =
@@ -142,7 +206,7 @@ module Models =
         if files.Length < least then
             raise (LmcException $"expected {least} or more checkpoints, found {files.Length}")
 
-        let network = network arguments
+        let network, graph = network arguments
         let device = device arguments
         let names = names network arguments
         let opened = ResizeArray<Placement>()
@@ -150,7 +214,15 @@ module Models =
 
         try
             for file, key in List.zip files (keys files arguments) do
-                opened.Add(Checkpoint.Open(file, network, names, key))
+                try
+                    opened.Add(Checkpoint.Open(file, network, names, key))
+                with :? LmcException as error when graph |> Option.exists _.LostNames ->
+                    raise (
+                        LmcException(
+                            $"{error.Message}; the export has lost names of weights, which it keeps by: {OnnxModel.ExportLines}",
+                            error
+                        )
+                    )
 
             for placement in opened do
                 Stage.during $"reading {placement.Source.Path}" (fun () ->
@@ -161,6 +233,10 @@ module Models =
                 Network = network
                 Placements = List.ofSeq opened
                 Parameters = List.ofSeq read
+                Law =
+                    match graph with
+                    | Some _ -> law network read[0]
+                    | None -> ""
             }
         with _ ->
             for model in read do
@@ -173,15 +249,24 @@ module Models =
 
     /// What was decided in reading the files, as a field of an answer where there was anything to decide.
     let said (models: Models) : (string * Json) list =
-        match
-            [
-                for placement in models.Placements do
-                    if placement.Note <> "" then
-                        placement.Note
-            ]
-        with
-        | [] -> []
-        | notes -> [ "read", Json.texts notes ]
+        [
+            match
+                [
+                    for placement in models.Placements do
+                        if placement.Note <> "" then
+                            placement.Note
+                ]
+            with
+            | [] -> ()
+            | notes -> "read", Json.texts notes
+
+            if models.Law <> "" then
+                "symmetries", Json.Text models.Law
+
+                match [ for note in models.Network.Notes -> note ] with
+                | [] -> ()
+                | notes -> "fixed", Json.texts notes
+        ]
 
     // The means and deviations, or the way that is meant.
     let private scaling (text: string) : Scaling =
@@ -281,12 +366,24 @@ module Models =
     let save (path: string) (write: Stream -> unit) : unit =
         Stage.during $"writing {path}" (fun () -> AtomicFile.write path write)
 
-    /// The file to write. What commands that were killed left of theirs in its folder is removed.
-    let output (arguments: ParseResults<ModelArgument>) : string =
+    /// The file to write, like one of the files given. What commands that were killed left of theirs in its folder is removed.
+    let output (like: string list -> string) (arguments: ParseResults<ModelArgument>) : string =
         match arguments.TryGetResult ModelArgument.Output with
         | Some file when Directory.Exists file ->
             raise (LmcException $"--output: expected a file to write, found the folder '{file}'")
-        | Some file when file.EndsWith ".safetensors" ->
+        // A graph is written as a graph, under any other name numbers as safetensors.
+        | Some file when
+            TensorSource.IsOnnx file && not (arguments.GetResult ModelArgument.Files |> like |> TensorSource.IsOnnx)
+            ->
+            raise (
+                LmcException
+                    $"--output: expected a name that ends in .safetensors, as the models are no ONNX files, found '{file}'"
+            )
+        | Some file when
+            not (TensorSource.IsOnnx file) && arguments.GetResult ModelArgument.Files |> like |> TensorSource.IsOnnx
+            ->
+            raise (LmcException $"--output: expected a name that ends in .onnx, as the model's does, found '{file}'")
+        | Some file when file.EndsWith ".safetensors" || TensorSource.IsOnnx file ->
             match Path.GetDirectoryName(Path.GetFullPath file) with
             | null -> ()
             | folder -> AtomicFile.sweep folder "*.safetensors." |> ignore

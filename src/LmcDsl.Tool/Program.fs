@@ -11,6 +11,7 @@ let private usage =
   lmc align A B --arch ARCH -o OUT         permute B's units so that it comes into A's basin
   lmc merge A B [C ...] --arch ARCH -o OUT the mean of the models, each aligned to the first
   lmc measure A B [C ...] --arch ARCH      distance, agreement of singular vectors, barrier, of each pair
+  lmc describe MODEL.onnx|ARCH             layers, groups, what is fixed and by which node
   lmc plan SCRIPT [ARGUMENTS]              what an experiment would do, and what of it is done
   lmc run SCRIPT [ARGUMENTS]               run an experiment, here or on a cluster
   lmc store list|verify|gc|export KEY      what a store of results holds
@@ -20,6 +21,7 @@ Examples
   lmc align a.safetensors b.safetensors --arch resnet20 --width 4 -o b-aligned.safetensors
   lmc merge a.pt b.pt c.pt --arch vgg11 --reset-stats cifar-10 -o merged.safetensors
   lmc measure a.safetensors b.safetensors --arch mlp --metric barrier,l2,r --data mnist --json
+  lmc align a.pt b.pt --graph model.onnx -o b-aligned.safetensors
   lmc plan experiments/figure2.fsx --scale smoke
   lmc run experiments/figure2.fsx --on slurm --jobs 32
   lmc store verify --store results/store
@@ -66,6 +68,7 @@ let private examples =
         "align", "lmc align a.safetensors b.safetensors --arch resnet20 --width 4 --search wm -o b-aligned.safetensors"
         "merge", "lmc merge a.pt b.pt c.pt --arch arch.json --reset-stats cifar-10 -o merged.safetensors"
         "measure", "lmc measure a.safetensors b.safetensors --arch vgg11 --metric barrier,l2,r --data cifar-10 --json"
+        "describe", "lmc describe model.onnx"
         "store", "lmc store verify --store results/store"
     ]
 
@@ -91,15 +94,15 @@ let private answering run cancel (arguments: ParseResults<ModelArgument>) =
     show (arguments.Contains ModelArgument.Json) (run arguments cancel)
 
 // Tables for people, after what they rest on.
-let private measuring cancel (arguments: ParseResults<ModelArgument>) =
-    let json, tables = MeasureCommand.run arguments cancel
+let private tabulating (without: string list) run (arguments: ParseResults<ModelArgument>) =
+    let json, tables = run arguments
 
     if arguments.Contains ModelArgument.Json then
         show true json
     else
         match json with
         | Json.Object fields ->
-            show false (Json.Object(fields |> List.filter (fun (name, _) -> name <> "measured" && name <> "rows")))
+            show false (Json.Object(fields |> List.filter (fun (name, _) -> not (List.contains name without))))
         | _ -> ()
 
         for table in tables do
@@ -112,7 +115,12 @@ let main words =
         match List.ofArray words with
         | "align" :: rest -> onModels "align" rest (answering AlignCommand.run cancel)
         | "merge" :: rest -> onModels "merge" rest (answering MergeCommand.run cancel)
-        | "measure" :: rest -> onModels "measure" rest (measuring cancel)
+        | "measure" :: rest ->
+            onModels
+                "measure"
+                rest
+                (tabulating [ "measured"; "rows" ] (fun arguments -> MeasureCommand.run arguments cancel))
+        | "describe" :: rest -> onModels "describe" rest (tabulating [ "groups"; "fixed" ] DescribeCommand.run)
         | "plan" :: rest -> ScriptCommand.plan rest
         | "run" :: rest -> ScriptCommand.run rest
         | [ "prelude" ] -> say (ScriptCommand.prelude ())
@@ -124,5 +132,8 @@ let main words =
         | [ "help" ] -> say usage
         | other :: _ ->
             raise (
-                Usage($"lmc: expected align, merge, measure, plan, run, store or prelude, found '{other}'\n{usage}", 2)
+                Usage(
+                    $"lmc: expected align, merge, measure, describe, plan, run, store or prelude, found '{other}'\n{usage}",
+                    2
+                )
             ))

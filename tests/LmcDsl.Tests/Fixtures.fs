@@ -356,6 +356,163 @@ let randomTransformer (random: Random) =
 
     chain.Build input
 
+/// Draws an architecture of layers that take their weights as signals: attention (fused or not, with fewer keys than queries, masked or
+/// not), recurrent layers, convolutions, tables, embeddings of positions, on sequences `[steps, features]`.
+let randomSignals (random: Random) =
+    let chain = RandomChain()
+    let pick (items: 'a list) = items[random.Next items.Length]
+    let ints (items: int list) = ImmutableArray.CreateRange items
+    let steps, heads, size = pick [ 2; 3; 4 ], pick [ 1; 2; 3; 4 ], pick [ 1; 2; 3 ]
+    let width = heads * size
+    let add (layer: Layer) inputs = chain.Add(layer, inputs)
+    let parameter (shape: int list) role = add (Parameter(ints shape, role)) [ Architecture.InputName ]
+    let weight shape = parameter shape ParameterRole.Weight
+
+    let constant (values: float32 list) (shape: int list) =
+        let bytes = values |> List.map BitConverter.GetBytes |> Array.concat
+        add (Constant(ints shape, Convert.ToBase64String bytes)) [ Architecture.InputName ]
+
+    let arithmetic f left right = add (Arithmetic f) [ left; right ]
+
+    let attention at =
+        let groups = pick [ 1; heads ]
+
+        let queries, keys, values =
+            if groups = heads && random.Next 2 = 0 then
+                let all = add (Dense(3 * width)) [ at ]
+                let part k = add (Slice(k * width, width, 1)) [ all ]
+                part 0, part 1, part 2
+            else
+                let part units = add (Dense(units, random.Next 2 = 0)) [ at ]
+                part width, part (groups * size), part (groups * size)
+
+        let parted count name = add (Reshaping(ints [ steps; count; size ])) [ name ]
+        let moved order name = add (Transposition(ints order)) [ name ]
+
+        let shared name =
+            if groups = heads then
+                moved [ 1; 0; 2 ] (parted heads name)
+            else
+                let apart = add (Reshaping(ints [ 1; 1; steps; size ])) [ moved [ 1; 0; 2 ] (parted 1 name) ]
+                let copies = add (Expansion(ints [ 1; heads; steps; size ])) [ apart ]
+                add (Reshaping(ints [ heads; steps; size ])) [ copies ]
+
+        let q = moved [ 1; 0; 2 ] (parted heads queries)
+        let scores = add (MatrixProduct()) [ q; moved [ 0; 2; 1 ] (shared keys) ]
+
+        let scores =
+            match random.Next 3 with
+            | 0 ->
+                let mask =
+                    constant [
+                        for i in 1..steps do
+                            for j in 1..steps -> if j <= i then 1f else 0f
+                    ] [ steps; steps ]
+
+                add (Choice()) [ mask; scores; constant [ -1e9f ] [ 1 ] ]
+            | 1 -> arithmetic ArithmeticFunction.Divide scores (constant [ 2f ] [ 1 ])
+            | _ -> scores
+
+        let seen = add (MatrixProduct()) [ add (Softmax()) [ scores ]; shared values ]
+        let joined = add (Reshaping(ints [ steps; width ])) [ moved [ 1; 0; 2 ] seen ]
+        add (Sum()) [ at; add (Dense width) [ joined ] ]
+
+    let step at _ =
+        match random.Next 18 with
+        | 0
+        | 1
+        | 2 -> attention at
+        | 3 -> add (LayerNorm()) [ at ]
+        | 4 ->
+            arithmetic
+                ArithmeticFunction.Add
+                at
+                (parameter [ 1; steps; width ] ParameterRole.Bias
+                 |> fun p -> add (Reshaping(ints [ steps; width ])) [ p ])
+        | 5 ->
+            let functions =
+                [
+                    ElementaryFunction.Absolute
+                    ElementaryFunction.Sine
+                    ElementaryFunction.GeluTanh
+                    ElementaryFunction.Mish
+                    ElementaryFunction.ErrorFunction
+                ]
+
+            add (Elementary(pick functions)) [ at ]
+        | 6 ->
+            arithmetic ArithmeticFunction.Subtract at (add (Reduction(ReductionFunction.Mean, ints [ 1 ], true)) [ at ])
+        | 7 ->
+            let normal = add (Normalization(1, 1e-5, random.Next 2 = 0)) [ at ]
+            arithmetic ArithmeticFunction.Multiply normal (parameter [ width ] ParameterRole.NormWeight)
+        | 8 ->
+            let places =
+                add (Conversion NumberType.Int64) [ add (Gathering(1, ints [ 0 ], true)) [ Architecture.InputName ] ]
+
+            add (Sum()) [ at; add (Lookup()) [ weight [ 5; width ]; places ] ]
+        | 9 -> add (Gathering(0, ints [ for k in steps - 1 .. -1 .. 0 -> k ])) [ at ]
+        | 10 ->
+            let longer =
+                add (EdgePadding(ints [ 1; 0 ], ints [ 0; 0 ], pick [ PaddingMode.Zeros; PaddingMode.Replicate ])) [
+                    at
+                ]
+
+            add (Slice(0, steps)) [ longer ]
+        | 11 ->
+            let groups = pick [ 1; heads ]
+            let images = add (Transposition(ints [ 1; 0 ])) [ at ]
+            let inputs = [ images; weight [ width; width / groups; 3 ]; parameter [ width ] ParameterRole.Bias ]
+            let layer = Correlation(ints [ 1 ], ints [ 1 ], ints [ 1 ], ints [ 1 ], groups)
+            add (Transposition(ints [ 1; 0 ])) [ add layer inputs ]
+        | 12 ->
+            let pool = pick [ PoolingFunction.Max; PoolingFunction.Average ]
+            let images = add (Transposition(ints [ 1; 0 ])) [ at ]
+
+            add (Transposition(ints [ 1; 0 ])) [
+                add (WindowPooling(pool, ints [ 2 ], ints [ 1 ], ints [ 1 ], ints [ 0 ], ints [ 1 ])) [ images ]
+            ]
+        | 13 -> add (Slice(0, steps)) [ add (Resampling(ints [ steps + 1; width ], ResamplingMode.Linear)) [ at ] ]
+        | 14 -> add (if random.Next 2 = 0 then Lstm width :> Layer else Gru width) [ at ]
+        | 15 ->
+            let cell, gates =
+                pick [
+                    RecurrentCell.Lstm, 4
+                    RecurrentCell.GruResetAfter, 3
+                    RecurrentCell.Gru, 3
+                    RecurrentCell.Tanh, 1
+                ]
+
+            let start = constant (List.replicate width 0f) [ 1; width ]
+
+            let inputs =
+                [
+                    at
+                    weight [ 1; gates * width; width ]
+                    weight [ 1; gates * width; width ]
+                    weight [ 1; 2 * gates * width ]
+                    start
+                ]
+
+            let inputs = if gates = 4 then inputs @ [ start ] else inputs
+            add (Reshaping(ints [ steps; width ])) [ add (Recurrence cell) inputs ]
+        | 16 -> add (Einsum "ab,bc->ac") [ at; weight [ width; width ] ]
+        | _ ->
+            let other = add (Dense width) [ at ]
+            let larger = add (Choice()) [ arithmetic ArithmeticFunction.Greater at other; at; other ]
+            add (Dense width) [ add (Concatenation 1) [ larger; other ] ]
+
+    let start = add (Dense width) [ Architecture.InputName ]
+    let last = (start, [ 1 .. random.Next(1, 5) ]) ||> List.fold step
+
+    let last =
+        if random.Next 2 = 0 then
+            last
+        else
+            add (Reduction(ReductionFunction.Mean, ints [ 0 ])) [ last ]
+
+    add (Dense 3) [ add (Flatten()) [ last ] ] |> ignore
+    chain.Build [ steps; random.Next(1, 4) ]
+
 /// Draws an architecture whose units have one order each: none within copies.
 let randomWithoutCopies (random: Random) =
     Seq.initInfinite (fun _ -> randomArchitecture random)

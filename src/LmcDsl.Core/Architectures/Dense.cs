@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace LmcDsl.Core.Architectures;
 
 /// <summary>
-/// A fully connected layer: <c>y = x W^T + b</c>, W of shape <c>[units, inputs]</c>, b of shape <c>[units]</c>; of a sequence
-/// <c>[positions, features]</c>, at each position.
+/// A fully connected layer: <c>y = x W^T + b</c>, W of shape <c>[units, inputs]</c>, b of shape <c>[units]</c>, on the last axis of what
+/// it reads: features, or the features of each position.
 /// </summary>
 public sealed class Dense(int units, [AlwaysWritten] bool bias = true) : Layer
 {
@@ -16,7 +16,7 @@ public sealed class Dense(int units, [AlwaysWritten] bool bias = true) : Layer
     public bool Bias { get; } = bias;
 
     /// <inheritdoc/>
-    public override LinearMap? Linear => new("weight", Bias ? "bias" : null, input => input.flatten(0, -2).t());
+    public override LinearMap? Linear => new("weight", Bias ? "bias" : null, input => input.reshape([-1, input.shape[^1]]).t());
 
     /// <inheritdoc/>
     public override SymmetryClass Commutes => SymmetryClass.Invertible;
@@ -26,13 +26,12 @@ public sealed class Dense(int units, [AlwaysWritten] bool bias = true) : Layer
     {
         Guard.Require(Units >= 1, $"dense layer: expected 1 or more units, found {Units}");
         Guard.Require(
-            inputs[0].Axes.Length is 1 or 2,
-            $"dense layer: expected one axis of features, or positions and features, found a shape of {Guard.Show(inputs[0].Shape)}; put a flatten before it");
+            inputs[0].Axes.Length >= 1, $"dense layer: expected an axis of features, found a shape of {Guard.Show(inputs[0].Shape)}");
         var input = inputs[0].Axes[^1];
         var output = wiring.Fresh(Units);
         wiring.Parameter("weight", ParameterRole.Weight, Initializer.UniformFanIn, input.Size, output, wiring.Dual(input));
         if (Bias) wiring.Parameter("bias", ParameterRole.Bias, Initializer.UniformFanIn, input.Size, output);
-        return new Signal([.. inputs[0].Axes.Take(inputs[0].Axes.Length - 1), output]);
+        return new Signal([.. inputs[0].Axes.SkipLast(1), output]);
     }
 
     /// <inheritdoc/>

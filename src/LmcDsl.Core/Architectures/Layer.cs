@@ -68,6 +68,12 @@ public abstract class Layer
     /// <summary>Where the layer reads tokens, and not numbers, how many there are: whole numbers from 0 on. Null elsewhere.</summary>
     public virtual int? Vocabulary => null;
 
+    /// <summary>
+    /// Whether the layer multiplies its inputs, weights among them, with each other, so that what it reads of the examples is what activation
+    /// matching compares, as it does for layers with weights of their own.
+    /// </summary>
+    public virtual bool MultipliesInputs => false;
+
     /// <summary>The running mean and variance of its input's channels that the layer keeps; null where it keeps none.</summary>
     public virtual RunningStatistics? Statistics => null;
 

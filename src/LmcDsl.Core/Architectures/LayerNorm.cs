@@ -27,8 +27,8 @@ public sealed class LayerNorm([AlwaysWritten] double epsilon = 1e-5, bool affine
     {
         var axes = inputs[0].Axes;
         Guard.Require(
-            axes.Length is 1 or 2,
-            $"layer norm layer: expected one axis of features, or axes of positions and features, found a shape of {Guard.Show(inputs[0].Shape)}");
+            axes.Length >= 1,
+            $"layer norm layer: expected an axis of features, found a shape of {Guard.Show(inputs[0].Shape)}");
         if (Affine && Scale) wiring.Parameter("weight", ParameterRole.NormWeight, Initializer.Ones, 1, axes[^1]);
         if (Affine) wiring.Parameter("bias", ParameterRole.NormBias, Initializer.Zeros, 1, axes[^1]);
         return inputs[0];

@@ -27,12 +27,14 @@ public sealed class Network
             $"network '{architecture.Name}': expected an input of sizes of 1 or more, found {Guard.Show([.. architecture.Input.Select(size => (long)size)])}");
         Sizes.Product($"network '{architecture.Name}': numbers of one example", architecture.Input.AsSpan());
         var wiring = new Wiring();
+        wiring.Enter(Architecture.InputName);
         var signals = new Dictionary<string, Signal>
         {
             [Architecture.InputName] = new([.. architecture.Input.Select(wiring.Fixed)]),
         };
         foreach (var node in architecture.Nodes) signals.Add(node.Name, Wire(wiring, node, signals));
         var output = signals[architecture.Nodes[^1].Name];
+        wiring.Enter("output");
         foreach (var axis in output.Axes) wiring.Fix(axis);
         Guard.Require(
             output.Axes.Length is 1 or 2,
@@ -48,6 +50,7 @@ public sealed class Network
         var symmetry = new Symmetry(wiring, architecture, signals, Parameters);
         (Groups, Turns, Outputs, Taps) = (symmetry.Groups, symmetry.Turns, symmetry.Outputs, symmetry.Taps);
         Notes = [.. wiring.Notes];
+        Pins = symmetry.Pins;
         steps = Steps(architecture, wiring.Uses);
         shapes = [.. architecture.Nodes.Select(node => signals[node.Name].Shape)];
         FirstLinear = FindFirstLinear(steps);
@@ -76,6 +79,9 @@ public sealed class Network
 
     /// <summary>What is not permuted since two sides of it could not be brought together, layer by layer; empty for most networks.</summary>
     public ImmutableArray<string> Notes { get; }
+
+    /// <summary>What of the parameters is not permuted, and because of which node.</summary>
+    public ImmutableArray<FixedAxis> Pins { get; }
 
     /// <summary>Number of classes, or of tokens that may come next: the size of the output's last axis.</summary>
     public int Classes { get; }

@@ -1,9 +1,11 @@
 using System.Collections.Immutable;
+using System.Text.Json.Serialization;
 using LmcDsl.Core.Runtime;
 
 namespace LmcDsl.Core.Architectures;
 
 /// <summary>What a parameter is for.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<ParameterRole>))]
 public enum ParameterRole
 {
     /// <summary>A matrix or kernel whose first axis is the output and whose second is the input; the spectra are theirs.</summary>
@@ -55,8 +57,8 @@ public enum Initializer
 public sealed record ParameterSpec(
     string Layer, string Local, ParameterRole Role, ImmutableArray<Axis> Axes, Initializer Initializer, int FanIn, long Offset)
 {
-    /// <summary>The layer's name, a dot, and its own, as PyTorch writes it: <c>fc1.weight</c>.</summary>
-    public string Name { get; } = $"{Layer}.{Local}";
+    /// <summary>The layer's name, a dot, and its own, as PyTorch writes it: <c>fc1.weight</c>; the layer's where it has no own.</summary>
+    public string Name { get; } = Local.Length == 0 ? Layer : $"{Layer}.{Local}";
 
     /// <summary>Its shape.</summary>
     public long[] Shape => [.. Axes.Select(a => (long)a.Size)];

@@ -97,3 +97,9 @@ public sealed record Tap(int Group, string Node, PermutedAxis Axis)
     /// <summary>Entries of one unit along that dimension.</summary>
     public int Block => Axis.Block;
 }
+
+/// <summary>An axis of a parameter of which something must not move.</summary>
+/// <param name="Parameter">Index into <see cref="Network.Parameters"/>.</param>
+/// <param name="Dimension">Which of its dimensions.</param>
+/// <param name="Node">The node because of which, <c>input</c> or <c>output</c>.</param>
+public readonly record struct FixedAxis(int Parameter, int Dimension, string Node);

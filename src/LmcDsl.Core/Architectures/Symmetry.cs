@@ -40,6 +40,16 @@ internal sealed class Symmetry
     /// <summary>What permutes each node's output.</summary>
     public ImmutableArray<NodeOutput> Outputs { get; }
 
+    /// <summary>The axes of parameters of which something must not move, each with the layer because of which.</summary>
+    public ImmutableArray<FixedAxis> Pins =>
+    [
+        .. from p in Enumerable.Range(0, parameters.Count)
+           from d in Enumerable.Range(0, tensors[p].Length)
+           let factor = tensors[p][d].Parts.SelectMany(part => part.Factors).FirstOrDefault(factor => factor.Size > 1 && wiring.IsFixed(factor.Label))
+           where factor.Size > 1
+           select new FixedAxis(p, d, wiring.FixedBy(factor.Label) ?? ""),
+    ];
+
     /// <summary>For each node with weights, the permuted axes of what it reads.</summary>
     public ImmutableArray<Tap> Taps { get; }
 
@@ -99,10 +109,14 @@ internal sealed class Symmetry
     {
         var weighted = parameters.Where(p => p.Role == ParameterRole.Weight).Select(p => p.Layer).ToHashSet();
         var places = Outputs.Select((output, k) => (output.Node, k)).ToDictionary(output => output.Node, output => output.k);
+        // What is made of parameters alone has no activations.
+        var seen = new HashSet<string> { Architecture.InputName };
+        foreach (var node in architecture.Nodes)
+            if (node.Layer is not (Parameter or Constant) && node.Inputs.Any(seen.Contains)) seen.Add(node.Name);
         var taps =
             from node in architecture.Nodes
-            where weighted.Contains(node.Name)
-            from place in node.Inputs.Where(places.ContainsKey).Select(read => places[read]).Distinct().Order()
+            where weighted.Contains(node.Name) || node.Layer.MultipliesInputs
+            from place in node.Inputs.Where(read => places.ContainsKey(read) && seen.Contains(read)).Select(read => places[read]).Distinct().Order()
             from move in Outputs[place].Moves
             select new Tap(move.Group, Outputs[place].Node, move.Axis);
         return [.. taps.DistinctBy(tap => (tap.Group, tap.Node, tap.Dimension, tap.Axis.Offset, tap.Axis.Outer, tap.Block))];

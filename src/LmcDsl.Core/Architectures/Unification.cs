@@ -6,12 +6,14 @@ namespace LmcDsl.Core.Architectures;
 /// </summary>
 internal sealed class Unification
 {
+    private const int MostParts = 4096; // of an axis, where copies are counted out
+
     private readonly List<int> parents = [];
     private readonly List<bool> flips = []; // whether a label is its parent's dual
     private readonly List<SymmetryClass> classes = []; // at the root
     private readonly List<int> sizes = [];
     private readonly List<Axis?> terms = []; // what a class of labels stands for, at its root
-    private readonly HashSet<int> pinned = [];
+    private readonly Dictionary<int, string> pinned = []; // the layer that pinned a class of labels, at its root
     private readonly List<string> notes = [];
 
     /// <summary>The layer at work, for notes.</summary>
@@ -32,7 +34,10 @@ internal sealed class Unification
     }
 
     /// <summary>Whether a label must not move.</summary>
-    public bool IsPinned(int label) => pinned.Contains(Root(label));
+    public bool IsPinned(int label) => pinned.ContainsKey(Root(label));
+
+    /// <summary>The layer because of which a label must not move; null where it may.</summary>
+    public string? PinnedBy(int label) => pinned.GetValueOrDefault(Root(label));
 
     /// <summary>The largest group that a label's units may be transformed by.</summary>
     public SymmetryClass ClassOf(int label) => IsPinned(label) ? SymmetryClass.Fixed : classes[Root(label)];
@@ -46,14 +51,21 @@ internal sealed class Unification
     /// <summary>Forbids moving anything along an axis.</summary>
     public void Pin(Axis axis)
     {
-        foreach (var factor in Resolve(axis).Parts.SelectMany(part => part.Factors)) pinned.Add(Root(factor.Label));
+        foreach (var factor in Resolve(axis).Parts.SelectMany(part => part.Factors)) pinned.TryAdd(Root(factor.Label), Place);
     }
 
     /// <summary>All pairs of two axes' entries.</summary>
     public Axis Product(Axis outer, Axis inner)
     {
         var within = Resolve(inner);
-        if (within.Parts.Length > 1 && outer.Size > 1) within = Whole(within);
+        if (within.Parts.Length > 1 && outer.Size > 1)
+        {
+            // Copies in a fixed order are parts one after the other.
+            if (AllPinned(outer) && (long)outer.Size * within.Parts.Length <= MostParts)
+                return new Axis(Enumerable.Repeat(within.Parts, outer.Size).SelectMany(parts => parts));
+            within = Whole(within);
+        }
+
         return within.Parts.Length > 1
             ? within
             : new Axis(Resolve(outer).Parts.Select(part => new AxisPart([.. part.Factors, .. within.Parts[0].Factors])));
@@ -85,13 +97,21 @@ internal sealed class Unification
             var root = Root(factor.Label);
             var dual = factor.Dual ^ IsFlipped(factor.Label);
             var term = terms[root] is { } bound ? Resolve(dual ? bound.Dual() : bound) : Axis.Of(new AxisFactor(root, factor.Size, dual));
-            // The parts of a concatenation lie apart only where nothing is outside of it.
-            if (term.Parts.Length > 1 && found[0].Length > 0)
+            // The parts of a concatenation lie apart only where nothing is outside of it, or copies in a fixed order.
+            var outside = found.Select(before => before.Aggregate(1L, (product, one) => product * one.Size)).ToArray();
+            if (term.Parts.Length > 1 && outside.Any(size => size > 1)
+                && found.All(before => before.All(one => one.Size == 1 || IsPinned(one.Label))) && outside.Sum() * term.Parts.Length <= MostParts)
             {
-                Note("a concatenation within a product");
+                found = [.. outside.SelectMany(copies => Enumerable.Repeat(term.Parts, (int)copies)).SelectMany(parts => parts).Select(next => next.Factors.ToArray())];
+                continue;
+            }
+
+            if (term.Parts.Length > 1 && outside.Any(size => size > 1))
+            {
+                if (!AllPinned(term)) Note("a concatenation within a product");
                 Pin(term);
                 terms[root] = null;
-                pinned.Add(root);
+                pinned.TryAdd(root, Place);
                 term = Axis.Of(new AxisFactor(root, factor.Size));
             }
 
@@ -108,9 +128,12 @@ internal sealed class Unification
         if (one < other) Cut(right, one);
         if (other < one) Cut(left, other);
         (left, right) = (Resolve(left), Resolve(right));
-        if (left.Parts[0].Size != right.Parts[0].Size)
+        var (first, second) = (left.Parts[0].Size, right.Parts[0].Size);
+        if (first != second)
         {
-            PinBoth(left, right);
+            // One unit of an outer label begins the axis now: on with what is in it.
+            if (first + second < one + other) Unify(left, right);
+            else PinBoth(left, right);
             return;
         }
 
@@ -119,13 +142,15 @@ internal sealed class Unification
         Unify(new Axis(left.Parts.Skip(1)), new Axis(right.Parts.Skip(1)));
     }
 
-    // The first part's outermost label becomes a concatenation, so that a part of that many entries begins the axis.
+    // The first part's outermost label becomes a concatenation, so that a part of that many entries begins the axis; or one of its units,
+    // within which it can be cut further.
     private void Cut(Axis axis, int entries)
     {
-        var outermost = axis.Parts[0].Factors[0];
+        var outermost = axis.Parts[0].Factors.FirstOrDefault(factor => factor.Size > 1);
+        if (outermost.Size <= 1) return;
         var inside = axis.Parts[0].Size / outermost.Size;
-        if (entries % inside != 0) return;
-        var units = entries / inside;
+        if (entries % inside != 0 && entries > inside) return;
+        var units = Math.Max(1, entries / inside);
         Bind(outermost, new Axis([.. Fresh(units).Parts, .. Fresh(outermost.Size - units).Parts]));
     }
 
@@ -164,12 +189,13 @@ internal sealed class Unification
         var root = Root(label.Label);
         if (term.Parts.SelectMany(part => part.Factors).Any(factor => Root(factor.Label) == root))
         {
-            Note("an axis that would be a part of itself");
+            if (!AllPinned(term)) Note("an axis that would be a part of itself");
             Pin(term);
             return;
         }
 
-        if (pinned.Contains(root)) Pin(term);
+        if (pinned.TryGetValue(root, out var by))
+            foreach (var factor in Resolve(term).Parts.SelectMany(part => part.Factors)) pinned.TryAdd(Root(factor.Label), by);
         Restrict(term, classes[root]);
         terms[root] = label.Dual ^ IsFlipped(label.Label) ? term.Dual() : term;
     }
@@ -187,7 +213,7 @@ internal sealed class Unification
 
         parents[from] = into;
         flips[from] = flip;
-        if (pinned.Remove(from)) pinned.Add(into);
+        if (pinned.Remove(from, out var by)) pinned.TryAdd(into, by);
         Restrict(into, classes[from]);
     }
 
@@ -195,7 +221,7 @@ internal sealed class Unification
 
     private void PinBoth(Axis left, Axis right)
     {
-        Note($"axes of {Show(left)} and {Show(right)}");
+        if (!AllPinned(left) || !AllPinned(right)) Note($"axes of {Show(left)} and {Show(right)}");
         Pin(left);
         Pin(right);
     }
@@ -203,14 +229,18 @@ internal sealed class Unification
     // A fixed label in the place of an axis.
     private Axis Whole(Axis axis)
     {
-        Note("a concatenation within a product");
+        if (!AllPinned(axis)) Note("a concatenation within a product");
         Pin(axis);
         var whole = Fresh(axis.Size);
         Pin(whole);
         return whole;
     }
 
-    private void Note(string what) => notes.Add($"layer '{Place}': {what}");
+    /// <summary>Says why something was pinned.</summary>
+    public void Note(string what) => notes.Add($"layer '{Place}': {what}");
+
+    // One entry has one order.
+    private bool AllPinned(Axis axis) => Resolve(axis).Parts.SelectMany(part => part.Factors).All(factor => factor.Size == 1 || IsPinned(factor.Label));
 
     private static string Show(Axis axis) =>
         string.Join(" + ", axis.Parts.Select(part => string.Join(" x ", part.Factors.Select(factor => factor.Size))));

@@ -50,6 +50,10 @@ public sealed class Wiring
     /// <param name="axis">The axis.</param>
     public void Fix(Axis axis) => labels.Pin(axis);
 
+    /// <summary>Says why something had to be fixed, for <see cref="Network.Notes"/>.</summary>
+    /// <param name="what">The reason; the layer's name is put before it.</param>
+    public void Note(string what) => labels.Note(what);
+
     /// <summary>
     /// Says that two axes are permuted together, as a residual sum requires of its two sides. Where one is a product or a
     /// concatenation, the other is one of the same parts; where they cannot be brought together, both are fixed.
@@ -182,6 +186,8 @@ public sealed class Wiring
     }
 
     internal Axis Resolve(Axis axis) => labels.Resolve(axis);
+
+    internal string? FixedBy(int label) => labels.PinnedBy(label);
 
     internal bool IsFixed(int label) => labels.ClassOf(label) == SymmetryClass.Fixed;
 

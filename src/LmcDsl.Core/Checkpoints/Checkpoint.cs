@@ -145,6 +145,12 @@ public static class Checkpoint
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         var source = like.Source;
+        if (source is Importing.OnnxSource graph)
+        {
+            graph.Write(stream, entry => parameter(entry, like.Places[entry.Name]));
+            return;
+        }
+
         var metadata = new Dictionary<string, string>(source.Metadata);
         metadata.TryAdd(FormatKey, "pt"); // some readers refuse files without it
         SafeTensors.Write(

@@ -102,7 +102,10 @@ internal sealed record Fit(
         foreach (var entry in entries)
         {
             if (!wanted.TryGetValue(rename(entry.Name[prefix.Length..]), out var parameter) || !found.TryAdd(parameter, entry))
-                unexpected.Add(entry);
+            {
+                // Places and masks, which a network has as constants, lie beside what it learned.
+                if (!entry.Type.IsWhole) unexpected.Add(entry);
+            }
             else if (!entry.Shape.AsSpan().SequenceEqual(network.Parameters[parameter].Shape))
                 misshaped.Add((entry, parameter));
         }

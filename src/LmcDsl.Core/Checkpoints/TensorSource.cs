@@ -72,7 +72,7 @@ public abstract class TensorSource : IDisposable
     /// <summary>Opens a checkpoint; what it is follows from its first bytes.</summary>
     /// <param name="path">
     /// A <c>.safetensors</c> file, the index of several (<c>.index.json</c>), a zip archive that PyTorch's <c>torch.save</c> wrote of a state
-    /// dict, of a dict that holds one, or of a module; or a folder with one of these under its usual name.
+    /// dict, of a dict that holds one, or of a module; an ONNX model (<c>.onnx</c>); or a folder with one of these under its usual name.
     /// </param>
     /// <param name="choice">Which of several state dicts; where none is given, <see cref="StateDictChoice.Largest"/>.</param>
     /// <returns>The open file.</returns>
@@ -83,6 +83,7 @@ public abstract class TensorSource : IDisposable
         {
             var file = CheckpointFolder.FileIn(path);
             InputFile.Require(file, "a checkpoint");
+            if (IsOnnx(file)) return new Importing.OnnxSource(file);
             var kind = FileKind.Of(file);
             return kind.Format switch
             {
@@ -97,6 +98,11 @@ public abstract class TensorSource : IDisposable
             throw new LmcException($"{Excerpt.Of(path)}: cannot be read: {error.Message.ReplaceLineEndings(" ")}", error);
         }
     }
+
+    /// <summary>Whether a file is named as an ONNX model, which is its graph and its numbers in one.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>True where it is.</returns>
+    public static bool IsOnnx(string path) => path.EndsWith(".onnx", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Reads one tensor.</summary>
     /// <param name="name">One of <see cref="Entries"/>.</param>

@@ -2,152 +2,251 @@ using System.Collections.Immutable;
 using System.Globalization;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Runtime;
+using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Importing;
 
-/// <summary>One graph on its way into the language of layers.</summary>
+/// <summary>
+/// One graph on its way into the language of layers, for one example. What has no rule becomes a layer that fixes all that goes through it, where
+/// the file says what shape it gives.
+/// </summary>
 /// <param name="proto">The file's content.</param>
 /// <param name="folder">The file's folder.</param>
-internal sealed class OnnxGraph(OnnxProto proto, string folder)
+/// <param name="most">The largest number of entries of a constant.</param>
+internal sealed class OnnxGraph(OnnxProto proto, string folder, long most)
 {
-    private readonly Dictionary<string, (OnnxTensor Tensor, string Name)> constants = [];
-    private readonly Dictionary<string, string> names = []; // the layer that gives a value
-    private readonly Dictionary<string, string> readers = []; // the node that has a tensor as its parameter
-    private readonly List<LayerNode> nodes = [];
+    private readonly Dictionary<string, GraphValue> values = [];
+    private readonly Dictionary<string, OnnxValue> shapes = [];
+    private readonly GraphBuilder graph = new(folder, most);
 
     /// <summary>The tensor of each parameter, and whether it lies the other way round there.</summary>
-    public Dictionary<string, (OnnxTensor Tensor, bool Transposed)> Stored { get; } = [];
+    public Dictionary<string, (OnnxTensor Tensor, bool Transposed)> Stored => graph.Stored;
 
-    public Architecture Import(string name)
+    /// <summary>Whether the export gave weights numbers in the place of their names.</summary>
+    public bool LostNames => graph.Stored.Values.Any(stored => LayerNames.IsLost(stored.Tensor.Name));
+
+    /// <summary>Reads the graph.</summary>
+    /// <param name="name">The network's name.</param>
+    /// <param name="output">Which output is the network's; the first where none is named.</param>
+    public Architecture Import(string name, string? output = null)
     {
-        Guard.Require(proto.Version is >= 9 and <= 23, $"expected an ONNX model of opset 9 to 23, found {(proto.Version == 0 ? "none" : proto.Version.ToString(CultureInfo.InvariantCulture))}");
-        foreach (var tensor in proto.Initializers) constants[tensor.Name] = (tensor, tensor.Name);
-        var inputs = proto.Inputs.Where(input => !constants.ContainsKey(input.Name)).ToArray();
-        Guard.Require(inputs.Length == 1 && proto.Outputs.Count >= 1, $"expected one input and an output, found {inputs.Length} and {proto.Outputs.Count}");
-        var shape = inputs[0].Shape.Skip(1).ToArray();
         Guard.Require(
-            shape.Length >= 1 && shape.All(size => size is >= 1 and <= int.MaxValue),
-            $"input '{inputs[0].Name}': expected fixed sizes after the batch, found {Guard.Show([.. inputs[0].Shape])}");
-        names[inputs[0].Name] = Architecture.InputName;
-        var rules = new OnnxOperators(Integers, Numbers, value => constants.TryGetValue(value, out var found) ? found.Tensor.Shape : null);
-        foreach (var node in proto.Nodes) Import(node, rules);
-        Guard.Require(nodes.Count > 0, $"expected operators, found none");
-        var last = Source(proto.Outputs[0].Name, "output");
-        // What the output does not need, such as a classifier beside it, would be taken for the output.
-        return new Architecture(name, [.. shape.Select(size => (int)size)], Needed(last));
+            proto.Version is >= 9 and <= 28,
+            $"expected an ONNX model of opset 9 to 28, found {(proto.Version == 0 ? "none" : proto.Version.ToString(CultureInfo.InvariantCulture))}");
+        Begin();
+        GraphValue[] inputs = [.. proto.Inputs.Where(input => !graph.Tensors.ContainsKey(input.Name)).Select(Described)];
+        Guard.Require(
+            inputs.Length >= 1 && proto.Outputs.Count >= 1, $"expected an input and an output, found {inputs.Length} and {proto.Outputs.Count}");
+        Read(inputs);
+        Run();
+        var asked = output ?? proto.Outputs[0].Name;
+        Guard.Require(
+            proto.Outputs.Any(known => known.Name == asked), $"expected an output among {Listing.Of(proto.Outputs.Select(known => known.Name))}, found '{asked}'");
+        return Finish(name, Value(asked, "output"));
     }
 
-    private void Import(OnnxNode node, OnnxOperators rules)
+    /// <summary>Reads the graph without a batch: each input as it is said, all outputs one after the other, each flattened.</summary>
+    /// <param name="given">Inputs that are constants.</param>
+    /// <param name="signals">The shapes of the others.</param>
+    /// <param name="constants">The outputs that are constant, in their places.</param>
+    /// <returns>The network; null where all outputs are constant.</returns>
+    internal Architecture? ImportPlain(IReadOnlyDictionary<string, Tensor> given, IReadOnlyList<(string Name, long[] Shape, ScalarType Type)> signals, out Tensor[] constants)
+    {
+        Begin();
+        foreach (var (input, tensor) in given) values[input] = graph.Constant(input, tensor);
+        if (signals.Count > 0)
+        {
+            Read([.. signals.Select(signal => new GraphValue(signal.Name, signal.Shape) { Type = signal.Type })], plain: true);
+        }
+        else graph.Input(1);
+        Run();
+        GraphValue[] outputs = [.. proto.Outputs.Select(output => Value(output.Name, "output"))];
+        constants = [.. outputs.Select(output => output.Constant!)];
+        if (outputs.All(output => output.Constant is not null)) return null;
+        var at = new GraphNode(new OnnxNode(), graph, [], proto.Version);
+        var flat = outputs.Select(output => at.Reshape(graph.Unled(at.Proto, output), output.Count)).ToArray();
+        var last = flat.Length == 1 ? flat[0] : graph.Emit(at.Proto, new Concatenation(), lead: false, flat);
+        return Finish("graph", last with { Shape = [1, last.Count], Lead = true });
+    }
+
+    private void Begin()
+    {
+        foreach (var tensor in proto.Initializers) graph.Tensors[tensor.Name] = tensor;
+        foreach (var value in proto.Values.Concat(proto.Outputs)) shapes[value.Name] = value;
+    }
+
+    // A graph's input with its shape for one example.
+    private GraphValue Described(OnnxValue input)
+    {
+        long[] shape = [.. input.Shape];
+        // The batch is the first axis; where that has a fixed size and the second none, or one entry, the second.
+        var batch = shape.Length >= 2 && shape[0] > 1 && shape[1] is -1 or 1 && shape.Length >= 3 ? 1 : 0;
+        Guard.Require(
+            shape.Length >= 1 && shape.Where((_, d) => d != batch).All(size => size is >= 1 and <= int.MaxValue),
+            $"input '{input.Name}': expected fixed sizes after the batch, found {Guard.Show(shape)}; export it without dynamic axes, at the size that it was trained on");
+        if (shape[batch] > 1) graph.Batch = Math.Max(graph.Batch, shape[batch]);
+        shape[batch] = 1;
+        // Tokens and masks come as numbers like all examples, and are whole numbers, or true and false, from there on.
+        var type = input.Type switch { 9 => ScalarType.Bool, 6 or 7 => ScalarType.Int64, _ => ScalarType.Float32 };
+        return new GraphValue(input.Name, shape) { Type = type };
+    }
+
+    // Several inputs lie one after the other in an example, each flattened.
+    private void Read(GraphValue[] inputs, bool plain = false)
+    {
+        bool Leads(GraphValue input) => !plain && input.Rank >= 2 && input.Shape[0] == 1;
+        if (inputs is [var only])
+        {
+            var lead = Leads(only);
+            var shape = lead ? only.Shape[1..] : only.Shape;
+            if (shape.Length > 0)
+            {
+                graph.Input([.. GraphBuilder.Ints(shape)]);
+                var given = graph.Given(only.Name, lead);
+                values[only.Name] = plain ? given with { Type = only.Type } : ElementwiseRules.Convert(new GraphNode(new OnnxNode(), graph, [], proto.Version), given, only.Type);
+                return;
+            }
+        }
+
+        var total = inputs.Sum(input => input.Count);
+        Guard.Require(total <= int.MaxValue, $"expected inputs of at most {int.MaxValue} numbers, found {total}");
+        graph.Input((int)total);
+        var at = new GraphNode(new OnnxNode(), graph, [], proto.Version);
+        var start = 0L;
+        foreach (var input in inputs)
+        {
+            var part = at.Slice(graph.Given("input", lead: false), 0, start, input.Count);
+            part = at.Reshape(part, input.Shape) with { Name = input.Name };
+            part = ElementwiseRules.Convert(at, part, input.Type);
+            values[input.Name] = Leads(input) ? graph.Led(at.Proto, part) : part;
+            start += input.Count;
+        }
+    }
+
+    private void Run()
+    {
+        var nodes = OnnxFunctions.Inline(proto.Nodes, proto.Functions);
+        foreach (var read in nodes.SelectMany(node => node.Inputs.Concat(Captured(node)).Select(input => (Input: input, Node: node))))
+        {
+            graph.Readers[read.Input] = graph.Readers.GetValueOrDefault(read.Input) + 1;
+            if (!graph.Reader.TryAdd(read.Input, read.Node)) graph.Reader.Remove(read.Input);
+        }
+
+        foreach (var output in proto.Outputs) graph.Readers[output.Name] = graph.Readers.GetValueOrDefault(output.Name) + 1;
+        foreach (var node in nodes) Import(node);
+    }
+
+    // What the branches of a node read of the graph around it.
+    private static IEnumerable<string> Captured(OnnxNode node) =>
+        node.Attributes.Values.Where(attribute => attribute.Graph is not null)
+            .SelectMany(attribute => attribute.Graph!.Nodes.SelectMany(inner => inner.Inputs.Concat(Captured(inner))));
+
+    private void Import(OnnxNode node)
     {
         if (node.Outputs.Count == 0) return;
-        if (node.Operator == "Constant" && node.Attributes.TryGetValue("value", out var value) && value.Tensor is { } tensor)
+        try
         {
-            constants[node.Outputs[0]] = (tensor, node.Outputs[0]);
-            return;
-        }
-
-        // Tensors of equal numbers are stored once: an identity gives the name back.
-        // Limits are turned into the type that they limit, which changes none of them.
-        var passes = node.Operator == "Identity"
-            || (node.Operator == "Cast" && node.Attributes.GetValueOrDefault("to")?.Int is 1 or 10 or 11);
-        if (passes && node.Inputs.Count == 1 && constants.TryGetValue(node.Inputs[0], out var same))
-        {
-            constants[node.Outputs[0]] = (same.Tensor, node.Outputs[0]);
-            return;
-        }
-
-        if (node.Operator == "Split")
-        {
-            Split(node, rules);
-            return;
-        }
-
-        if (node.Operator == "Add" && node.Inputs.Count == 2 && AddBias(node)) return;
-        if (node.Operator == "Mul" && node.Inputs.Count == 2 && Gate(node)) return;
-        var rule = rules.Of(node);
-        if (rule.Layer is null)
-        {
-            names[node.Outputs[0]] = Source(Input(node, 0), OnnxOperators.Place(node));
-            return;
-        }
-
-        Add(node, node.Outputs[0], rule);
-        // A mean that drops height and width is pooled and flattened.
-        if (node.Operator == "ReduceMean" && node.Attributes.TryGetValue("keepdims", out var keep) && keep.Int == 0)
-            Add(node, node.Outputs[0], new OnnxRule(new Flatten(), [], []), nodes[^1].Name);
-    }
-
-    private void Add(OnnxNode node, string output, OnnxRule rule, params string[] from)
-    {
-        var reads = from.Length > 0 ? from : [.. rule.Data.Select(input => Source(Input(node, input), OnnxOperators.Place(node)))];
-        var name = Unique(Name(node, rule));
-        foreach (var (local, input) in rule.Parameters)
-        {
-            var read = Input(node, input);
-            Guard.Require(constants.TryGetValue(read, out var found), $"{OnnxOperators.Place(node)}: expected '{read}' in the file, found none");
-            Guard.Require(
-                readers.TryAdd(read, name), $"{OnnxOperators.Place(node)}: expected tensors that one node has, found '{read}' in {readers.GetValueOrDefault(read)} too");
-            Stored[$"{name}.{local}"] = (found.Tensor, rule.Transposed);
-        }
-
-        nodes.Add(new LayerNode(name, rule.Layer!, [.. reads]));
-        names[output] = name;
-    }
-
-    // Parts of a split are slices of what it reads, one after the other.
-    private void Split(OnnxNode node, OnnxOperators rules)
-    {
-        var source = Source(Input(node, 0), OnnxOperators.Place(node));
-        var start = 0L;
-        Guard.Require(
-            node.Inputs.Count > 1 || node.Attributes.ContainsKey("split"), $"{OnnxOperators.Place(node)}: expected the lengths of its parts, found none");
-        foreach (var (output, length) in node.Outputs.Zip(rules.Parts(node, 0)))
-        {
-            Guard.Require(length is >= 1 and <= int.MaxValue && start + length <= int.MaxValue, $"{OnnxOperators.Place(node)}: expected parts of 1 or more channels, found {length}");
-            Add(node, output, new OnnxRule(new Slice((int)start, (int)length), [], []), source);
-            start += length;
-        }
-    }
-
-    // x W + b, written as two nodes.
-    private bool AddBias(OnnxNode node)
-    {
-        var bias = Enumerable.Range(0, 2).FirstOrDefault(k => constants.ContainsKey(node.Inputs[k]), -1);
-        if (bias < 0 || !names.TryGetValue(node.Inputs[1 - bias], out var before)) return false;
-        if (nodes[^1].Name != before || nodes[^1].Layer is not Dense { Bias: false } dense) return false;
-        if (!constants[node.Inputs[bias]].Tensor.Shape.SequenceEqual([dense.Units])) return false;
-        nodes[^1] = nodes[^1] with { Layer = new Dense(dense.Units) };
-        Stored[$"{before}.bias"] = (constants[node.Inputs[bias]].Tensor, false);
-        names[node.Outputs[0]] = before;
-        return true;
-    }
-
-    // x times the sigmoid of x, or the hard one.
-    private bool Gate(OnnxNode node)
-    {
-        for (var k = 0; k < 2; k++)
-        {
-            if (!names.TryGetValue(node.Inputs[k], out var gate) || !names.TryGetValue(node.Inputs[1 - k], out var source)) continue;
-            if (nodes.LastOrDefault(other => other.Name == gate) is not { Layer: Activation activation } gating || gating.Inputs[0] != source) continue;
-            ActivationFunction? whole = activation.Function switch
+            if (node is { Operator: "If", Domain: "" or "ai.onnx" })
             {
-                ActivationFunction.Sigmoid => ActivationFunction.Silu,
-                ActivationFunction.HardSigmoid => ActivationFunction.HardSwish,
-                _ => null,
-            };
-            if (whole is not { } function) continue;
-            Add(node, node.Outputs[0], new OnnxRule(new Activation(function), [], []), source);
-            return true;
-        }
+                Branch(node);
+                return;
+            }
 
-        return false;
+            GraphValue?[] inputs = [.. node.Inputs.Select(input => input.Length == 0 ? null : Value(input, node.Place))];
+            var rule = node.Domain is "" or "ai.onnx" ? GraphRules.Find(node.Operator) : null;
+            if (rule is null) throw new RefusedException($"{node.Place}: expected an operator among {string.Join(", ", GraphRules.Names)}, found {(node.Domain is "" or "ai.onnx" ? "" : $"{node.Domain}.")}{node.Operator}");
+            Give(node, rule(new GraphNode(node, graph, inputs, proto.Version)));
+        }
+        catch (RefusedException refused)
+        {
+            Fix(node, refused);
+        }
+        catch (System.Runtime.InteropServices.ExternalException error)
+        {
+            throw new LmcException($"{node.Place}: cannot be computed: {error.Message.Split('\n')[0]}", error);
+        }
+        catch (Exception error) when (error is ArithmeticException or ArgumentException or IndexOutOfRangeException or InvalidOperationException or KeyNotFoundException)
+        {
+            throw new LmcException($"{node.Place}: expected inputs and attributes that fit the operator, found others", error);
+        }
+        catch (LmcException error) when (!error.Message.Contains(node.Place, StringComparison.Ordinal))
+        {
+            throw new LmcException($"{node.Place}: {error.Message}", error);
+        }
     }
 
+    private void Give(OnnxNode node, GraphValue[] outputs)
+    {
+        for (var k = 0; k < node.Outputs.Count; k++)
+        {
+            if (node.Outputs[k].Length == 0) continue;
+            if (k >= outputs.Length) break; // such as the mask of a dropout, which nobody reads
+            var value = outputs[k];
+            // Tensors of equal numbers are stored once: an identity gives the name back.
+            values[node.Outputs[k]] = value.Parameter is not null && node.Operator == "Identity" ? value with { Name = node.Outputs[k] } : value;
+        }
+    }
+
+    // All that goes through a node without a rule is fixed.
+    private void Fix(OnnxNode node, RefusedException refused)
+    {
+        GraphValue[] inputs = [.. node.Inputs.Where(input => input.Length > 0).Select(input => Value(input, node.Place)).Where(input => input.Constant is null).DistinctBy(input => (input.Node, input.Name))];
+        if (inputs.Length == 0) throw new LmcException(refused.Message);
+        foreach (var output in node.Outputs.Where(output => output.Length > 0))
+        {
+            if (!shapes.TryGetValue(output, out var known) || !known.HasShape) throw new LmcException(refused.Message);
+            long[] shape = [.. known.Shape];
+            if (shape.Length > 0 && (shape[0] == -1 || shape[0] == graph.Batch)) shape[0] = 1;
+            if (shape.Any(size => size is < 1 or > int.MaxValue)) throw new LmcException(refused.Message);
+            var lead = shape.Length > 1 && shape[0] == 1;
+            var at = new GraphNode(node, graph, [], proto.Version);
+            values[output] = at.Emit(new Opaque($"node '{(node.Name.Length > 0 ? node.Name : output)}' ({node.Operator})", GraphBuilder.Ints(lead ? shape[1..] : shape)), lead, inputs);
+        }
+    }
+
+    // A branch whose condition is known is the nodes of the branch.
+    private void Branch(OnnxNode node)
+    {
+        var condition = Value(node.Inputs.FirstOrDefault(""), node.Place);
+        if (graph.Whole(condition) is not [var chosen]) throw new RefusedException($"{node.Place}: expected a condition that is constant, found one that is computed");
+        var branch = node.Attributes.GetValueOrDefault(chosen != 0 ? "then_branch" : "else_branch")?.Graph
+            ?? throw new LmcException($"{node.Place}: expected two branches, found none");
+        foreach (var tensor in branch.Initializers) graph.Tensors.TryAdd(tensor.Name, tensor);
+        foreach (var inner in branch.Nodes) Import(inner);
+        Guard.Require(branch.Outputs.Count >= node.Outputs.Count, $"{node.Place}: expected {node.Outputs.Count} outputs, found {branch.Outputs.Count}");
+        Give(node, [.. branch.Outputs.Select(output => Value(output.Name, node.Place))]);
+    }
+
+    private GraphValue Value(string name, string what)
+    {
+        if (values.TryGetValue(name, out var known)) return known;
+        if (!graph.Tensors.TryGetValue(name, out var tensor)) throw new LmcException($"{what}: expected a value that an earlier node gives, found '{name}'");
+        // Whole numbers, and lone ones, are what the network is; the rest is what it learned.
+        Guard.Require(tensor.Shape.All(size => size >= 0), $"tensor '{name}': expected sizes of 0 or more, found {Guard.Show([.. tensor.Shape])}");
+        var value = tensor.IsReal && tensor.Shape.Count > 0 && tensor.Shape.All(size => size > 0)
+            ? new GraphValue(name, [.. tensor.Shape]) { Parameter = tensor }
+            : graph.Constant(name, tensor.Load(folder));
+        values[name] = value;
+        return value;
+    }
+
+    private Architecture Finish(string name, GraphValue last)
+    {
+        Guard.Require(last.IsSignal, $"output: expected what the network computes, found a constant or a tensor of the file");
+        var at = new GraphNode(new OnnxNode(), graph, [], proto.Version);
+        last = graph.Led(at.Proto, last);
+        if (!last.Lead || last.Rank != 2) last = graph.Emit(at.Proto, new Flatten(), lead: true, last);
+        Guard.Require(graph.Nodes.Count > 0 && last.Node != Architecture.InputName, $"expected operators, found none");
+        var input = graph.InputShape;
+        return new Architecture(name, [.. input], Needed(last.Node!));
+    }
+
+    // What the output does not need, such as a classifier beside it, would be taken for the output.
     private ImmutableArray<LayerNode> Needed(string last)
     {
         var needed = new HashSet<string> { last };
         var kept = new List<LayerNode>();
-        foreach (var node in Enumerable.Reverse(nodes).Where(node => needed.Contains(node.Name)))
+        foreach (var node in graph.Nodes.Reverse().Where(node => needed.Contains(node.Name)))
         {
             needed.UnionWith(node.Inputs);
             kept.Add(node);
@@ -156,39 +255,4 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder)
         kept.Reverse();
         return [.. kept];
     }
-
-    // By the weight's name, without its last word; else the node's own, whose slashes tell where it stands.
-    private string Name(OnnxNode node, OnnxRule rule)
-    {
-        if (rule.Parameters.Length > 0 && constants.TryGetValue(Input(node, rule.Parameters[0].Input), out var weight))
-        {
-            var cut = weight.Name.LastIndexOf('.');
-            if (cut > 0 && weight.Name[(cut + 1)..] == rule.Parameters[0].Local) return weight.Name[..cut];
-            return weight.Name.Length > 0 ? weight.Name : node.Operator;
-        }
-
-        return node.Name.Length > 0 ? node.Name.Trim('/').Replace('/', '.') : $"{node.Operator.ToLowerInvariant()}{nodes.Count + 1}";
-    }
-
-    private string Unique(string name)
-    {
-        var bare = name is "" or Architecture.InputName ? $"{name}_" : name;
-        var found = bare;
-        for (var k = 2; nodes.Any(node => node.Name == found); k++) found = $"{bare}_{k}";
-        return found;
-    }
-
-    private static string Input(OnnxNode node, int input) => input < node.Inputs.Count
-        ? node.Inputs[input]
-        : throw new LmcException($"{OnnxOperators.Place(node)}: expected an input {input}, found {node.Inputs.Count}");
-
-    private string Source(string value, string what) => names.TryGetValue(value, out var name)
-        ? name
-        : throw new LmcException($"{what}: expected a value that an earlier node gives, found '{value}'");
-
-    private long[]? Integers(string value) => constants.TryGetValue(value, out var found) && Few(found.Tensor) ? found.Tensor.Integers(folder) : null;
-
-    private double[]? Numbers(string value) => constants.TryGetValue(value, out var found) && Few(found.Tensor) ? found.Tensor.Numbers(folder) : null;
-
-    private static bool Few(OnnxTensor tensor) => tensor.Shape.Count <= 1 && tensor.Shape.All(size => size is >= 0 and <= 64);
 }

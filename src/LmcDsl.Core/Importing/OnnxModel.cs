@@ -12,6 +12,8 @@ namespace LmcDsl.Core.Importing;
 /// </summary>
 public sealed class OnnxModel
 {
+    private const long MostConstant = 1 << 22; // numbers of a mask, beside as many as the file has bytes
+
     private readonly string path;
     private readonly Dictionary<string, (OnnxTensor Tensor, bool Transposed)> stored;
 
@@ -24,20 +26,36 @@ public sealed class OnnxModel
     /// <summary>The network.</summary>
     public Architecture Architecture { get; }
 
+    /// <summary>Whether the export gave weights numbers in the place of their names.</summary>
+    public bool LostNames => stored.Values.Any(tensor => LayerNames.IsLost(tensor.Tensor.Name));
+
+    /// <summary>The two lines by which an export keeps the names of the state dict.</summary>
+    public static string ExportLines =>
+        "model.eval(); torch.onnx.export(model, example, \"model.onnx\", training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False) (with dynamo=True: optimize=False in place of both)";
+
+    /// <summary>The file.</summary>
+    internal string File => path;
+
+    /// <summary>The tensor of each parameter, by the parameter's name, and whether it lies the other way round there.</summary>
+    internal IReadOnlyDictionary<string, (OnnxTensor Tensor, bool Transposed)> Stored => stored;
+
     /// <summary>Reads a file's graph. Numbers are read when they are asked for.</summary>
     /// <param name="path">The file.</param>
+    /// <param name="output">Which of its outputs is the network's; the first where none is named.</param>
     /// <returns>The model.</returns>
     /// <exception cref="LmcException">
     /// There is no such file, it is no ONNX model, or an operator in it has no rule: the line names the node.
     /// </exception>
-    public static OnnxModel Read(string path)
+    public static OnnxModel Read(string path, string? output = null)
     {
         try
         {
-            Guard.Require(File.Exists(path), $"{path}: expected an ONNX model, found no such file");
-            using var file = File.OpenRead(path);
-            var graph = new OnnxGraph(OnnxProto.Read(file), Path.GetDirectoryName(Path.GetFullPath(path))!);
-            var architecture = graph.Import(Path.GetFileNameWithoutExtension(path));
+            Guard.Require(System.IO.File.Exists(path), $"{path}: expected an ONNX model, found no such file");
+            using var file = System.IO.File.OpenRead(path);
+            using var quiet = no_grad();
+            using var scope = NewDisposeScope();
+            var graph = new OnnxGraph(OnnxProto.Read(file), Path.GetDirectoryName(Path.GetFullPath(path))!, MostConstant + file.Length);
+            var architecture = graph.Import(Path.GetFileNameWithoutExtension(path), output);
             return new OnnxModel(path, architecture, graph.Stored);
         }
         catch (InvalidProtocolBufferException error)

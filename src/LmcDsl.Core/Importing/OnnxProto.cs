@@ -15,6 +15,13 @@ internal sealed class OnnxAttribute
 
     public OnnxTensor? Tensor { get; private set; }
 
+    /// <summary>The name of a function's attribute whose value this one has.</summary>
+    public string Reference { get; private set; } = "";
+
+    public OnnxProto? Graph { get; private set; }
+
+    public List<string> Texts { get; } = [];
+
     public List<float> Floats { get; } = [];
 
     public List<long> Ints { get; } = [];
@@ -31,6 +38,9 @@ internal sealed class OnnxAttribute
                 case (3, OnnxProto.Varint): result.Int = input.ReadInt64(); break;
                 case (4, OnnxProto.Bytes): result.Text = input.ReadBytes().ToStringUtf8(); break;
                 case (5, OnnxProto.Bytes): result.Tensor = OnnxTensor.Read(input.ReadBytes().CreateCodedInput()); break;
+                case (6, OnnxProto.Bytes): result.Graph = OnnxProto.ReadGraph(input.ReadBytes()); break;
+                case (9, OnnxProto.Bytes): result.Texts.Add(input.ReadBytes().ToStringUtf8()); break;
+                case (21, OnnxProto.Bytes): result.Reference = input.ReadString(); break;
                 case (7, _): OnnxProto.Floats(input, type, result.Floats); break;
                 case (8, _): OnnxProto.Integers(input, type, result.Ints); break;
                 default: return false;
@@ -45,9 +55,9 @@ internal sealed class OnnxAttribute
 /// <summary>A node of a graph.</summary>
 internal sealed class OnnxNode
 {
-    public List<string> Inputs { get; } = [];
+    public List<string> Inputs { get; private init; } = [];
 
-    public List<string> Outputs { get; } = [];
+    public List<string> Outputs { get; private init; } = [];
 
     public string Name { get; private set; } = "";
 
@@ -55,7 +65,21 @@ internal sealed class OnnxNode
 
     public string Domain { get; private set; } = "";
 
-    public Dictionary<string, OnnxAttribute> Attributes { get; } = [];
+    public Dictionary<string, OnnxAttribute> Attributes { get; private init; } = [];
+
+    /// <summary>What messages call it.</summary>
+    public string Place => $"node '{(Name.Length > 0 ? Name : Outputs.FirstOrDefault())}' ({Operator})";
+
+    /// <summary>The same node under other names of values.</summary>
+    public OnnxNode Renamed(string name, Func<string, string> values, Dictionary<string, OnnxAttribute> attributes) => new()
+    {
+        Name = name,
+        Operator = Operator,
+        Domain = Domain,
+        Inputs = [.. Inputs.Select(values)],
+        Outputs = [.. Outputs.Select(values)],
+        Attributes = attributes,
+    };
 
     public static OnnxNode Read(CodedInputStream input)
     {
@@ -83,27 +107,37 @@ internal sealed class OnnxNode
     }
 }
 
-/// <summary>A graph's input or output, with its shape; -1 where a size is not said.</summary>
-internal sealed record OnnxValue(string Name, List<long> Shape)
+/// <summary>A graph's input or output, with its shape, -1 where a size is not said, and ONNX's number of its type.</summary>
+internal sealed record OnnxValue(string Name, List<long> Shape, bool HasShape, long Type)
 {
     public static OnnxValue Read(CodedInputStream input)
     {
-        var (name, shape) = ("", new List<long>());
+        var (name, shape, known, number) = ("", new List<long>(), false, 0L);
         OnnxProto.Fields(input, (field, type) =>
         {
             if (type != OnnxProto.Bytes) return false;
             if (field == 1) name = input.ReadString();
-            else if (field == 2) ReadType(input.ReadBytes().CreateCodedInput(), shape);
+            else if (field == 2) (known, number) = ReadType(input.ReadBytes(), shape);
             else return false;
             return true;
         });
-        return new OnnxValue(name, shape);
+        return new OnnxValue(name, shape, known, number);
     }
 
-    private static void ReadType(CodedInputStream type, List<long> into)
+    private static (bool HasShape, long Type) ReadType(ByteString type, List<long> into)
     {
-        foreach (var tensor in OnnxProto.Messages(type, 1))
+        var (known, number) = (false, 0L);
+        foreach (var tensor in OnnxProto.Messages(type.CreateCodedInput(), 1))
+            OnnxProto.Fields(tensor, (field, kind) =>
+            {
+                if (field != 1 || kind != OnnxProto.Varint) return false;
+                number = tensor.ReadInt64();
+                return true;
+            });
+        foreach (var tensor in OnnxProto.Messages(type.CreateCodedInput(), 1))
             foreach (var shape in OnnxProto.Messages(tensor, 2))
+            {
+                known = true;
                 foreach (var dimension in OnnxProto.Messages(shape, 1))
                 {
                     var size = -1L;
@@ -115,6 +149,48 @@ internal sealed record OnnxValue(string Name, List<long> Shape)
                     });
                     into.Add(size);
                 }
+            }
+
+        return (known, number);
+    }
+}
+
+/// <summary>A function that a model defines of other operators.</summary>
+internal sealed class OnnxFunction
+{
+    public string Name { get; private set; } = "";
+
+    public string Domain { get; private set; } = "";
+
+    public List<string> Inputs { get; } = [];
+
+    public List<string> Outputs { get; } = [];
+
+    public List<OnnxNode> Nodes { get; } = [];
+
+    /// <summary>Attributes that have a value where none is given.</summary>
+    public List<OnnxAttribute> Defaults { get; } = [];
+
+    public static OnnxFunction Read(CodedInputStream input)
+    {
+        var result = new OnnxFunction();
+        OnnxProto.Fields(input, (field, type) =>
+        {
+            if (type != OnnxProto.Bytes) return false;
+            switch (field)
+            {
+                case 1: result.Name = input.ReadString(); break;
+                case 4: result.Inputs.Add(input.ReadString()); break;
+                case 5: result.Outputs.Add(input.ReadString()); break;
+                case 7: result.Nodes.Add(OnnxNode.Read(input.ReadBytes().CreateCodedInput())); break;
+                case 10: result.Domain = input.ReadString(); break;
+                case 11: result.Defaults.Add(OnnxAttribute.Read(input.ReadBytes().CreateCodedInput())); break;
+                default: return false;
+            }
+
+            return true;
+        });
+        return result;
     }
 }
 
@@ -122,7 +198,7 @@ internal sealed record OnnxValue(string Name, List<long> Shape)
 internal sealed class OnnxProto
 {
     /// <summary>How numbers are written: the wire types of protobuf.</summary>
-    public const uint Varint = 0, Bytes = 2, Fixed32 = 5;
+    public const uint Varint = 0, Fixed64 = 1, Bytes = 2, Fixed32 = 5;
 
     public List<OnnxNode> Nodes { get; } = [];
 
@@ -131,6 +207,11 @@ internal sealed class OnnxProto
     public List<OnnxValue> Inputs { get; } = [];
 
     public List<OnnxValue> Outputs { get; } = [];
+
+    /// <summary>Values within the graph whose shapes are told.</summary>
+    public List<OnnxValue> Values { get; } = [];
+
+    public List<OnnxFunction> Functions { get; } = [];
 
     public long Version { get; private set; }
 
@@ -141,7 +222,8 @@ internal sealed class OnnxProto
         Fields(input, (field, type) =>
         {
             if (type != Bytes) return false;
-            if (field == 7) result.ReadGraph(input.ReadBytes().CreateCodedInput());
+            if (field == 7) result.ReadInto(input.ReadBytes().CreateCodedInput());
+            else if (field == 25) result.Functions.Add(OnnxFunction.Read(input.ReadBytes().CreateCodedInput()));
             else if (field == 8) result.ReadVersion(input.ReadBytes().CreateCodedInput());
             else return false;
             return true;
@@ -185,7 +267,21 @@ internal sealed class OnnxProto
             for (var packed = input.ReadBytes().CreateCodedInput(); !packed.IsAtEnd;) into.Add(packed.ReadFloat());
     }
 
-    private void ReadGraph(CodedInputStream input) => Fields(input, (field, type) =>
+    /// <summary>Reads packed double precision numbers.</summary>
+    public static void Doubles(ByteString packed, List<double> into)
+    {
+        for (var input = packed.CreateCodedInput(); !input.IsAtEnd;) into.Add(input.ReadDouble());
+    }
+
+    /// <summary>Reads a graph by itself, as a branch of another one.</summary>
+    public static OnnxProto ReadGraph(ByteString bytes)
+    {
+        var result = new OnnxProto();
+        result.ReadInto(bytes.CreateCodedInput());
+        return result;
+    }
+
+    private void ReadInto(CodedInputStream input) => Fields(input, (field, type) =>
     {
         if (type != Bytes) return false;
         switch (field)
@@ -194,6 +290,7 @@ internal sealed class OnnxProto
             case 5: Initializers.Add(OnnxTensor.Read(input.ReadBytes().CreateCodedInput())); break;
             case 11: Inputs.Add(OnnxValue.Read(input.ReadBytes().CreateCodedInput())); break;
             case 12: Outputs.Add(OnnxValue.Read(input.ReadBytes().CreateCodedInput())); break;
+            case 13: Values.Add(OnnxValue.Read(input.ReadBytes().CreateCodedInput())); break;
             default: return false;
         }
 

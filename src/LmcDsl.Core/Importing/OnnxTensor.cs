@@ -10,6 +10,7 @@ internal sealed class OnnxTensor
 {
     private readonly List<float> floats = [];
     private readonly List<long> integers = [];
+    private readonly List<double> doubles = [];
     private readonly Dictionary<string, string> external = [];
     private ByteString? raw;
     private long type;
@@ -26,11 +27,12 @@ internal sealed class OnnxTensor
         3 => ScalarType.Int8,
         5 => ScalarType.Int16,
         6 => ScalarType.Int32,
+        9 => ScalarType.Bool,
         7 => ScalarType.Int64,
         10 => ScalarType.Float16,
         11 => ScalarType.Float64,
         16 => ScalarType.BFloat16,
-        _ => throw new LmcException($"tensor '{Name}': expected float64, 32, 16, bfloat16 or whole numbers of 8 to 64 bits, found ONNX's type {type}"),
+        _ => throw new LmcException($"tensor '{Name}': expected float64, 32, 16, bfloat16, bool or whole numbers of 8 to 64 bits, found ONNX's type {type}"),
     };
 
     public static OnnxTensor Read(CodedInputStream input)
@@ -46,6 +48,8 @@ internal sealed class OnnxTensor
                 case (5 or 7, _): OnnxProto.Integers(input, kind, result.integers); break;
                 case (8, OnnxProto.Bytes): result.Name = input.ReadString(); break;
                 case (9, OnnxProto.Bytes): result.raw = input.ReadBytes(); break;
+                case (10, OnnxProto.Bytes): OnnxProto.Doubles(input.ReadBytes(), result.doubles); break;
+                case (10, OnnxProto.Fixed64): result.doubles.Add(input.ReadDouble()); break;
                 case (13, OnnxProto.Bytes): result.ReadExternal(input.ReadBytes().CreateCodedInput()); break;
                 default: return false;
             }
@@ -55,6 +59,15 @@ internal sealed class OnnxTensor
         return result;
     }
 
+    /// <summary>Whether its numbers are in a file beside the model.</summary>
+    public bool IsBeside => external.Count > 0;
+
+    /// <summary>The type of its numbers, as safetensors calls it.</summary>
+    public string Stored => type switch { 1 => "F32", 10 => "F16", 11 => "F64", 16 => "BF16", _ => throw new LmcException($"tensor '{Name}': expected real numbers, found ONNX's type {type}") };
+
+    /// <summary>Whether its numbers are real ones: what a network learns.</summary>
+    public bool IsReal => type is 1 or 10 or 11 or 16;
+
     /// <summary>Requires a shape, and that the file holds as many numbers, before anything of that size is made.</summary>
     /// <param name="shape">The shape.</param>
     /// <exception cref="LmcException">It has another shape, or is cut.</exception>
@@ -62,6 +75,13 @@ internal sealed class OnnxTensor
     {
         Guard.Require(
             shape.SequenceEqual([.. Shape]), $"tensor '{Name}': expected a shape {Guard.Show(shape)}, found {Guard.Show([.. Shape])}");
+        RequireHeld();
+    }
+
+    /// <summary>Requires that the file holds as many numbers as the shape says.</summary>
+    /// <exception cref="LmcException">It is cut.</exception>
+    public void RequireHeld()
+    {
         if (external.Count == 0) RequireStored(Count());
     }
 
@@ -78,7 +98,7 @@ internal sealed class OnnxTensor
         // Half precision is stored as its bits in whole numbers.
         if (Type is ScalarType.Float16 or ScalarType.BFloat16)
             return FromBytes([.. integers.SelectMany(bits => BitConverter.GetBytes((ushort)bits))], count);
-        var flat = floats.Count > 0 ? tensor(floats.ToArray()) : tensor(integers.ToArray());
+        var flat = floats.Count > 0 ? tensor(floats.ToArray()) : doubles.Count > 0 ? tensor(doubles.ToArray()) : tensor(integers.ToArray());
         return flat.to(Type).reshape([.. Shape]);
     }
 
@@ -122,7 +142,7 @@ internal sealed class OnnxTensor
             return;
         }
 
-        var given = floats.Count > 0 ? floats.Count : integers.Count;
+        var given = floats.Count > 0 ? floats.Count : doubles.Count > 0 ? doubles.Count : integers.Count;
         Guard.Require(given == count, $"tensor '{Name}': expected {count} numbers, found {given}");
     }
 

@@ -142,8 +142,8 @@ public sealed class PermutationSet
     /// <param name="parameter">Index of the parameter.</param>
     internal void ApplyInPlace(Tensor values, int parameter)
     {
-        foreach (var (group, permutation) in Network.Groups.Zip(Permutations))
-            foreach (var axis in group.Axes)
-                if (axis.Parameter == parameter) permutation.ApplyInPlace(values, axis.Dimension, axis.Block);
+        foreach (var g in Network.Order())
+            foreach (var axis in Network.Groups[g].Axes)
+                if (axis.Parameter == parameter) UnitView.Permute(values, axis, Within(g));
     }
 }

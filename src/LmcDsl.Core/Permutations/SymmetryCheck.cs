@@ -49,13 +49,74 @@ public static class SymmetryCheck
             var found = Outputs(permuted, input, mode);
             for (var k = 0; k < network.Outputs.Length; k++)
             {
-                var should = permutations.Apply(expected[k], network.Outputs[k].Moves);
-                var error = (should - found[k]).abs().max().ToDouble() / Math.Max(1, should.abs().max().ToDouble());
+                var error = Error(permutations.Apply(expected[k], network.Outputs[k].Moves), found[k], 1);
                 if (!(error <= Tolerance)) return new SymmetryBreak(network.Outputs[k].Node, error);
             }
         }
 
         return null;
+    }
+
+    /// <summary>How far the law is from being kept, with a model's own numbers.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="seed">Seed of the permutations and of the inputs.</param>
+    /// <param name="elements">How many permutations are drawn.</param>
+    /// <returns>
+    /// Where the largest difference is, as a share of what is largest there, and at how many nodes it was looked for: all but those from the
+    /// first one on that cannot be computed.
+    /// </returns>
+    public static (SymmetryBreak Largest, int Nodes) Measure(ParameterSet model, long seed = 0, int elements = 3)
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        using var generator = Runtime.Seeds.Generator(seed, "symmetry check");
+        var network = model.Network;
+        var input = randn([2, .. network.Architecture.Input.Select(size => (long)size)], generator: generator);
+        // Where entries of tables are looked up, whole numbers beyond 0 and 1.
+        if (network.Architecture.Nodes.Any(node => node.Layer is Lookup)) input = input.mul(10).round();
+        var (largest, nodes) = (new SymmetryBreak(network.Outputs[^1].Node, 0), network.Outputs.Length);
+        var expected = Computed(model, input);
+        for (var k = 0; k < elements; k++)
+        {
+            using var inner = NewDisposeScope();
+            var permutations = PermutationSet.Random(network, Runtime.Seeds.Derive(seed, "element", k));
+            using var permuted = permutations.Apply(model);
+            var found = Computed(permuted, input);
+            nodes = Math.Min(nodes, Math.Min(found.Count, expected.Count));
+            for (var node = 0; node < nodes; node++)
+            {
+                var error = Error(permutations.Apply(expected[node], network.Outputs[node].Moves), found[node], 1e-2);
+                if (!(error <= largest.Error)) largest = new SymmetryBreak(network.Outputs[node].Node, error);
+            }
+        }
+
+        return (largest, nodes);
+    }
+
+    // Of each node until one cannot be computed.
+    private static List<Tensor> Computed(ParameterSet parameters, Tensor input)
+    {
+        var outputs = new List<Tensor>();
+        if (parameters.Network.Architecture.Nodes.All(node => node.Layer is not Opaque)) return Outputs(parameters, input, Mode.Evaluation);
+        try
+        {
+            parameters.Network.Forward(parameters.Views, input, Mode.Evaluation, (_, output) => outputs.Add(output));
+        }
+        catch (Runtime.LmcException)
+        {
+            // What comes after is not computed.
+        }
+
+        return outputs;
+    }
+
+    private static double Error(Tensor should, Tensor found, double least)
+    {
+        var (one, other) = (should.to(ScalarType.Float32), found.to(ScalarType.Float32));
+        // Where a mask puts infinities they are the same ones.
+        var apart = where(one == other, zeros_like(one), one - other).abs().max().ToDouble();
+        var size = where(one.isfinite(), one, zeros_like(one)).abs().max().ToDouble();
+        return apart / Math.Max(least, size);
     }
 
     private static List<Tensor> Outputs(ParameterSet parameters, Tensor input, Mode mode)

@@ -111,6 +111,34 @@ module Networks =
     let vit (patch: int) (options: TransformerOptions) : DataSet -> Architecture =
         catalogued (fun shape classes -> Catalogue.Vit(List.toArray shape, patch, classes, options))
 
+/// Networks from files.
+[<RequireQualifiedAccess>]
+module Network =
+
+    /// The network of a file: an ONNX export (`.onnx`), or a description in JSON. What is in the file is what models of it are known by.
+    /// A data set of other shape or classes is refused.
+    let ofFile (path: string) : DataSet -> Architecture =
+        let architecture =
+            lazy
+                (if LmcDsl.Core.Checkpoints.TensorSource.IsOnnx path then
+                     LmcDsl.Core.Runtime.TorchRuntime.Load() |> ignore
+                     LmcDsl.Core.Importing.OnnxModel.Read(path).Architecture
+                 else
+                     Architecture.FromJson(LmcDsl.Core.Runtime.InputFile.ReadText(path, "a network's description")))
+
+        fun data ->
+            let found = architecture.Value
+
+            if data.Windows.IsNone && List.ofSeq found.Input <> data.Shape then
+                let shown (sizes: int seq) = System.String.Join(" x ", sizes)
+
+                raise (
+                    LmcDsl.Core.Runtime.LmcException
+                        $"{path}: expected a network for inputs of {shown data.Shape} as {data.Name} has, found one for {shown found.Input}"
+                )
+
+            found
+
 /// Set-ups to begin with.
 [<RequireQualifiedAccess>]
 module Setup =

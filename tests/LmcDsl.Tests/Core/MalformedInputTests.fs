@@ -228,9 +228,142 @@ let private import path =
     use _ = model.Load(Network model.Architecture)
     ()
 
+/// A model of a dozen nodes drawn at random from what networks are exported as, most of which do not fit each other: names that nothing
+/// gives, sizes at the edge of their range, attributes of other operators.
+let private drawnOnnx (random: Random) : byte[] =
+    let pick (items: 'a list) = items[random.Next items.Length]
+
+    let varint (value: int64) =
+        let mutable rest = uint64 value
+
+        [|
+            while rest >= 128UL do
+                byte (rest ||| 128UL)
+                rest <- rest >>> 7
+
+            byte rest
+        |]
+
+    let field number (content: byte[]) =
+        Array.concat [ varint (int64 (number * 8 + 2)); varint (int64 content.Length); content ]
+
+    let number at (value: int64) = Array.concat [ varint (int64 (at * 8)); varint value ]
+    let text at (value: string) = field at (Encoding.UTF8.GetBytes value)
+
+    let edge () =
+        pick [
+            0L
+            1L
+            2L
+            3L
+            4L
+            6L
+            -1L
+            127L
+            1L <<< 20
+            1L <<< 31
+            1L <<< 40
+            Int64.MaxValue
+            Int64.MinValue
+        ]
+
+    let attribute () =
+        let name =
+            pick [
+                "axis"
+                "axes"
+                "perm"
+                "kernel_shape"
+                "strides"
+                "pads"
+                "dilations"
+                "group"
+                "transB"
+                "keepdims"
+                "split"
+                "to"
+                "mode"
+                "blocksize"
+                "num_outputs"
+                "epsilon"
+                "hidden_size"
+                "equation"
+                "num_groups"
+            ]
+
+        let value =
+            match random.Next 4 with
+            | 0 -> number 3 (edge ())
+            | 1 ->
+                Array.concat [
+                    for _ in 0 .. random.Next 4 ->
+                        number 8 (if random.Next 2 = 0 then edge () else int64 (random.Next 4))
+                ]
+            | 2 -> text 4 (pick [ "reflect"; "SAME_UPPER"; "ij,jk->ik"; "aa->a"; "" ])
+            | _ -> Array.concat [ varint (int64 (2 * 8 + 5)); BitConverter.GetBytes(float32 (random.NextDouble())) ]
+
+        field 5 (Array.append (text 1 name) value)
+
+    let operators = LmcDsl.Core.Importing.GraphRules.Names |> List.ofSeq
+    let names = [ "x"; "w"; "s"; "big"; "v0"; "v1"; "v2"; "v3"; "v4"; "y"; "" ]
+
+    let node k =
+        Array.concat [
+            for _ in 0 .. random.Next 4 do
+                text
+                    1
+                    (if random.Next 3 = 0 then
+                         pick names
+                     else
+                         (if k = 0 then pick [ "x"; "w"; "s" ] else pick [ "x"; "w"; "s"; $"v{k - 1}" ]))
+            text 2 (if k = 5 then "y" else $"v{k}")
+            text 3 $"n{k}"
+            text 4 (pick operators)
+            for _ in 0 .. random.Next 3 do
+                attribute ()
+        ]
+
+    let tensor (name: string) (kind: int64) (sizes: int64 list) (raw: byte[]) =
+        Array.concat [ yield! sizes |> List.map (number 1); number 2 kind; text 8 name; field 9 raw ]
+
+    let value (name: string) (sizes: int64 list) =
+        let shape = Array.concat [ for size in sizes -> field 1 (number 1 size) ]
+        Array.concat [ text 1 name; field 2 (field 1 (Array.append (number 1 1L) (field 2 shape))) ]
+
+    let whole = [| for _ in 0..3 -> BitConverter.GetBytes(edge ()) |] |> Array.concat
+
+    let graph =
+        Array.concat [
+            for k in 0..5 do
+                field 1 (node k)
+            field 5 (tensor "w" 1L (pick [ [ 4L; 3L ]; [ 3L ]; [ 2L; 3L; 1L; 2L ]; [ 12L ] ]) (Array.zeroCreate 48))
+            field 5 (tensor "s" 7L (pick [ [ 4L ]; [ 2L; 2L ]; []; [ 1L <<< 40; 1L <<< 40 ] ]) whole)
+            field 5 (tensor "big" 1L [ edge (); edge () ] (Array.zeroCreate 8))
+            field 11 (value "x" (pick [ [ 1L; 3L ]; [ 1L; 3L; 4L; 4L ]; [ 1L; 4L; 3L ]; [ edge (); edge () ] ]))
+            field 12 (value "y" [ 1L; 4L ])
+        ]
+
+    Array.concat [ field 7 graph; field 8 (number 2 (int64 (random.Next(9, 24)))) ]
+
 let tests =
     testList "Malformed input" [
         survives "an ONNX model" onnx (onDisk "onnx" import)
+
+        test $"{cases 3000} ONNX models of nodes that do not fit are read, or refused in one line that names the file" {
+            let mutable refused = 0
+
+            for seed in 1 .. cases 3000 do
+                let content = drawnOnnx (Random seed)
+
+                try
+                    onDisk "onnx" import content
+                with :? LmcException as error ->
+                    refused <- refused + 1
+                    Expect.isFalse (error.Message.Contains '\n') $"model {seed}: one line"
+                    Expect.stringContains error.Message ".onnx" $"model {seed}: the file"
+
+            Expect.isGreaterThan refused (cases 3000 / 10) "many are refused"
+        }
 
         test "an ONNX model whose tensor is larger than its file is refused before it is made" {
             // The weight is said to have 127 times 3 numbers.

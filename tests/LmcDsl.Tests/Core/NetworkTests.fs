@@ -225,7 +225,7 @@ let tests =
 
         testList "mistakes are told with the layer's name" [
             test "a dense layer on an image" {
-                failsWith [ "layer 'd'"; "flatten"; "[1, 2, 2]" ] (fun () ->
+                failsWith [ "one axis"; "flatten"; "[1, 2, 3]" ] (fun () ->
                     network [ "d", Dense 3, [ "input" ] ] |> ignore)
             }
             test "a sum of two sizes" {

@@ -14,6 +14,8 @@ let private declares =
         "StateDictChoice.cs"
         "Architecture.cs"
         "Axis.cs"
+        "GraphRules.cs"
+        "GraphValue.cs"
         "LmcException.cs"
         "MemoryReuse.cs"
         "PermutationGroup.cs"

@@ -1,0 +1,211 @@
+/// The command `lmc` on networks that it reads from ONNX exports, and on ONNX files as models.
+module LmcDsl.Tests.Process.OnnxToolTests
+
+open System
+open System.IO
+open Expecto
+open LmcDsl
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Checkpoints
+open LmcDsl.Core.Importing
+open LmcDsl.Tests.Fixtures
+open TorchSharp
+
+let private tool = Path.Combine(AppContext.BaseDirectory, "lmc.dll")
+let private script = Path.Combine(__SOURCE_DIRECTORY__, "onnx_export.py")
+let private python = "/usr/bin/python3"
+
+let private isThere =
+    lazy
+        (File.Exists python
+         && (let code, _, _ = runProgram "." python [ "-c"; "import torchvision, onnx" ] in code = 0))
+
+let private lmc folder words = runProgram folder "dotnet" (tool :: words)
+
+let private done' (code, output: string, errors) =
+    Expect.equal code 0 (output + errors)
+    output
+
+let private refused parts (code, output: string, errors: string) =
+    Expect.equal code 1 (output + errors)
+    Expect.equal (errors.Trim().Split('\n').Length) 1 errors
+
+    for part in parts do
+        Expect.stringContains errors part "the line"
+
+/// Two models of each network, and images for one of them.
+let private exports folder =
+    for name, seed in [ "a", "1"; "b", "2" ] do
+        let into = Path.Combine(folder, name)
+        Directory.CreateDirectory into |> ignore
+        let networks = String.concat " " [ "resnet20"; "resnet20.default"; "timm_vit"; "swin"; "gpt2"; "bert" ]
+
+        runProgram folder "/bin/sh" [ "-c"; $"SEED={seed} {python} '{script}' '{into}' {networks}" ]
+        |> done'
+        |> ignore
+
+    let images =
+        "import numpy as np; r = np.random.RandomState(0); "
+        + "np.savez('data.npz', x_train=r.randn(60, 3, 8, 8).astype('f'), y_train=r.randint(0, 10, 60), "
+        + "x_test=r.randn(40, 3, 8, 8).astype('f'), y_test=r.randint(0, 10, 40))"
+
+    runProgram folder python [ "-c"; images ] |> done' |> ignore
+
+let private numbers (path: string) =
+    use source = TensorSource.Open path
+
+    [
+        for entry in source.Entries |> Seq.sortBy _.Name do
+            use tensor = source.Read entry.Name
+            entry.Name, tensor.contiguous().bytes.ToArray()
+    ]
+
+let tests =
+    testSequenced (
+        testList "Onnx tool" [
+            test "a user's own network is described, aligned, merged and measured from its export" {
+                if not isThere.Value then
+                    skiptest "python3-torchvision and python3-onnx are not installed"
+
+                inFolder (fun folder ->
+                    exports folder
+                    let at name = Path.Combine(folder, name)
+                    let files kind = [ $"a/{kind}.pt"; $"b/{kind}.pt" ]
+
+                    // A network of the catalogue is the same whether it is named or read from its graph.
+                    let resnet way out =
+                        lmc folder ([ "align" ] @ files "resnet20" @ way @ [ "-o"; out; "--json" ])
+                        |> done'
+                        |> Json.parse
+
+                    let byGraph = resnet [ "--graph"; "a/resnet20.onnx" ] "graph.safetensors"
+                    let byName = resnet [ "--arch"; "resnet20" ] "arch.safetensors"
+
+                    Expect.equal
+                        (File.ReadAllBytes(at "graph.safetensors"))
+                        (File.ReadAllBytes(at "arch.safetensors"))
+                        "bytes"
+
+                    Expect.stringContains (byGraph["symmetries"].String) "at each of" "the law is said"
+                    Expect.isGreaterThan byName["L2 drop (%)"].Float 0.0 "nearer"
+
+                    // Weights that a residual stream, heads and fused queries share; whole numbers beside them.
+                    for kind in [ "timm_vit"; "swin"; "gpt2"; "bert" ] do
+                        let answer =
+                            lmc
+                                folder
+                                ([ "align" ]
+                                 @ files kind
+                                 @ [ "--graph"; $"a/{kind}.onnx"; "-o"; $"{kind}.safetensors"; "--json" ])
+                            |> done'
+                            |> Json.parse
+
+                        Expect.isGreaterThan answer["L2 drop (%)"].Float 0.0 $"{kind}: nearer"
+                        use written = TensorSource.Open(at $"{kind}.safetensors")
+                        use given = TensorSource.Open(at $"b/{kind}.pt")
+                        let shapes (source: TensorSource) = [ for e in source.Entries -> e.Name, List.ofSeq e.Shape ]
+                        Expect.equal (shapes written) (shapes given) $"{kind}: every tensor of the checkpoint"
+
+                    // ONNX files are models themselves: the same numbers come out, in the same graph.
+                    lmc folder [ "align"; "a/timm_vit.onnx"; "b/timm_vit.onnx"; "-o"; "c.onnx" ] |> done' |> ignore
+
+                    Expect.equal
+                        (numbers (at "c.onnx"))
+                        (numbers (at "timm_vit.safetensors"))
+                        "the numbers of both ways"
+
+                    let graph (path: string) =
+                        OnnxModel.Read(at path).Architecture.Nodes |> Seq.map _.Name |> List.ofSeq
+
+                    Expect.equal (graph "c.onnx") (graph "b/timm_vit.onnx") "the same graph"
+
+                    let outputs (path: string) =
+                        use _ = torch.NewDisposeScope()
+                        use io = TensorSource.Open(at "b/timm_vit.io.pt")
+                        let read = OnnxModel.Read(at path)
+                        let network = Network read.Architecture
+                        use model = read.Load network
+                        network.Forward(model.Views, io.Read "input").data<float32>().ToArray()
+
+                    for one, other in Array.zip (outputs "c.onnx") (outputs "b/timm_vit.onnx") do
+                        Expect.isLessThan (abs (one - other)) 1e-4f "the same function"
+
+                    lmc folder [ "merge"; "a/timm_vit.onnx"; "b/timm_vit.onnx"; "-o"; "m.onnx" ] |> done' |> ignore
+
+                    let measured =
+                        lmc folder [
+                            "measure"
+                            "a/timm_vit.pt"
+                            "timm_vit.safetensors"
+                            "--graph"
+                            "a/timm_vit.onnx"
+                            "--metric"
+                            "barrier,l2"
+                            "--data"
+                            "data.npz"
+                            "--points"
+                            "3"
+                            "--json"
+                        ]
+                        |> done'
+                        |> Json.parse
+
+                    Expect.isTrue (measured.TryItem "measured").IsSome "a barrier"
+
+                    lmc folder [
+                        "align"
+                        "a/timm_vit.pt"
+                        "b/timm_vit.pt"
+                        "--graph"
+                        "a/timm_vit.onnx"
+                        "--search"
+                        "am"
+                        "--data"
+                        "data.npz"
+                        "-o"
+                        "am.safetensors"
+                    ]
+                    |> done'
+                    |> ignore
+
+                    let described = lmc folder [ "describe"; "a/timm_vit.onnx"; "--json" ] |> done' |> Json.parse
+                    Expect.isGreaterThan described["that may move (%)"].Float 99.0 "nearly all moves"
+
+                    Expect.stringContains
+                        (lmc folder [ "describe"; "a/timm_vit.onnx" ] |> done')
+                        "head.bias"
+                        "what is fixed is shown"
+
+                    // Norms that an export has fused cannot be found again.
+                    lmc
+                        folder
+                        ([ "align" ]
+                         @ files "resnet20"
+                         @ [ "--graph"; "a/resnet20.default.onnx"; "-o"; "x.safetensors" ])
+                    |> refused [ "lost names"; "TrainingMode.PRESERVE"; "do_constant_folding=False" ]
+
+                    lmc folder [ "align"; "a/timm_vit.onnx"; "b/bert.onnx"; "-o"; "x.onnx" ]
+                    |> refused [ "b/bert.onnx"; "the graph of" ]
+
+                    lmc folder [ "align"; "a/timm_vit.onnx"; "b/timm_vit.onnx"; "-o"; "x.safetensors" ]
+                    |> refused [ "ends in .onnx" ]
+
+                    Expect.isFalse (File.Exists(at "x.safetensors") || File.Exists(at "x.onnx")) "nothing written")
+            }
+
+            test "a network from a file stands where one of the catalogue does" {
+                inFolder (fun folder ->
+                    let path = Path.Combine(folder, "net.json")
+                    let shape = [ 1; 28; 28 ]
+                    let architecture = Catalogue.Mlp(List.toArray shape, [| 4 |], 10)
+                    File.WriteAllText(path, architecture.ToJson())
+
+                    Expect.equal
+                        ((Network.ofFile path FashionMnist).ToJson())
+                        (architecture.ToJson())
+                        "the file's network"
+
+                    failsWith [ path; "3 x 32 x 32" ] (fun () -> Network.ofFile path Cifar10 |> ignore))
+            }
+        ]
+    )
