@@ -28,11 +28,9 @@ CoreTracing.setTraceListeners [] // the targets' own output is enough
 
 /// Runs a program in the project's folder; its failure is the build's.
 let run program (arguments: string list) =
-    let result =
-        CreateProcess.fromRawCommand program arguments |> CreateProcess.withWorkingDirectory Packages.root |> Proc.run
-
-    if result.ExitCode <> 0 then
-        exit result.ExitCode
+    match Packages.attached program arguments with
+    | 0 -> ()
+    | code -> exit code
 
 /// Whether NuGet has seen every project since the packages were last restored: then asking it again only takes time.
 let isRestored () =

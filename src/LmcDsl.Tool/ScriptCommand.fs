@@ -42,7 +42,7 @@ module ScriptCommand =
         use reader = new StreamReader(built)
 
         reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries)
-        |> Array.filter (fun line -> not (line.StartsWith "//"))
+        |> Array.filter (fun line -> not (line.StartsWith "//" || line.StartsWith "#line"))
         |> Array.map (fun line ->
             if line.StartsWith "#r " then
                 let path = Path.Combine(AppContext.BaseDirectory, string (Path.GetFileName(line.Split('"')[1])))

@@ -75,8 +75,8 @@ let tests =
                 table.Rows
                 [
                     [ "A"; "–"; "0, 1"; "naive"; "10.00"; "–" ]
-                    [ "A"; "AM"; "0, 1"; "aligned"; "9.00"; "10.00" ]
                     [ "A"; "WM"; "0, 1"; "aligned"; "8.00"; "20.00" ]
+                    [ "A"; "AM"; "0, 1"; "aligned"; "9.00"; "10.00" ]
                     [ "B"; "–"; "0, 1"; "naive"; "20.00"; "–" ]
                     [ "B"; "WM"; "0, 1"; "aligned"; "5.00"; "75.00" ]
                 ]
@@ -93,10 +93,10 @@ let tests =
                 [
                     "pair"
                     "state"
-                    "loss barrier"
-                    "at 1/2"
+                    "loss barrier (nats)"
+                    "loss over the ends' at λ=1/2 (nats)"
                     "acc. barrier (pp)"
-                    "acc. at 1/2 (%)"
+                    "acc. at λ=1/2 (%)"
                     "L2"
                     "L2 drop (%)"
                     "R (γ=0)"
@@ -121,7 +121,7 @@ let tests =
 
         test "a table is Markdown" {
             let lines = (TableText.markdown (Table.singles ops report)).Split '\n'
-            Expect.equal lines[2] "| model | loss | accuracy (%) |" "heading"
+            Expect.equal lines[2] "| model | loss (nats) | accuracy (%) |" "heading"
             Expect.equal lines[4] "| 0 | 0.5000 | 90.00 |" "row"
         }
 
