@@ -1,6 +1,7 @@
 // The project's tasks: dotnet fsi build.fsx -t TARGET [-- ARGUMENTS OF THE EXPERIMENT]
 #load "build/targets.fsx"
 #load "build/packages.fsx"
+#load "build/site.fsx"
 
 let words = fsi.CommandLineArgs |> Array.toList |> List.tail
 // Before anything is fetched: what is asked for must be there.
@@ -111,23 +112,58 @@ target "CheckFormat" "Fail where formatting would change something" (fun () ->
     fantomas [ "--check" ]
     run "dotnet" [ "format"; "whitespace"; "src/LmcDsl.Core"; "--verify-no-changes" ])
 
-target "Pack" "Make the NuGet packages and the tool lmc, in the folder packages" (fun () ->
-    for project in [ "LmcDsl.Core"; "LmcDsl"; "LmcDsl.Tool" ] do
-        run "dotnet" [
-            "pack"
-            $"src/{project}"
-            "-c"
-            "Release"
-            "--no-build"
-            "--nologo"
-            "-v"
-            "quiet"
-            "-o"
-            "packages"
-        ]
+// Paket pins what it restored. Who uses a package may have a newer one: what it says is the least.
+let loosen (package: string) =
+    use archive = Compression.ZipFile.Open(package, Compression.ZipArchiveMode.Update)
+
+    for entry in archive.Entries |> Seq.filter _.FullName.EndsWith(".nuspec") |> List.ofSeq do
+        let text =
+            use reader = new StreamReader(entry.Open())
+            reader.ReadToEnd()
+
+        let loose = Text.RegularExpressions.Regex.Replace(text, "version=\"\\[([^\\],]+)\\]\"", "version=\"$1\"")
+        let name = entry.FullName
+        entry.Delete()
+        use writer = new StreamWriter(archive.CreateEntry(name).Open())
+        writer.Write loose
+
+target "Pack" "Make the NuGet packages, the tool lmc and the template, in the folder packages" (fun () ->
+    for project in [ "src/LmcDsl.Core"; "src/LmcDsl"; "src/LmcDsl.Tool"; "templates" ] do
+        run "dotnet" [ "pack"; project; "-c"; "Release"; "--no-build"; "--nologo"; "-v"; "quiet"; "-o"; "packages" ]
 
     for file in Directory.GetFiles(Path.Combine(Packages.root, "packages"), "*.nupkg") |> Array.sort do
+        loosen file
         printfn $"packages/{Path.GetFileName file} ({FileInfo(file).Length / 1_000L:N0} kB)")
+
+target "Docs" "Make the documentation site, in the folder site, and check its links" (fun () ->
+    let site = Path.Combine(Packages.root, "site")
+    let projects = [ for name in [ "LmcDsl.Core/LmcDsl.Core.csproj"; "LmcDsl/LmcDsl.fsproj" ] -> $"src/{name}" ]
+
+    run
+        "dotnet"
+        ([
+            "fsdocs"
+            "build"
+            "--clean"
+            "--eval"
+            "--input"
+            "docs"
+            "--output"
+            site
+            "--properties"
+            "Configuration=Release"
+            "--projects"
+         ]
+         @ projects)
+
+    match Site.broken site with
+    | [] -> printfn $"Written: {site}/index.html; every link leads somewhere"
+    | broken ->
+        for line in broken do
+            eprintfn $"{line}"
+
+        eprintfn $"Docs: expected links that lead somewhere, found {broken.Length} that do not"
+        exit 1)
 
 target "Update" "Resolve paket.lock anew from paket.dependencies" Packages.update
 
@@ -143,6 +179,7 @@ target "Clean" "Remove what building made; results stay" (fun () ->
 "Restore" ==> "Build" ==> "Test"
 "Build" ==> "Bench"
 "Build" ==> "Pack"
+"Library" ==> "Docs"
 "Build" ==> "Faults"
 "Build" ==> "Mutants"
 "Restore" ==> "Format"

@@ -14,9 +14,22 @@ let root = Path.GetFullPath(Path.Combine(__SOURCE_DIRECTORY__, ".."))
 
 let private inRoot (path: string) = Path.Combine(root, path)
 
-/// Every package of paket.lock, with its version.
+/// The package of Torch's native library for this machine, as Directory.Build.props says.
+let private native () =
+    let props = File.ReadAllText(inRoot "Directory.Build.props")
+
+    let system =
+        if OperatingSystem.IsWindows() then "Windows"
+        elif OperatingSystem.IsMacOS() then "OSX"
+        else "Linux"
+
+    let one pattern = Regex.Match(props, pattern).Groups[1].Value
+    one $@"IsOSPlatform\('{system}'\)\)"">(.*?)<", one "<LibTorchVersion>(.*?)<"
+
+/// Every package of paket.lock, with its version, and the native one.
 let locked () =
     [
+        native ()
         for line in File.ReadLines(inRoot "paket.lock") do
             let m = Regex.Match(line, @"^    (\S+) \(([^)]+)\)")
 
@@ -74,7 +87,7 @@ let private stamp = inRoot ".paket/restored"
 
 /// What the restored state depends on.
 let private fingerprint () =
-    [ "paket.lock"; "paket.dependencies"; ".config/dotnet-tools.json" ]
+    [ "paket.lock"; "paket.dependencies"; "Directory.Build.props"; ".config/dotnet-tools.json" ]
     |> List.map (inRoot >> File.ReadAllBytes >> SHA256.HashData >> Convert.ToHexString)
     |> String.concat "\n"
 

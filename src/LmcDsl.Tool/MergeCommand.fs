@@ -122,7 +122,8 @@ module MergeCommand =
             | None -> models.Parameters |> List.map (fun _ -> identity) // the models as they are
             | Some search ->
                 Models.inMemory cancel (fun memory ->
-                    let aligned = Models.population memory arguments models data |> AlignCommand.aligned arguments search
+                    let aligned =
+                        Models.population memory arguments models data |> AlignCommand.aligned arguments search
 
                     identity
                     :: [

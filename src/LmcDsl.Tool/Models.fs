@@ -55,8 +55,7 @@ module Models =
 
         List.toArray found
 
-    let private norm name =
-        Words.oneOf "--norm" [ "batch", Norm.Batch; "layer", Norm.Layer; "none", Norm.None ] name
+    let private norm name = Words.oneOf "--norm" [ "batch", Norm.Batch; "layer", Norm.Layer; "none", Norm.None ] name
 
     /// The network that the arguments describe.
     let network (arguments: ParseResults<ModelArgument>) : Network =

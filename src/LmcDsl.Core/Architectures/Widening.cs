@@ -12,8 +12,8 @@ public static class Widening
 
     private static readonly string[] Unsized =
     [
-        "activation", "adaptivePooling", "batchNorm", "concatenation", "flatten", "groupNorm", "layerNorm", "multiplication", "padding",
-        "pooling", "sum",
+        "activation", "adaptivePooling", "batchNorm", "concatenation", "flatten", "groupNorm", "layerNorm", "multiplication", "pooling",
+        "sum",
     ];
 
     /// <summary>

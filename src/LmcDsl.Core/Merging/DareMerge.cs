@@ -28,7 +28,7 @@ public sealed record DareMerge(double Density = 0.5, double? Scale = null, bool 
         var tasks = TaskVectors.Of(values).Select((task, model) => Dropped(task, model, parameter)).ToArray();
         return Elect
             ? values[0].add(TaskVectors.Elected(tasks), alpha: Scale ?? 1)
-            : values[0].add(stack(tasks).sum(0), alpha: Scale ?? 1.0 / tasks.Length);
+            : values[0].add(stack(tasks).sum([0]), alpha: Scale ?? 1.0 / tasks.Length);
     }
 
     private Tensor Dropped(Tensor task, int model, int parameter)

@@ -31,7 +31,7 @@ internal static class TaskVectors
     public static Tensor Elected(IReadOnlyList<Tensor> tasks)
     {
         var all = stack(tasks);
-        var agree = all.sign().eq(all.sum(0).sign()).logical_and(all.ne(0));
-        return all.mul(agree).sum(0).div(agree.sum(0).clamp(min: 1));
+        var agree = all.sign().eq(all.sum([0]).sign()).logical_and(all.ne(0));
+        return all.mul(agree).sum([0]).div(agree.sum([0]).clamp(min: 1));
     }
 }

@@ -133,7 +133,7 @@ module BarrierMetric =
 
         /// The loss's excess at lambda = 1/2.
         let midpointLoss =
-            measure |> Measure.quantity "loss over the ends' at λ=1/2" 3 _.MidpointLoss |> Quantity.inUnits "nats"
+            measure |> Measure.quantity "excess loss at λ=1/2" 3 _.MidpointLoss |> Quantity.inUnits "nats"
 
         /// The accuracy barrier in percentage points.
         let accuracyBarrier = measure |> Measure.quantity "acc. barrier (pp)" 2 _.Accuracy

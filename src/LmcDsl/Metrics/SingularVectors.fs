@@ -117,7 +117,12 @@ module SingularVectorsMetric =
                                             (layer.Name, String.concat "–" row.Models), layer.R
                         ]
 
-                    let byPlace = cells |> List.groupBy fst |> List.map (fun (place, all) -> place, List.averageBy snd all) |> dict
+                    let byPlace =
+                        cells
+                        |> List.groupBy fst
+                        |> List.map (fun (place, all) -> place, List.averageBy snd all)
+                        |> dict
+
                     let layers = cells |> List.map (fst >> fst) |> List.distinct
 
                     HeatMap.draw

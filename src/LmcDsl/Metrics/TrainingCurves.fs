@@ -59,7 +59,8 @@ module TrainingCurveMetric =
                         mode = (if points.Length = 1 then "markers" else "lines+markers"),
                         name = title row,
                         showlegend = true,
-                        line = Line(color = fst (Draw.colour k), width = 1.6, dash = Draw.dash (k / Draw.palette.Length)),
+                        line =
+                            Line(color = fst (Draw.colour k), width = 1.6, dash = Draw.dash (k / Draw.palette.Length)),
                         marker = Marker(size = 4.0)
                     )
             ]
@@ -93,8 +94,7 @@ module TrainingCurveMetric =
     /// A training's curve as the value of a step.
     let internal curveValue (epochs: EpochScore seq) : Value =
         {
-            Epochs =
-                [ for e in epochs -> { Loss = e.Loss; Accuracy = e.Accuracy; LearningRate = e.LearningRate } ]
+            Epochs = [ for e in epochs -> { Loss = e.Loss; Accuracy = e.Accuracy; LearningRate = e.LearningRate } ]
         }
         |> Json.ofValue
         |> Document

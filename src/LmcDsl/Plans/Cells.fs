@@ -52,7 +52,10 @@ module internal Cells =
 
             for title, own in steps |> List.filter (fun node -> ambiguous.Contains node.Title) |> List.groupBy _.Title do
                 let all = own |> List.collect (fun node -> labels.GetValueOrDefault(node.Key, []))
-                let names = all |> List.distinct |> List.countBy fst |> List.filter (fun (_, n) -> n > 1) |> List.map fst
+
+                let names =
+                    all |> List.distinct |> List.countBy fst |> List.filter (fun (_, n) -> n > 1) |> List.map fst
+
                 varying[title] <- HashSet names
 
             let made = Dictionary<string, Node>()

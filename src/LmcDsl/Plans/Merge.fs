@@ -29,7 +29,11 @@ module Merge =
     let op<'options when 'options: not null and 'options: not struct>
         (name: string)
         (version: int)
-        (run: OpContext -> 'options -> LmcDsl.Core.Architectures.ParameterSet list -> LmcDsl.Core.Architectures.ParameterSet)
+        (run:
+            OpContext
+                -> 'options
+                -> LmcDsl.Core.Architectures.ParameterSet list
+                -> LmcDsl.Core.Architectures.ParameterSet)
         : Op =
         let work (context: OpContext) =
             Parameters(run context (Json.toValue<'options> context.Args["options"]) (Value.models context))
@@ -37,7 +41,10 @@ module Merge =
         { Op.make name version 0.5 work with Code = run.GetType() }
 
     /// The operation of one of the core's methods.
-    let internal opOf<'method when 'method :> MergeMethod and 'method: not null and 'method: not struct> (name: string) (version: int) : Op =
+    let internal opOf<'method when 'method :> MergeMethod and 'method: not null and 'method: not struct>
+        (name: string)
+        (version: int)
+        : Op =
         op<'method> name version (fun _ method models -> method.Merge(List.toArray models))
 
     /// A merge: what tables call it, its operation, the beginning of its titles before the number of models, and its options.

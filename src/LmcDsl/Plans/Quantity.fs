@@ -86,9 +86,12 @@ module Quantity =
         | one :: others ->
             let first = one.Heading.Split(' ').[0]
 
-            if others |> List.forall _.Heading.StartsWith(first) then first
-            elif others |> List.forall (fun other -> unitOf other = unitOf one) then unitOf one
-            else ""
+            if others |> List.forall _.Heading.StartsWith(first) then
+                first
+            elif others |> List.forall (fun other -> unitOf other = unitOf one) then
+                unitOf one
+            else
+                ""
 
     /// The numbers that a report has of a subject, by their names, as JSON.
     let ofSubject (quantities: Quantity list) (subject: Subject) : (string * Json) list =

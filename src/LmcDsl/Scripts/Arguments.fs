@@ -107,7 +107,8 @@ module Arguments =
         let retries = max 0 (results.GetResult(Argument.Retries, defaultValue = 1))
 
         let onSlurm =
-            results.GetResult(Argument.On, defaultValue = "local") |> Words.oneOf "--on" [ "local", false; "slurm", true ]
+            results.GetResult(Argument.On, defaultValue = "local")
+            |> Words.oneOf "--on" [ "local", false; "slurm", true ]
 
         match onSlurm, defaultArg jobs 1 with
         | false, 1 -> Here
@@ -131,8 +132,7 @@ module Arguments =
         | SideBySide(jobs, _), None -> Some(cores / jobs)
         | _ -> named
 
-    let private size name =
-        Words.oneOf "--scale" [ "smoke", Smoke; "laptop", Laptop; "paper", Size.Paper ] name
+    let private size name = Words.oneOf "--scale" [ "smoke", Smoke; "laptop", Laptop; "paper", Size.Paper ] name
 
     // Fields that have an argument of their own: one of the two says it.
     let private twice (results: ParseResults<Argument>) (fields: string list) =

@@ -272,7 +272,10 @@ module Experiment =
             String.Equals(
                 Path.GetFullPath one,
                 Path.GetFullPath other,
-                (if ignoreCase then StringComparison.OrdinalIgnoreCase else StringComparison.Ordinal)
+                (if ignoreCase then
+                     StringComparison.OrdinalIgnoreCase
+                 else
+                     StringComparison.Ordinal)
             )
 
         match List.ofArray commandLine with
@@ -368,17 +371,13 @@ type Experiment with
     /// Runs an experiment with the script's command line, and ends the process with its exit code: `Experiment.run fsi.CommandLineArgs`. The
     /// script may have any name. Does nothing where the script is loaded by another one.
     static member run
-        (
-            commandLine: string[],
-            [<CallerFilePath; Optional; DefaultParameterValue("")>] caller: string
-        ) : Experiment -> unit =
+        (commandLine: string[], [<CallerFilePath; Optional; DefaultParameterValue("")>] caller: string)
+        : Experiment -> unit =
         Experiment.runScript caller commandLine
 
     /// Runs several experiments in one process with the script's command line, each into a folder of its own under `--results`, judges
     /// claims by their reports, and ends the process: name, title, claims, experiments. Does nothing where the script is loaded by another one.
     static member runAll
-        (
-            commandLine: string[],
-            [<CallerFilePath; Optional; DefaultParameterValue("")>] caller: string
-        ) : string -> string -> Claim list -> Experiment list -> unit =
+        (commandLine: string[], [<CallerFilePath; Optional; DefaultParameterValue("")>] caller: string)
+        : string -> string -> Claim list -> Experiment list -> unit =
         Experiment.runAllOfScript caller commandLine

@@ -28,7 +28,13 @@ module Fields =
     let private anyNumber = "a number"
 
     let private whole name (text: string) : int =
-        match Int32.TryParse(text, Globalization.NumberStyles.AllowLeadingSign, Globalization.CultureInfo.InvariantCulture) with
+        match
+            Int32.TryParse(
+                text,
+                Globalization.NumberStyles.AllowLeadingSign,
+                Globalization.CultureInfo.InvariantCulture
+            )
+        with
         | true, value -> value
         | _ -> wrong name wholeNumber text
 
@@ -39,7 +45,9 @@ module Fields =
 
     let private optimizers = "adam, adam:BETA1,BETA2, sgd or sgd:MOMENTUM"
     let private schedules = "constant, linear:RISE or cosine:WARM-UP (shares of the steps)"
-    let private networks = "mlp:512,512, NAME of the catalogue, NAME:WIDTH, NAME:WIDTH:NORM (resnet20:0.5:layer), or FILE.json"
+
+    let private networks =
+        "mlp:512,512, NAME of the catalogue, NAME:WIDTH, NAME:WIDTH:NORM (resnet20:0.5:layer), or FILE.json"
 
     let private numbers (text: string) = text.Split ',' |> List.ofArray |> List.map Number.tryParse
 
@@ -120,7 +128,9 @@ module Fields =
             field "Schedule" schedules (fun text setup -> { setup with Schedule = schedule text })
             field "Augmentation" "none or flipCrop" (fun text setup -> { setup with Augmentation = augmentation text })
             field "Seeds" "whole numbers with commas between" (fun text setup ->
-                { setup with Seeds = Listed [ for seed in text.Split ',' -> int64 (whole "Seeds" seed) ] })
+                { setup with
+                    Seeds = Listed [ for seed in text.Split ',' -> int64 (whole "Seeds" seed) ]
+                })
             field "Device" "cpu, cuda or cuda:N" (fun text setup ->
                 TorchRuntime.Device text |> ignore
                 { setup with Device = text })

@@ -31,7 +31,11 @@ module internal Words =
                 raise (Usage(error.Message, 0))
             else
                 let known =
-                    "--help" :: [ for case in parser.GetArgumentCases() do yield! case.CommandLineNames.Value ]
+                    "--help"
+                    :: [
+                        for case in parser.GetArgumentCases() do
+                            yield! case.CommandLineNames.Value
+                    ]
 
                 raise (Usage(defaultArg (meant known words) "" + error.Message, 2))
 

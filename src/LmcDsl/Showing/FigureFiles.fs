@@ -36,12 +36,16 @@ module FigureFiles =
             Json.Object [
                 for figure in figures ->
                     figure.Id,
-                    Json.texts [ for line in titleLines (VisibleText.Of figure.Caption) -> string (WebUtility.HtmlEncode line) ]
+                    Json.texts [
+                        for line in titleLines (VisibleText.Of figure.Caption) -> string (WebUtility.HtmlEncode line)
+                    ]
             ]
 
         let inScript = (Json.text titles).Replace("<", "\\u003C")
 
-        "const titles = " + inScript + """;
+        "const titles = "
+        + inScript
+        + """;
 async function entitle(figure) {
   const lines = titles[figure.id] || [];
   if (!lines.length) return;
@@ -112,7 +116,15 @@ async function entitle(figure) {
             let style =
                 $"@page {{ size: {figure.Chart.Width}px {Number.fixedPoint 0 height}px; margin: 0 }} body {{ margin: 0 }}"
 
-            File.WriteAllText(path, page $"{figure.Caption} Made by {command}" [ figure ] style "entitle(document.querySelector('.js-plotly-plot'));")
+            File.WriteAllText(
+                path,
+                page
+                    $"{figure.Caption} Made by {command}"
+                    [ figure ]
+                    style
+                    "entitle(document.querySelector('.js-plotly-plot'));"
+            )
+
             let print = [ "--no-pdf-header-footer"; $"--print-to-pdf={target}"; "--virtual-time-budget=20000" ]
             Browser.run browser (print @ [ Uri(path).AbsoluteUri ]) |> ignore
             undated (File.ReadAllBytes target))

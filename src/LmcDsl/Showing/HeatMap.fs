@@ -83,7 +83,10 @@ module HeatMap =
         match fields subjects with
         | [ xName, columns; yName, rows ] ->
             let variant (subject: Subject) =
-                [ Report.searchLabel; Report.mergeLabel ] |> List.map subject.Key |> List.filter ((<>) "–") |> String.concat ", "
+                [ Report.searchLabel; Report.mergeLabel ]
+                |> List.map subject.Key
+                |> List.filter ((<>) "–")
+                |> String.concat ", "
 
             [
                 for quantity in List.truncate most quantities do
@@ -101,7 +104,10 @@ module HeatMap =
                             | [] -> None
                             | values -> Some(List.average values)
 
-                        let state = if aligned.IsEmpty then "" elif name = "" then ", aligned" else $", aligned by {name}"
+                        let state =
+                            if aligned.IsEmpty then ""
+                            elif name = "" then ", aligned"
+                            else $", aligned by {name}"
 
                         draw
                             (Draw.slug $"map-{quantity.Heading}-{name}")

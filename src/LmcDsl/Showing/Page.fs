@@ -40,6 +40,7 @@ figure > div { max-width: 100%; }
 @media screen and (prefers-color-scheme: dark) {
   :root { --ink: #e6e3dc; --soft: #b9b5ab; --paper: #17181a; --code: #24262a; --rule: #c9c5bb; --thin: #44474c; --accent: #6db6e8; }
   figure .js-plotly-plot { filter: invert(.91) hue-rotate(180deg); }
+  figure .heatmaplayer, figure .contourlayer, figure .cbfills, figure .annotation { filter: invert(1) hue-rotate(180deg); }
 }
 @media print { body { margin: 0; max-width: none; } figure, table { break-inside: avoid; } }
 """

@@ -69,8 +69,7 @@ module Results =
                     | Damaged _ -> ()
         ]
 
-    let private modelName (node: Node) =
-        if node.Title.StartsWith "train " then node.Title.Substring 6 else node.Title
+    let private modelName (node: Node) = if node.Title.StartsWith "train " then node.Title.Substring 6 else node.Title
 
     // Epochs of trainings, for other programs.
     let private curvesTable (curves: (Node * TrainingCurveValue.Curve) list) : Table =

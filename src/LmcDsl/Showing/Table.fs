@@ -150,7 +150,8 @@ module Table =
 
         all
         |> List.filter keep
-        |> List.sortBy (fun s -> setting (Report.setting s.Labels), List.map member' s.Models, s.Aligned, labels s.Labels)
+        |> List.sortBy (fun s ->
+            setting (Report.setting s.Labels), List.map member' s.Models, s.Aligned, labels s.Labels)
         |> list title [ "pair"; "state" ] [ _.Key("pair"); _.Key("state") ] (shown ops report)
 
     let private withMean (s: Subject) = List.contains "mean" s.Models

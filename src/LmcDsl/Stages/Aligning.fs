@@ -56,7 +56,9 @@ module Aligning =
             Aligned = true
             Alignment = if population.Aligned then None else alignment
         }
-        |> withLabel Report.searchLabel (earlier |> Option.map (fun first -> $"{first}, then {name}") |> Option.defaultValue name)
+        |> withLabel
+            Report.searchLabel
+            (earlier |> Option.map (fun first -> $"{first}, then {name}") |> Option.defaultValue name)
 
     let private alignedTo stage name (args: Args) words (search: Search) (population: Population) : Population =
         let reference = population.Member 0

@@ -34,7 +34,10 @@ module Merging =
     /// this stage they are recomputed wherever the network has them, on 10,000 training images (REPAIR, 2211.08403).
     let keepStatistics (population: Population) : Population =
         beforeMerging "keepStatistics" population
-        { Population.stage "keepStatistics" [ "repairOn" ] population with ResetOn = None }
+
+        { Population.stage "keepStatistics" [ "repairOn" ] population with
+            ResetOn = None
+        }
 
     /// Recomputes batch-norm statistics of merged models on so many training images.
     let repairOn (examples: int) (population: Population) : Population =

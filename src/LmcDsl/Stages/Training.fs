@@ -61,7 +61,10 @@ module Training =
         match setup.Seeds with
         | Listed seeds when (List.distinct seeds).Length < seeds.Length ->
             let twice, _ = seeds |> List.countBy id |> List.find (fun (_, count) -> count > 1)
-            raise (LmcException $"seeds: expected each once, found {twice} twice: a model would be measured against itself")
+
+            raise (
+                LmcException $"seeds: expected each once, found {twice} twice: a model would be measured against itself"
+            )
         | _ -> ()
 
         let architecture = setup.Network setup.Data

@@ -76,7 +76,11 @@ let tests =
                 (merged (SphericalMerge(1.0 / 3.0)) [ x; y ])
                 "a third of the way"
 
-            near [ 5.0; 0.0; 0.0; 0.0; 0.0; 0.0 ] (merged (SphericalMerge 0.5) [ x; [ 8.0; 0.0; 0.0; 0.0; 0.0; 0.0 ] ]) "parallel"
+            near
+                [ 5.0; 0.0; 0.0; 0.0; 0.0; 0.0 ]
+                (merged (SphericalMerge 0.5) [ x; [ 8.0; 0.0; 0.0; 0.0; 0.0; 0.0 ] ])
+                "parallel"
+
             near [ 0.0; 0.0; 0.0; 0.0; 0.0; 0.0 ] (merged (SphericalMerge 0.5) [ zero; zero ]) "of nothing nothing"
             near x (merged (SphericalMerge 0.0) [ x; y ]) "none of the second"
             failsWith [ "spherical"; "2 models"; "found 3" ] (fun () -> merged (SphericalMerge()) [ x; y; x ] |> ignore)
@@ -108,7 +112,11 @@ let tests =
                 (merged (TiesMerge(0.5, 1.0)) [ moved zero; moved one; moved two ])
                 "wherever the base is"
 
-            near [ 0.0; 0.0; 0.0; 0.0; 0.0; 0.0 ] (merged (TiesMerge(1.0, 1.0)) [ zero; one; List.map (~-) one ]) "no sign wins"
+            near
+                [ 0.0; 0.0; 0.0; 0.0; 0.0; 0.0 ]
+                (merged (TiesMerge(1.0, 1.0)) [ zero; one; List.map (~-) one ])
+                "no sign wins"
+
             near [ 4.0; 0.0; 0.0; 0.0; 0.0; 0.0 ] (merged (TiesMerge(0.01, 1.0)) [ zero; one ]) "one number at least"
             failsWith [ "density above 0"; "1.5" ] (fun () -> merged (TiesMerge(1.5, 1.0)) [ zero; one ] |> ignore)
             failsWith [ "density above 0" ] (fun () -> merged (TiesMerge(0.0, 1.0)) [ zero; one ] |> ignore)
@@ -159,8 +167,7 @@ let tests =
             use a = randomParameters network 1L
             use b = randomParameters network 2L
 
-            let method =
-                LayerMerge [| WeightsOfLayer("fc1", [| 1.0; 0.0 |]); WeightsOfLayer("fc*", [| 0.25; 0.75 |]) |]
+            let method = LayerMerge [| WeightsOfLayer("fc1", [| 1.0; 0.0 |]); WeightsOfLayer("fc*", [| 0.25; 0.75 |]) |]
 
             use found = method.Merge [| a; b |]
 
@@ -217,7 +224,12 @@ let tests =
                 let first = PartialAlignment.First(all, k)
 
                 for g in 0..2 do
-                    let expected = if g < k then all.Permutations[g] else Permutation.Identity network.Groups[g].Units
+                    let expected =
+                        if g < k then
+                            all.Permutations[g]
+                        else
+                            Permutation.Identity network.Groups[g].Units
+
                     Expect.equal first.Permutations[g] expected $"first {k}, group {g}"
 
                 use moved = first.Apply model

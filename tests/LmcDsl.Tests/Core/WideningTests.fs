@@ -17,7 +17,15 @@ let tests =
         test "a network of convolutions is that of the catalogue with a multiplier" {
             for name in [ "resnet20"; "vgg11" ] do
                 let at (width: float) = Catalogue.Named(name, [| 3; 32; 32 |], width, 10, Norm.Batch)
-                let first = ((at 1.0).Nodes |> Seq.pick (fun n -> match n.Layer with :? Convolution as c -> Some c | _ -> None)).Channels
+
+                let first =
+                    ((at 1.0).Nodes
+                     |> Seq.pick (fun n ->
+                         match n.Layer with
+                         | :? Convolution as c -> Some c
+                         | _ -> None))
+                        .Channels
+
                 let narrow = Widening.Of(at 1.0, first / 4)
                 Expect.equal (learned narrow) (learned (at 0.25)) "as many numbers"
                 Expect.stringContains narrow.Name $"width {first / 4}" "its name says so"

@@ -29,9 +29,17 @@ let tests =
         test "of nested sweeps and several searches, what tells a step from its likes" {
             let plan =
                 setup
-                |> (train >> align WM >> measure L2 |> sweep WeightDecay [ 0.0; 1.0 ] |> sweep LearningRate [ 1e-3; 0.01 ])
+                |> (train
+                    >> align WM
+                    >> measure L2
+                    |> sweep WeightDecay [ 0.0; 1.0 ]
+                    |> sweep LearningRate [ 1e-3; 0.01 ])
 
-            Expect.contains (titles [ plan ]) "train mlp 4 on glyphs, seed 1 (learning rate 0.01, weight decay 1)" "both"
+            Expect.contains
+                (titles [ plan ])
+                "train mlp 4 on glyphs, seed 1 (learning rate 0.01, weight decay 1)"
+                "both"
+
             let searches = [ for search in [ WM; AM ] -> setup |> (train >> align search >> measure L2) ]
             let found = titles searches
             Expect.contains found "permute 1 (search AM)" "of two searches"

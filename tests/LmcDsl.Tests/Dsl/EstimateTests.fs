@@ -9,11 +9,7 @@ let private setup = { Setup.standard with Data = Glyphs; Network = mlp [ 4 ]; Th
 
 let private trainings =
     lazy
-        ((train >> mergeN 4 >> measure L2) setup
-         |> Plan.node
-         |> List.singleton
-         |> Plan.steps
-         |> List.filter isTraining)
+        ((train >> mergeN 4 >> measure L2) setup |> Plan.node |> List.singleton |> Plan.steps |> List.filter isTraining)
 
 let private at share text = { Share = share; Text = text; Value = None }
 
@@ -34,7 +30,11 @@ let tests =
             now <- 40.0
             estimate.Note(Advanced(trainings.Value[0], at 0.1 "epoch 1"))
             // 10 s for a tenth, so 90 s for the rest; the other three take that and what came before it: 130 s.
-            Expect.floatClose Expecto.Accuracy.medium estimate.Told.Value.TotalSeconds (90.0 + 3.0 * 130.0) "by its pace"
+            Expect.floatClose
+                Expecto.Accuracy.medium
+                estimate.Told.Value.TotalSeconds
+                (90.0 + 3.0 * 130.0)
+                "by its pace"
         }
 
         test "a slow beginning does not make hours of a minute" {

@@ -10,7 +10,9 @@ let private setup = { Setup.standard with Data = Glyphs; Network = mlp [ 4 ]; Th
 let private rows plan = ReportStep.rows plan
 
 let private labels plan =
-    [ for row, _ in rows plan -> [ for m in row["models"].Items -> m.String ], Report.labelsOfJson row["labels"] ]
+    [
+        for row, _ in rows plan -> [ for m in row["models"].Items -> m.String ], Report.labelsOfJson row["labels"]
+    ]
 
 let private refused parts pipeline = failsWith parts (fun () -> setup |> pipeline |> ignore)
 
@@ -51,7 +53,12 @@ let tests =
         }
 
         test "statistics are recomputed after any merge" {
-            let network = { setup with Network = resnet20 0.25 LmcDsl.Core.Architectures.Norm.Batch; Data = Cifar10 }
+            let network =
+                { setup with
+                    Network = resnet20 0.25 LmcDsl.Core.Architectures.Norm.Batch
+                    Data = Cifar10
+                }
+
             let plan = (train >> mergeBy Spherical 2 >> measure Accuracy) network
             let titles = Plan.steps [ Plan.node plan ] |> List.map _.Title
             Expect.contains titles "spherical interpolation of 2, naive, statistics reset" "as after the mean"
@@ -69,7 +76,10 @@ let tests =
         }
 
         test "a stage that would take another's place is refused, with both written out" {
-            refused [ "mergeBy"; "mergeN 3"; "Write one of the two" ] (train >> mergeN 3 >> mergeBy TIES 2 >> measure L2)
+            refused
+                [ "mergeBy"; "mergeN 3"; "Write one of the two" ]
+                (train >> mergeN 3 >> mergeBy TIES 2 >> measure L2)
+
             refused [ "mergeN"; "mergeN 3" ] (train >> mergeN 3 >> mergeN 2 >> measure L2)
             refused [ "mergeWith"; "mergeN 2" ] (train >> mergeN 2 >> mergeWith [ 1.0 ] >> measure L2)
             refused [ "pairs"; "pairs [ 0, 1 ]" ] (train >> pairs [ 0, 1 ] >> pairs [ 0, 2 ] >> measure L2)

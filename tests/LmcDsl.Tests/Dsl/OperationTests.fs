@@ -339,8 +339,7 @@ let private direct (data: ImageData) (node: Node) (inputs: Value list) : Value o
     | "merge" -> Some(Parameters(Average.Of(List.toArray models)))
     | "mergeWeighted" -> Some(Parameters((WeightedMerge [| 0.25; 0.75 |]).Merge(List.toArray models)))
     | "mergeSpherical" -> Some(Parameters((SphericalMerge 0.25).Merge(List.toArray models)))
-    | "mergeTaskArithmetic" ->
-        Some(Parameters((TaskArithmeticMerge(System.Nullable 0.4)).Merge(List.toArray models)))
+    | "mergeTaskArithmetic" -> Some(Parameters((TaskArithmeticMerge(System.Nullable 0.4)).Merge(List.toArray models)))
     | "mergeTies" -> Some(Parameters((TiesMerge(0.5, 0.8)).Merge(List.toArray models)))
     | "mergeDare" -> Some(Parameters((DareMerge(0.5, Elect = true, Seed = 3L)).Merge(List.toArray models)))
     | "mergeLayers" ->

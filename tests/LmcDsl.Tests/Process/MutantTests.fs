@@ -14,6 +14,7 @@ let private declares =
         "StateDictChoice.cs"
         "Architecture.cs"
         "Axis.cs"
+        "EpochScore.cs"
         "LmcException.cs"
         "MemoryReuse.cs"
         "PermutationGroup.cs"
