@@ -136,28 +136,46 @@ target "Pack" "Make the NuGet packages, the tool lmc and the template, in the fo
         printfn $"packages/{Path.GetFileName file} ({FileInfo(file).Length / 1_000L:N0} kB)")
 
 target "Docs" "Make the documentation site, in the folder site, and check its links" (fun () ->
-    let site = Path.Combine(Packages.root, "site")
-    let projects = [ for name in [ "LmcDsl.Core/LmcDsl.Core.csproj"; "LmcDsl/LmcDsl.fsproj" ] -> $"src/{name}" ]
+    let site, pages = Path.Combine(Packages.root, "site"), Path.Combine(Packages.root, ".site-pages")
+    let address = "/lmcdsl/"
+    Site.gather pages
 
-    run
-        "dotnet"
-        ([
-            "fsdocs"
-            "build"
-            "--clean"
-            "--eval"
-            "--input"
-            "docs"
-            "--output"
-            site
-            "--properties"
-            "Configuration=Release"
-            "--projects"
-         ]
-         @ projects)
+    let options =
+        [
+            "root", address
+            "fsdocs-collection-name", "LmcDsl"
+            "fsdocs-collection-name-link", address + "index.html"
+            "fsdocs-license-link", address + "license.html"
+            "fsdocs-release-notes-link", address + "changelog.html"
+            "fsdocs-repository-link", address + "contributing.html"
+            "fsdocs-logo-link", address + "index.html"
+        ]
+
+    run "dotnet" [
+        "fsdocs"
+        "build"
+        "--clean"
+        "--eval"
+        "--input"
+        pages
+        "--output"
+        site
+        "--properties"
+        "Configuration=Release"
+        "--projects"
+        "src/LmcDsl.Core/LmcDsl.Core.csproj"
+        "src/LmcDsl/LmcDsl.fsproj"
+        "--parameters"
+        for name, value in options do
+            name
+            value
+    ]
+
+    Directory.Delete(pages, recursive = true)
+    Site.settle site address
 
     match Site.broken site with
-    | [] -> printfn $"Written: {site}/index.html; every link leads somewhere"
+    | [] -> printfn "Written: site/index.html; every link leads somewhere"
     | broken ->
         for line in broken do
             eprintfn $"{line}"

@@ -48,3 +48,110 @@ let broken (site: string) : string list =
                             $"{shown}: {address}"
     ]
     |> List.distinct
+
+let private root = Path.GetFullPath(Path.Combine(__SOURCE_DIRECTORY__, ".."))
+
+/// The pages to make a site of, in a folder beside the project's own: the documentation but for results, and what stands beside it. Links to
+/// sources, which no page of the site shows, become their names.
+let gather (folder: string) =
+    if Directory.Exists folder then
+        Directory.Delete(folder, recursive = true)
+
+    Directory.CreateDirectory folder |> ignore
+
+    let put (source: string) (name: string) =
+        let text = File.ReadAllText source
+
+        let linked =
+            Regex.Replace(
+                text,
+                @"\[([^\]]+)\]\(((?:\.\./|docs/|tests/)[^)]*|results/[^)]*)\)",
+                fun (m: Match) ->
+                    let target = m.Groups[2].Value
+
+                    match Path.GetFileName(target.Split('#').[0]) with
+                    | "CHANGELOG.md" -> $"[{m.Groups[1].Value}](changelog.md)"
+                    | "CONTRIBUTING.md" -> $"[{m.Groups[1].Value}](contributing.md)"
+                    | page when target.StartsWith "docs/" && page.EndsWith ".md" && not (target.Contains "results") ->
+                        $"[{m.Groups[1].Value}]({page})"
+                    | _ -> m.Groups[1].Value
+            )
+
+        let page = linked.Replace("](CHANGELOG.md)", "](changelog.md)")
+
+        // The menu shows titles as they are.
+        let heading = Regex.Match(page, "(?m)^# (.*)$").Groups[1].Value.Replace("`", "").Trim()
+
+        let category, order =
+            match name with
+            | "index.md" -> "", 0
+            | "experiments.md"
+            | "tool.md" -> "Begin", 1
+            | "changelog.md"
+            | "contributing.md"
+            | "license.md"
+            | "design.md"
+            | "extending.md" -> "Project", 3
+            | _ -> "Guides", 2
+
+        let front =
+            if category = "" || page.StartsWith "---" || page.StartsWith "(**" then
+                ""
+            else
+                $"---\ntitle: {heading.Split(':').[0]}\ncategory: {category}\ncategoryindex: {order}\n---\n\n"
+
+        File.WriteAllText(Path.Combine(folder, name), front + page)
+
+    for file in Directory.GetFiles(Path.Combine(root, "docs")) do
+        match Path.GetExtension file with
+        | ".md"
+        | ".fsx" -> put file (string (Path.GetFileName file))
+        | _ -> ()
+
+    for file in [ "CHANGELOG.md"; "CONTRIBUTING.md" ] do
+        put (Path.Combine(root, file)) (file.ToLowerInvariant())
+
+    let license = File.ReadAllText(Path.Combine(root, "LICENSE"))
+
+    File.WriteAllText(
+        Path.Combine(folder, "license.md"),
+        $"---\ntitle: Licence\ncategory: Project\ncategoryindex: 3\n---\n\n# Licence\n\n{license}"
+    )
+
+    Directory.CreateDirectory(Path.Combine(folder, "img")) |> ignore
+
+    for file in Directory.GetFiles(Path.Combine(root, "docs", "img")) do
+        File.Copy(file, Path.Combine(folder, "img", string (Path.GetFileName file)))
+
+/// Makes a site that opens from any folder, and asks nothing of any network: addresses from the site's root become relative ones, fonts of
+/// others and files that are no part of it go.
+let settle (site: string) (address: string) =
+    for page in Directory.GetFiles(site, "*.html", SearchOption.AllDirectories) do
+        let depth = Path.GetRelativePath(site, page).Split(Path.DirectorySeparatorChar).Length - 1
+        let up = if depth = 0 then "./" else String.replicate depth "../"
+        let text = File.ReadAllText page
+        let local = Regex.Replace(text, "<link[^>]*fonts\\.(googleapis|gstatic)\\.com[^>]*>", "")
+        let relative = Regex.Replace(local, $"(?<=(?:href|src)=[\"']){Regex.Escape address}", up)
+
+        // Of some types of C# fsdocs makes no page, and of members that are inherited no place: their names stay, the links go.
+        let inReference =
+            Regex.Replace(
+                relative.Replace(">Source Repository<", ">Contributing<"),
+                "<a [^>]*href=\"((?:\\.\\./)?reference/[^\"#]+|\\./reference/[^\"#]+)(#[^\"]*)?\"[^>]*>(.*?)</a>",
+                (fun (m: Match) ->
+                    let target = Path.Combine(string (Path.GetDirectoryName page), m.Groups[1].Value)
+
+                    let isThere =
+                        File.Exists target
+                        && (m.Groups[2].Value.Length < 2
+                            || File.ReadAllText(target).Contains
+                                $"id=\"{Uri.UnescapeDataString(m.Groups[2].Value.Substring 1)}\"")
+
+                    if isThere then m.Value else m.Groups[3].Value),
+                RegexOptions.Singleline
+            )
+
+        File.WriteAllText(page, inReference)
+
+    for file in Directory.GetFiles(site, "NuGet.config", SearchOption.AllDirectories) do
+        File.Delete file

@@ -8,10 +8,10 @@ index: 1
 
 Each recipe is whole, but for these lines, which every script begins with. All of it was run when this page was built, on data drawn by code and small
 networks.
+
+    #load "prelude.fsx"
+    open LmcDsl
 *)
-(*** do-not-eval ***)
-#load "prelude.fsx"
-open LmcDsl
 (*** hide ***)
 #I "../src/LmcDsl/bin/Release/net10.0"
 #r "TorchSharp.dll"
@@ -46,9 +46,9 @@ A set-up says everything but the seed. `show` stands for `Experiment.run` on thi
 *)
 let setup =
     { Setup.standard with
-        Data = Part(Glyphs, 1000, 300)
+        Data = Part(Glyphs, 2000, 500)
         Network = mlp [ 32; 32 ]
-        Epochs = 2
+        Epochs = 6
         Threads = 1
     }
 
