@@ -136,7 +136,7 @@ let settle (site: string) (address: string) =
         // Of some types of C# fsdocs makes no page, and of members that are inherited no place: their names stay, the links go.
         let inReference =
             Regex.Replace(
-                relative.Replace(">Source Repository<", ">Contributing<"),
+                Regex.Replace(relative, @">\s*Source Repository\s*<", ">Contributing<"),
                 "<a [^>]*href=\"((?:\\.\\./)?reference/[^\"#]+|\\./reference/[^\"#]+)(#[^\"]*)?\"[^>]*>(.*?)</a>",
                 (fun (m: Match) ->
                     let target = Path.Combine(string (Path.GetDirectoryName page), m.Groups[1].Value)
@@ -147,11 +147,13 @@ let settle (site: string) (address: string) =
                             || File.ReadAllText(target).Contains
                                 $"id=\"{Uri.UnescapeDataString(m.Groups[2].Value.Substring 1)}\"")
 
-                    if isThere then m.Value else m.Groups[3].Value),
+                    if isThere || depth = 0 then m.Value else m.Groups[3].Value),
                 RegexOptions.Singleline
             )
 
-        File.WriteAllText(page, inReference)
+        // What is wider than a telephone moves within its own frame.
+        let style = "<style>main table { display: block; overflow-x: auto; max-width: 100%; }</style></head>"
+        File.WriteAllText(page, inReference.Replace("</head>", style))
 
     for file in Directory.GetFiles(site, "NuGet.config", SearchOption.AllDirectories) do
         File.Delete file
