@@ -1,6 +1,7 @@
 // The project's tasks: dotnet fsi build.fsx -t TARGET [-- ARGUMENTS OF THE EXPERIMENT]
 #load "build/targets.fsx"
 #load "build/packages.fsx"
+#load "build/site.fsx"
 
 let words = fsi.CommandLineArgs |> Array.toList |> List.tail
 // Before anything is fetched: what is asked for must be there.
@@ -28,11 +29,9 @@ CoreTracing.setTraceListeners [] // the targets' own output is enough
 
 /// Runs a program in the project's folder; its failure is the build's.
 let run program (arguments: string list) =
-    let result =
-        CreateProcess.fromRawCommand program arguments |> CreateProcess.withWorkingDirectory Packages.root |> Proc.run
-
-    if result.ExitCode <> 0 then
-        exit result.ExitCode
+    match Packages.attached program arguments with
+    | 0 -> ()
+    | code -> exit code
 
 /// Whether NuGet has seen every project since the packages were last restored: then asking it again only takes time.
 let isRestored () =
@@ -113,23 +112,76 @@ target "CheckFormat" "Fail where formatting would change something" (fun () ->
     fantomas [ "--check" ]
     run "dotnet" [ "format"; "whitespace"; "src/LmcDsl.Core"; "--verify-no-changes" ])
 
-target "Pack" "Make the NuGet packages and the tool lmc, in the folder packages" (fun () ->
-    for project in [ "LmcDsl.Core"; "LmcDsl"; "LmcDsl.Tool" ] do
-        run "dotnet" [
-            "pack"
-            $"src/{project}"
-            "-c"
-            "Release"
-            "--no-build"
-            "--nologo"
-            "-v"
-            "quiet"
-            "-o"
-            "packages"
-        ]
+// Paket pins what it restored. Who uses a package may have a newer one: what it says is the least.
+let loosen (package: string) =
+    use archive = Compression.ZipFile.Open(package, Compression.ZipArchiveMode.Update)
+
+    for entry in archive.Entries |> Seq.filter _.FullName.EndsWith(".nuspec") |> List.ofSeq do
+        let text =
+            use reader = new StreamReader(entry.Open())
+            reader.ReadToEnd()
+
+        let loose = Text.RegularExpressions.Regex.Replace(text, "version=\"\\[([^\\],]+)\\]\"", "version=\"$1\"")
+        let name = entry.FullName
+        entry.Delete()
+        use writer = new StreamWriter(archive.CreateEntry(name).Open())
+        writer.Write loose
+
+target "Pack" "Make the NuGet packages, the tool lmc and the template, in the folder packages" (fun () ->
+    for project in [ "src/LmcDsl.Core"; "src/LmcDsl"; "src/LmcDsl.Tool"; "templates" ] do
+        run "dotnet" [ "pack"; project; "-c"; "Release"; "--no-build"; "--nologo"; "-v"; "quiet"; "-o"; "packages" ]
 
     for file in Directory.GetFiles(Path.Combine(Packages.root, "packages"), "*.nupkg") |> Array.sort do
+        loosen file
         printfn $"packages/{Path.GetFileName file} ({FileInfo(file).Length / 1_000L:N0} kB)")
+
+target "Docs" "Make the documentation site, in the folder site, and check its links" (fun () ->
+    let site, pages = Path.Combine(Packages.root, "site"), Path.Combine(Packages.root, ".site-pages")
+    let address = "/lmcdsl/"
+    Site.gather pages
+
+    let options =
+        [
+            "root", address
+            "fsdocs-collection-name", "LmcDsl"
+            "fsdocs-collection-name-link", address + "index.html"
+            "fsdocs-license-link", address + "license.html"
+            "fsdocs-release-notes-link", address + "changelog.html"
+            "fsdocs-repository-link", address + "contributing.html"
+            "fsdocs-logo-link", address + "index.html"
+        ]
+
+    run "dotnet" [
+        "fsdocs"
+        "build"
+        "--clean"
+        "--eval"
+        "--input"
+        pages
+        "--output"
+        site
+        "--properties"
+        "Configuration=Release"
+        "--projects"
+        "src/LmcDsl.Core/LmcDsl.Core.csproj"
+        "src/LmcDsl/LmcDsl.fsproj"
+        "--parameters"
+        for name, value in options do
+            name
+            value
+    ]
+
+    Directory.Delete(pages, recursive = true)
+    Site.settle site address
+
+    match Site.broken site with
+    | [] -> printfn "Written: site/index.html; every link leads somewhere"
+    | broken ->
+        for line in broken do
+            eprintfn $"{line}"
+
+        eprintfn $"Docs: expected links that lead somewhere, found {broken.Length} that do not"
+        exit 1)
 
 target "Update" "Resolve paket.lock anew from paket.dependencies" Packages.update
 
@@ -145,6 +197,7 @@ target "Clean" "Remove what building made; results stay" (fun () ->
 "Restore" ==> "Build" ==> "Test"
 "Build" ==> "Bench"
 "Build" ==> "Pack"
+"Library" ==> "Docs"
 "Build" ==> "Faults"
 "Build" ==> "Mutants"
 "Restore" ==> "Format"

@@ -6,6 +6,7 @@ module Packages
 open System
 open System.Diagnostics
 open System.IO
+open System.Runtime.InteropServices
 open System.Security.Cryptography
 open System.Text.RegularExpressions
 
@@ -13,9 +14,22 @@ let root = Path.GetFullPath(Path.Combine(__SOURCE_DIRECTORY__, ".."))
 
 let private inRoot (path: string) = Path.Combine(root, path)
 
-/// Every package of paket.lock, with its version.
+/// The package of Torch's native library for this machine, as Directory.Build.props says.
+let private native () =
+    let props = File.ReadAllText(inRoot "Directory.Build.props")
+
+    let system =
+        if OperatingSystem.IsWindows() then "Windows"
+        elif OperatingSystem.IsMacOS() then "OSX"
+        else "Linux"
+
+    let one pattern = Regex.Match(props, pattern).Groups[1].Value
+    one $@"IsOSPlatform\('{system}'\)\)"">(.*?)<", one "<LibTorchVersion>(.*?)<"
+
+/// Every package of paket.lock, with its version, and the native one.
 let locked () =
     [
+        native ()
         for line in File.ReadLines(inRoot "paket.lock") do
             let m = Regex.Match(line, @"^    (\S+) \(([^)]+)\)")
 
@@ -73,7 +87,7 @@ let private stamp = inRoot ".paket/restored"
 
 /// What the restored state depends on.
 let private fingerprint () =
-    [ "paket.lock"; "paket.dependencies"; ".config/dotnet-tools.json" ]
+    [ "paket.lock"; "paket.dependencies"; "Directory.Build.props"; ".config/dotnet-tools.json" ]
     |> List.map (inRoot >> File.ReadAllBytes >> SHA256.HashData >> Convert.ToHexString)
     |> String.concat "\n"
 
@@ -114,11 +128,26 @@ let update () =
     quietly "Resolving packages" "dotnet" "paket install"
     restore ()
 
+/// Runs a program with this terminal, in the project's folder, and gives its exit code. An interrupt reaches both processes, and only the
+/// program decides what it means; being asked to end is passed on to it.
+let attached (program: string) (arguments: string list) : int =
+    let start = ProcessStartInfo(program, arguments, WorkingDirectory = root)
+    use child = Process.Start start
+
+    let leave (context: PosixSignalContext) = context.Cancel <- true
+
+    let passOn (context: PosixSignalContext) =
+        context.Cancel <- true
+
+        if not (OperatingSystem.IsWindows()) then
+            use _ = Process.Start("kill", [ "-TERM"; string child.Id ])
+            ()
+
+    use _ = PosixSignalRegistration.Create(PosixSignal.SIGINT, leave)
+    use _ = PosixSignalRegistration.Create(PosixSignal.SIGTERM, passOn)
+    child.WaitForExit()
+    child.ExitCode
+
 /// Runs the same script again, now that its packages are there, and ends with its exit code.
 let runAgain (script: string) (arguments: string list) : unit =
-    let start = ProcessStartInfo("dotnet", [ "fsi"; "--quiet"; "--define:PACKAGES"; inRoot script ] @ arguments)
-    // An interrupt reaches both processes; only the inner one decides what it means.
-    Console.CancelKeyPress.Add(fun args -> args.Cancel <- true)
-    use child = Process.Start start
-    child.WaitForExit()
-    exit child.ExitCode
+    exit (attached "dotnet" ([ "fsi"; "--quiet"; "--define:PACKAGES"; inRoot script ] @ arguments))

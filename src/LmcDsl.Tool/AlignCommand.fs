@@ -45,12 +45,29 @@ module AlignCommand =
         if reads search && data.IsNone then
             raise (LmcException $"--data: {Search.title search} needs a data set, found none")
 
-    /// The permutations that a search finds for model `index` towards model 0, and the step that found them.
-    let permutations (memory: InMemory) (models: Models) (aligned: Population) (index: int) : PermutationSet * Node =
+    /// The population aligned by a search: all its groups, or the first ones only.
+    let aligned (arguments: ParseResults<ModelArgument>) (search: Search) (population: Population) : Population =
+        match arguments.TryGetResult ModelArgument.First_Groups with
+        | None -> population |> align search
+        | Some groups -> population |> alignFirst groups search
+
+    /// The permutations for model `index` towards model 0 of what a search finds, and the step that found them.
+    let permutations
+        (memory: InMemory)
+        (arguments: ParseResults<ModelArgument>)
+        (models: Models)
+        (aligned: Population)
+        (index: int)
+        : PermutationSet * Node =
         let step = Plan.node (aligned.Alignment.Value index)
 
         match Stage.during $"aligning: {step.Title}" (fun () -> memory.Value step) with
-        | Document found -> Alignments.permutations models.Network None found, step
+        | Document found ->
+            let all = Alignments.permutations models.Network None found
+
+            match arguments.TryGetResult ModelArgument.First_Groups with
+            | None -> all, step
+            | Some groups -> LmcDsl.Core.Merging.PartialAlignment.First(all, groups), step
         | Parameters _ -> raise (LmcException $"{step.Title}: expected permutations, found a model")
 
     /// Model `index` as it is aligned: of searches that find more than permutations.
@@ -72,7 +89,7 @@ module AlignCommand =
         match models.Placements with
         | [ _; placement ] ->
             Models.inMemory cancel (fun memory ->
-                let aligned = Models.population memory arguments models data |> align search
+                let aligned = Models.population memory arguments models data |> aligned arguments search
 
                 let step =
                     if search.Turns then
@@ -80,7 +97,7 @@ module AlignCommand =
                         Models.save target (fun stream -> Checkpoint.Save(stream, turned, placement))
                         Plan.node (aligned.Alignment.Value 1)
                     else
-                        let found, step = permutations memory models aligned 1
+                        let found, step = permutations memory arguments models aligned 1
                         Models.save target (fun stream -> Checkpoint.SavePermuted(stream, found, placement))
                         step
 
@@ -95,12 +112,15 @@ module AlignCommand =
                     "written", Json.Text target
                     yield! Models.said models
                     "search", Json.Text(Search.title search)
+                    match arguments.TryGetResult ModelArgument.First_Groups with
+                    | Some groups -> "first groups", Json.int (int64 groups)
+                    | None -> ()
                     yield! Models.saidOfData data
                     for subject in Subject.ofReport distances do
                         if subject.Aligned then
                             for quantity in [ Quantity.l2Before; Quantity.l2; Quantity.reduction ] do
                                 match quantity.Of subject with
-                                | Some value -> Quantity.axis quantity, Json.float value
+                                | Some value -> quantity.Heading, Json.float value
                                 | None -> ()
                     yield! ended
                     yield! memory.Notes step

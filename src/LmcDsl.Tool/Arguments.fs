@@ -22,6 +22,14 @@ type ModelArgument =
     | [<Unique>] Starting_From of search: string
     | [<Unique>] Seed of int64
     | [<Unique>] Starts of int
+    | [<Unique>] First_Groups of int
+    | [<Unique>] Method of string
+    | [<Unique>] Base of file: string
+    | [<Unique>] Weights of string list
+    | [<Unique>] Layer_Weights of assignment: string list
+    | [<Unique>] Share of string
+    | [<Unique>] Scale of string
+    | [<Unique>] Density of string
     | [<Unique>] Reset_Stats of data: string
     | [<Unique>] Metric of string
     | [<Unique>] Points of int
@@ -59,8 +67,23 @@ type ModelArgument =
                 let onData = Library.searches |> List.filter _.ReadsTraining |> List.map _.Word |> String.concat ", "
                 $"of align and merge: {known} (default: wm; {onData} need --data). merge also takes none."
             | Starting_From _ -> "of align and merge: the search whose answer the search begins at."
-            | Seed _ -> "of align and merge: seed of the search (default: 0)."
+            | Seed _ -> "of align and merge: seed of the search, and of what dare drops (default: 0)."
             | Starts _ -> "of align and merge: starts of the search, the best of which counts (default: 1)."
+            | First_Groups _ ->
+                "of align and merge: permute the units of the first groups only, of what the search finds for all (default: all)."
+            | Method _ ->
+                let known = Library.merges |> List.map _.Word |> String.concat ", "
+                $"of merge: {known} (default: mean)."
+            | Base _ ->
+                "of merge: the checkpoint that task-arithmetic, ties, dare and dare-ties take differences to, and that all are aligned to (default: the first)."
+            | Weights _ -> "of merge by mean: a weight for each model, which sum to 1: 0.7 0.3."
+            | Layer_Weights _ ->
+                "of merge by layers: weights of some layers, as fc1=1,0 'block2.*=0.7,0.3'; other layers are averaged evenly."
+            | Share _ -> "of merge by spherical: share of the second model, 0 to 1 (default: 0.5)."
+            | Scale _ ->
+                "of merge by task-arithmetic, ties, dare and dare-ties: what task vectors are multiplied by (default: 1 over their number, for ties and dare-ties 1)."
+            | Density _ ->
+                "of merge by ties, dare and dare-ties: share of numbers that is kept, above 0 and at most 1 (default: 0.2, for dare 0.5)."
             | Reset_Stats _ -> "of merge: recompute batch-norm statistics of the merged model on this data set."
             | Metric _ ->
                 let known = Library.metrics |> List.map _.Word |> String.concat ", "
@@ -83,6 +106,14 @@ module ModelArgument =
         | Seed _ -> "--seed", [ "align"; "merge" ]
         | Starts _ -> "--starts", [ "align"; "merge" ]
         | Output _ -> "--output", [ "align"; "merge" ]
+        | First_Groups _ -> "--first-groups", [ "align"; "merge" ]
+        | Method _ -> "--method", [ "merge" ]
+        | Base _ -> "--base", [ "merge" ]
+        | Weights _ -> "--weights", [ "merge" ]
+        | Layer_Weights _ -> "--layer-weights", [ "merge" ]
+        | Share _ -> "--share", [ "merge" ]
+        | Scale _ -> "--scale", [ "merge" ]
+        | Density _ -> "--density", [ "merge" ]
         | Reset_Stats _ -> "--reset-stats", [ "merge" ]
         | Metric _ -> "--metric", [ "measure" ]
         | Points _ -> "--points", [ "measure" ]

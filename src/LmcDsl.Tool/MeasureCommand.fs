@@ -54,10 +54,7 @@ module MeasureCommand =
                     for subject in Subject.ofReport report ->
                         Json.Object [
                             "models", Json.texts subject.Models
-                            for quantity in quantities do
-                                match quantity.Of subject with
-                                | Some value -> Quantity.axis quantity, Json.float value
-                                | None -> ()
+                            yield! Quantity.ofSubject quantities subject
                         ]
                 ]
 

@@ -10,7 +10,73 @@ open LmcDsl.Core.Measures
 open LmcDsl.Core.Permutations
 open LmcDsl.Core.Runtime
 
-/// `lmc merge A B C ...`: the mean of the models, each aligned to the first.
+/// Which merge the arguments ask for.
+[<RequireQualifiedAccess>]
+module MergeMethods =
+
+    // The options of methods that arguments set, by the argument.
+    let private options (arguments: ParseResults<ModelArgument>) : (string * string * Json) list =
+        let number (name: string) (text: string) =
+            match Number.tryParse text with
+            | Some value -> Json.float value
+            | None -> raise (LmcException $"{name}: expected a number, found '{text}'")
+
+        let layer (assignment: string) =
+            match assignment.Split('=', 2) with
+            | [| name; weights |] ->
+                Json.Object [
+                    "layer", Json.Text name
+                    "weights", Json.Array [ for weight in weights.Split ',' -> number "--layer-weights" weight ]
+                ]
+            | _ -> raise (LmcException $"--layer-weights: expected LAYER=WEIGHT,WEIGHT, found '{assignment}'")
+
+        [
+            for argument in arguments.GetAllResults() do
+                match argument with
+                | ModelArgument.Weights weights ->
+                    "--weights", "weights", Json.Array [ for weight in weights -> number "--weights" weight ]
+                | ModelArgument.Layer_Weights layers -> "--layer-weights", "layers", Json.Array(List.map layer layers)
+                | ModelArgument.Share text -> "--share", "share", number "--share" text
+                | ModelArgument.Scale text -> "--scale", "scale", number "--scale" text
+                | ModelArgument.Density text -> "--density", "density", number "--density" text
+                | _ -> ()
+        ]
+
+    let private named (arguments: ParseResults<ModelArgument>) =
+        Library.merge "--method" (arguments.GetResult(ModelArgument.Method, defaultValue = "mean"))
+
+    let private has (option: string) (merge: Merge) = (merge.Options.TryItem option).IsSome
+
+    /// Whether the method draws at random.
+    let takesSeed (arguments: ParseResults<ModelArgument>) : bool = has "seed" (named arguments)
+
+    /// The merge that the arguments name, with its options. Raises `LmcException` where the method has no such option.
+    let asked (arguments: ParseResults<ModelArgument>) : Merge =
+        let merge = named arguments
+
+        if arguments.Contains ModelArgument.Base && not (has "scale" merge) then
+            raise (LmcException $"--base: expected a method that takes differences to a base, found {merge.Word}")
+
+        let own =
+            (merge, options arguments)
+            ||> List.fold (fun merge (argument, option, value) ->
+                if has option merge then
+                    Merge.withOption option value merge
+                else
+                    let those = Library.merges |> List.filter (has option) |> List.map _.Word |> String.concat ", "
+                    raise (LmcException $"{argument}: is of --method {those}, found {merge.Word}"))
+
+        match arguments.TryGetResult ModelArgument.Seed with
+        | Some seed when has "seed" own -> Merge.withOption "seed" (Json.int seed) own
+        | _ -> own
+
+    /// The core's method behind one of the library's merges.
+    let ofCore (merge: Merge) : MergeMethod =
+        match merge.Method with
+        | Some method -> method merge.Options
+        | None -> raise (LmcException $"--method: expected a method of the core, found {merge.Word}")
+
+/// `lmc merge A B C ...`: the models, each aligned to the first, as one: their mean, or by another method.
 [<RequireQualifiedAccess>]
 module MergeCommand =
 
@@ -20,11 +86,17 @@ module MergeCommand =
 
         if
             isNone
-            && (arguments.Contains ModelArgument.Seed
-                || arguments.Contains ModelArgument.Starts
-                || arguments.Contains ModelArgument.Starting_From)
+            && (arguments.Contains ModelArgument.Starts
+                || arguments.Contains ModelArgument.Starting_From
+                || arguments.Contains ModelArgument.First_Groups
+                || (arguments.Contains ModelArgument.Seed && not (MergeMethods.takesSeed arguments)))
         then
-            raise (Usage("lmc merge: --seed, --starts and --starting-from are of a search, found --search none", 2))
+            raise (
+                Usage(
+                    "lmc merge: --seed, --starts, --starting-from and --first-groups are of a search, found --search none",
+                    2
+                )
+            )
 
         isNone
 
@@ -32,7 +104,10 @@ module MergeCommand =
     let run (arguments: ParseResults<ModelArgument>) (cancel: CancellationToken) : Json =
         let target = Models.output List.head arguments
         let search = if none arguments then None else Some(AlignCommand.search arguments)
+        let merge = MergeMethods.asked arguments
         use models = Models.load 2 arguments
+        let method = MergeMethods.ofCore merge
+        method.Require(models.Network, models.Parameters.Length) // told before the work
         let data = Models.givenData arguments models.Network
         search |> Option.iter (fun search -> AlignCommand.requireData search data)
 
@@ -49,14 +124,18 @@ module MergeCommand =
             | None -> Some(models.Parameters |> List.map (fun _ -> identity)), [] // the models as they are
             | Some search ->
                 Models.inMemory cancel (fun memory ->
-                    let aligned = Models.population memory arguments models data |> align search
+                    let aligned =
+                        Models.population memory arguments models data |> AlignCommand.aligned arguments search
 
                     if search.Turns then
                         let turned = [ for index in others -> (AlignCommand.model memory aligned index).Clone() ]
                         None, models.Parameters.Head.Clone() :: turned
                     else
                         let found =
-                            [ for index in others -> fst (AlignCommand.permutations memory models aligned index) ]
+                            [
+                                for index in others ->
+                                    fst (AlignCommand.permutations memory arguments models aligned index)
+                            ]
 
                         Some(identity :: found), [])
 
@@ -66,36 +145,39 @@ module MergeCommand =
             | None -> aligned
 
         try
-            use merged = Average.Of(List.toArray aligned, null)
+            // Only where the stored numbers do not say it themselves.
+            use merged: ParameterSet | null =
+                if permutations.IsNone || resetOn.IsSome then method.Merge(List.toArray aligned) else null
 
-            match resetOn with
-            | Some data ->
+            match resetOn, merged with
+            | Some data, NonNull merged ->
                 Stage.during $"recomputing statistics on {data.Name}" (fun () ->
                     use onCpu = DataSet.load data
                     use examples = onCpu.Train.To(Models.device arguments)
                     StatisticsReset.Apply(merged, examples))
-            | None -> ()
-
-            let statistics: ParameterSet | null = if resetOn.IsSome then merged else null
+            | _ -> ()
 
             Models.save target (fun stream ->
-                match permutations with
-                | None -> Checkpoint.Save(stream, merged, models.Placements.Head)
-                | Some permutations ->
-                    let members =
-                        [|
-                            for placement, found in List.zip models.Placements permutations ->
-                                struct (placement, found)
-                        |]
+                match permutations, merged with
+                | None, NonNull merged -> Checkpoint.Save(stream, merged, models.Placements.Head)
+                | _ ->
+                    let found = permutations |> Option.defaultValue []
 
-                    Checkpoint.SaveMean(stream, members, statistics))
+                    let members =
+                        [| for placement, found in List.zip models.Placements found -> struct (placement, found) |]
+
+                    Checkpoint.SaveMerged(stream, members, method, merged))
 
             Json.Object [
                 "written", Json.Text target
                 yield! Models.said models
                 "search", Json.Text(search |> Option.map Search.title |> Option.defaultValue "none")
                 yield! Models.saidOfData (Option.orElse resetOn data)
-                "models", Json.int (int64 models.Parameters.Length)
+                "method", Json.Text merge.Name
+                match merge.Options with
+                | Json.Object [] -> ()
+                | options -> "options", options
+                "models", Json.texts [ for placement in models.Placements -> placement.Source.Path ]
                 "L2 to the first", Json.floats [ for model in aligned.Tail -> Distance.L2(aligned.Head, model) ]
                 "statistics reset", Json.Bool resetOn.IsSome
                 if StatisticsReset.Concerns models.Network && resetOn.IsNone then

@@ -58,12 +58,7 @@ module Models =
 
         List.toArray found
 
-    let private norm name =
-        match name with
-        | "batch" -> Norm.Batch
-        | "layer" -> Norm.Layer
-        | "none" -> Norm.None
-        | _ -> raise (LmcException $"--norm: expected batch, layer or none, found '{name}'")
+    let private norm name = Words.oneOf "--norm" [ "batch", Norm.Batch; "layer", Norm.Layer; "none", Norm.None ] name
 
     // The graph that an ONNX file holds.
     let private graph (arguments: ParseResults<ModelArgument>) (file: string) : Network * OnnxModel option =
@@ -201,7 +196,8 @@ module Models =
         |> within "--threads" 1 1024
         |> TorchRuntime.UseThreads
 
-        let files = arguments.GetResult ModelArgument.Files
+        // What differences are taken to comes first: all are aligned to it, and what is written is like it.
+        let files = Option.toList (arguments.TryGetResult ModelArgument.Base) @ arguments.GetResult ModelArgument.Files
 
         if files.Length < least then
             raise (LmcException $"expected {least} or more checkpoints, found {files.Length}")

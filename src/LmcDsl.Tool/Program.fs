@@ -9,13 +9,15 @@ let private usage =
     """lmc: align, merge and measure trained networks
 
   lmc align A B --arch ARCH -o OUT         permute B's units so that it comes into A's basin
-  lmc merge A B [C ...] --arch ARCH -o OUT the mean of the models, each aligned to the first
+  lmc merge A B [C ...] --arch ARCH -o OUT the models as one, each aligned to the first: mean, TIES, ...
   lmc measure A B [C ...] --arch ARCH      distance, agreement of singular vectors, barrier, of each pair
   lmc describe MODEL.onnx|ARCH             layers, groups, what is fixed and by which node
   lmc plan SCRIPT [ARGUMENTS]              what an experiment would do, and what of it is done
   lmc run SCRIPT [ARGUMENTS]               run an experiment, here or on a cluster
   lmc store list|verify|gc|export KEY      what a store of results holds
   lmc prelude                              the #r lines for a script of your own
+  lmc new NAME                             a folder with an experiment, ready to run
+  lmc new network NETWORK                  a network's description, to change and to use as --arch
 
 Examples
   lmc align a.safetensors b.safetensors --arch resnet20 --width 4 -o b-aligned.safetensors
@@ -79,10 +81,7 @@ let private parse<'argument when 'argument :> IArgParserTemplate> (command: stri
             helpTextMessage = $"Example: {examples[command]}"
         )
 
-    try
-        parser.ParseCommandLine(List.toArray words)
-    with :? ArguParseException as error ->
-        raise (Usage(error.Message, (if error.ErrorCode = ErrorCode.HelpText then 0 else 2)))
+    Words.parse parser words
 
 let private onModels command words (run: ParseResults<ModelArgument> -> unit) =
     let arguments = parse<ModelArgument> command words
@@ -124,6 +123,7 @@ let main words =
         | "plan" :: rest -> ScriptCommand.plan rest
         | "run" :: rest -> ScriptCommand.run rest
         | [ "prelude" ] -> say (ScriptCommand.prelude ())
+        | "new" :: rest -> NewCommand.run say rest
         | "store" :: rest ->
             let arguments = parse<StoreArgument> "store" rest
             show (arguments.Contains StoreArgument.Json) (StoreCommand.run arguments)
@@ -131,9 +131,9 @@ let main words =
         | [ "--help" ]
         | [ "help" ] -> say usage
         | other :: _ ->
-            raise (
-                Usage(
-                    $"lmc: expected align, merge, measure, describe, plan, run, store or prelude, found '{other}'\n{usage}",
-                    2
-                )
-            ))
+            let known =
+                [ "align"; "merge"; "measure"; "describe"; "plan"; "run"; "store"; "prelude"; "new" ]
+
+            let listed = String.concat ", " known
+            let hint = Nearest.Hint(other, known)
+            raise (Usage($"lmc: expected one of {listed}, found '{other}'{hint}\n{usage}", 2)))

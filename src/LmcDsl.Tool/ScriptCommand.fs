@@ -15,6 +15,12 @@ module ScriptCommand =
     extern int private execvp(string file, string | null [] arguments)
 
     let private become (program: string) (words: string list) =
+        // Windows has no such call: the script is a child there.
+        if OperatingSystem.IsWindows() then
+            use child = nonNull (Diagnostics.Process.Start(Diagnostics.ProcessStartInfo(program, words)))
+            child.WaitForExit()
+            exit child.ExitCode
+
         execvp (program, [| program; yield! words; null |]) |> ignore
         let why = Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())
         raise (LmcException $"{program}: expected the .NET SDK's command on the path: {why}")
@@ -42,7 +48,7 @@ module ScriptCommand =
         use reader = new StreamReader(built)
 
         reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries)
-        |> Array.filter (fun line -> not (line.StartsWith "//"))
+        |> Array.filter (fun line -> not (line.StartsWith "//" || line.StartsWith "#line"))
         |> Array.map (fun line ->
             if line.StartsWith "#r " then
                 let path = Path.Combine(AppContext.BaseDirectory, string (Path.GetFileName(line.Split('"')[1])))

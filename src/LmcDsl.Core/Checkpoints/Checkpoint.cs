@@ -1,4 +1,5 @@
 using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Merging;
 using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
@@ -131,6 +132,33 @@ public static class Checkpoint
             }
 
             return Narrowing.To(entry, sum, first.Source.Path);
+        });
+    }
+
+    /// <summary>
+    /// Writes several checkpoints merged by a method, like the first. Each number is computed in double of the stored ones, and rounded once
+    /// to the type of the first checkpoint.
+    /// </summary>
+    /// <param name="stream">Where to write.</param>
+    /// <param name="models">The checkpoints of one network, each with the permutations that are applied to it first.</param>
+    /// <param name="method">The method.</param>
+    /// <param name="statistics">A model whose running statistics are written in the place of the mean ones; nothing to write those.</param>
+    /// <exception cref="LmcException">
+    /// The method is not for these models, or a type of the first checkpoint does not hold a number; the line names file and tensor.
+    /// </exception>
+    public static void SaveMerged(
+        Stream stream, IReadOnlyList<(Placement Placement, PermutationSet Permutations)> models, MergeMethod method, ParameterSet? statistics = null)
+    {
+        var first = models[0].Placement;
+        method.Require(first.Network, models.Count);
+        var names = models.Select(model => model.Placement.Places.ToDictionary(place => place.Value, place => place.Key)).ToArray();
+        Write(stream, first, (entry, parameter) =>
+        {
+            if (statistics is not null && !first.Network.Parameters[parameter].Learned)
+                return Narrowing.To(entry, statistics.Views[parameter].cpu(), first.Source.Path);
+            var values = models.Select((model, k) =>
+                Permuted(model.Permutations, model.Placement.Source.Read(names[k][parameter]), parameter).to(ScalarType.Float64));
+            return Narrowing.To(entry, method.Of([.. values], first.Network, parameter), first.Source.Path);
         });
     }
 

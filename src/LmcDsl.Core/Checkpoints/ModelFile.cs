@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using System.Text.Json;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Runtime;
 using LmcDsl.Core.Training;
@@ -13,6 +15,7 @@ public static class ModelFile
 {
     private const string ArchitectureKey = "architecture";
     private const string EpochKey = "epoch";
+    private const string CurveKey = "curve";
     private const string FirstMoment = "optimizer.first";
     private const string SecondMoment = "optimizer.second";
 
@@ -39,6 +42,7 @@ public static class ModelFile
     {
         var metadata = Metadata(state.Parameters);
         metadata[EpochKey] = state.Epoch.ToString();
+        metadata[CurveKey] = JsonSerializer.Serialize(state.Curve);
         SafeTensors.Write(
             stream, [.. Tensors(state.Parameters), (FirstMoment, state.First), (SecondMoment, state.Second)], metadata);
     }
@@ -57,7 +61,19 @@ public static class ModelFile
         Guard.Require(
             file.Metadata.TryGetValue(EpochKey, out var text) & int.TryParse(text, out var epoch),
             $"{name}: expected the epoch of a training in the metadata, found '{text}'");
-        return new TrainingState(model.To(device), Moment(FirstMoment), Moment(SecondMoment), epoch);
+        return new TrainingState(model.To(device), Moment(FirstMoment), Moment(SecondMoment), epoch) { Curve = Curve() };
+
+        ImmutableArray<EpochScore> Curve()
+        {
+            try
+            {
+                return file.Metadata.TryGetValue(CurveKey, out var json) ? JsonSerializer.Deserialize<ImmutableArray<EpochScore>>(json) : [];
+            }
+            catch (JsonException error)
+            {
+                throw new LmcException($"{name}: expected the training's curve in the metadata, found something else", error);
+            }
+        }
 
         Tensor Moment(string key)
         {

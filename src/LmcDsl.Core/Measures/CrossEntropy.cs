@@ -25,7 +25,13 @@ internal static class CrossEntropy
     /// <param name="logits">The logits.</param>
     /// <param name="labels">The labels, int64.</param>
     /// <returns>The number.</returns>
-    public static long Correct(Tensor logits, Tensor labels) => (Rows(logits).argmax(1) == labels.flatten()).sum().ToInt64();
+    public static long Correct(Tensor logits, Tensor labels) => Hits(logits, labels).ToInt64();
+
+    /// <summary>The same, as a tensor of one whole number: nobody waits for it.</summary>
+    /// <param name="logits">The logits.</param>
+    /// <param name="labels">The labels, int64.</param>
+    /// <returns>The tensor.</returns>
+    public static Tensor Hits(Tensor logits, Tensor labels) => Rows(logits).argmax(1).eq(labels.flatten()).sum();
 
     private static Tensor Rows(Tensor logits) => logits.dim() == 2 ? logits : logits.flatten(0, -2);
 }

@@ -34,7 +34,7 @@ public static partial class UnixFile
     private const uint BasicFacts = 0x7ff; // STATX_BASIC_STATS
 
     /// <summary>The number of the user that this process acts as.</summary>
-    public static uint User => EffectiveUser();
+    public static uint User => OperatingSystem.IsWindows() ? 0 : EffectiveUser();
 
     /// <summary>What lies under a name.</summary>
     /// <param name="path">The name.</param>
@@ -42,6 +42,7 @@ public static partial class UnixFile
     /// <returns>Its facts; of kind <see cref="FileKind.None"/> where nothing is there, or nothing that can be reached.</returns>
     public static unsafe FileFacts Look(string path, bool follow = true)
     {
+        if (!OperatingSystem.IsLinux()) return Portable(path, follow);
         // struct statx: the owner lies at 20, type and mode at 28.
         var facts = stackalloc byte[256];
         if (path.Contains('\0') || Status(OfWorkingFolder, path, follow ? 0 : DoNotFollow, BasicFacts, facts) != 0) return default;
@@ -68,9 +69,31 @@ public static partial class UnixFile
     /// <exception cref="IOException">The system refuses.</exception>
     public static bool Rename(string from, string to)
     {
+        if (OperatingSystem.IsWindows()) return MoveAny(from, to);
         if (Move(from, to) == 0) return true;
         var error = Marshal.GetLastPInvokeError();
         return error == 2 /* ENOENT */ ? false : throw new IOException($"{from}: {Marshal.GetPInvokeErrorMessage(error)}", error);
+    }
+
+    // What .NET says, which is no owner and no difference between a device and a file: statx is Linux's.
+    private static FileFacts Portable(string path, bool follow)
+    {
+        if (path.Length == 0 || path.Contains('\0')) return default;
+        FileSystemInfo info = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
+        var isLink = info.LinkTarget is not null;
+        if (!info.Exists && !isLink) return default;
+        if (isLink && follow && info.ResolveLinkTarget(returnFinalTarget: true) is not { Exists: true }) return default;
+        var kind = isLink && !follow ? FileKind.Link : info is DirectoryInfo ? FileKind.Folder : FileKind.Regular;
+        const UnixFileMode All = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+        return new(kind, User, OperatingSystem.IsWindows() ? All : info.UnixFileMode);
+    }
+
+    private static bool MoveAny(string from, string to)
+    {
+        if (Directory.Exists(from)) Directory.Move(from, to);
+        else if (File.Exists(from)) File.Move(from, to, overwrite: true);
+        else return false;
+        return true;
     }
 
     [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]

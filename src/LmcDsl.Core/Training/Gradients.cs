@@ -24,11 +24,14 @@ internal static class Gradients
     /// <param name="leaves">What <see cref="Leaves"/> gave.</param>
     /// <param name="images">The batch.</param>
     /// <param name="labels">Its labels.</param>
+    /// <param name="seen">Given the outputs, without their graph.</param>
     /// <returns>The loss, and one gradient for each learned parameter, in the caller's dispose scope; none where the loss is not finite.</returns>
     public static (double Loss, IReadOnlyList<Tensor> Gradients) Of(
-        Network network, Tensor[] leaves, Tensor images, Tensor labels)
+        Network network, Tensor[] leaves, Tensor images, Tensor labels, Action<Tensor>? seen = null)
     {
-        var loss = CrossEntropy.Mean(network.Forward(leaves, images, Mode.Training), labels);
+        var outputs = network.Forward(leaves, images, Mode.Training);
+        seen?.Invoke(outputs.detach());
+        var loss = CrossEntropy.Mean(outputs, labels);
         var value = loss.ToDouble();
         return double.IsFinite(value) ? (value, [.. autograd.grad([loss], [.. leaves.Where(leaf => leaf.requires_grad)])]) : (value, []);
     }

@@ -47,10 +47,11 @@ public static class Trainer
         {
             while (state.Epoch < options.Epochs)
             {
-                Epoch(state, leaves, data, batches, options, seed, progress, cancel);
+                var score = Epoch(state, leaves, data, batches, options, seed, progress, cancel);
                 // The last step's own loss does not see what it did.
                 Overflow.Refuse(state.Parameters, $"training stopped after epoch {state.Epoch + 1} (learning rate {options.LearningRate:g4})");
-                state = state with { Epoch = state.Epoch + 1 };
+                // Of a training that went on from where none was kept, it stays incomplete.
+                state = state with { Epoch = state.Epoch + 1, Curve = state.Curve.Add(score) };
                 epochDone?.Invoke(state);
             }
 
@@ -62,7 +63,7 @@ public static class Trainer
         }
     }
 
-    private static void Epoch(
+    private static EpochScore Epoch(
         TrainingState state, Tensor[] leaves, DataSplit data, ImmutableArray<Batch> batches, TrainingOptions options, long seed,
         Action<TrainingProgress>? progress, CancellationToken cancel)
     {
@@ -72,7 +73,8 @@ public static class Trainer
         using var variation = Seeds.Generator(seed, "augmentation", state.Epoch);
         var order = randperm(data.Count, generator: generator).to(data.Labels.device);
         var steps = batches.Length;
-        var sum = 0.0;
+        var (sum, last) = (0.0, 0.0);
+        using var right = zeros(1, ScalarType.Int64, data.Labels.device);
         for (var k = 0; k < steps; k++)
         {
             cancel.ThrowIfCancellationRequested();
@@ -80,7 +82,8 @@ public static class Trainer
             var chosen = order.narrow(0, batches[k].Start, batches[k].Count);
             var images = data.Images.index_select(0, chosen);
             if (options.Augmentation == Augmentation.FlipCrop) images = Augmenter.FlipCrop(images, variation);
-            var (loss, gradients) = Gradients.Of(network, leaves, images, data.Labels.index_select(0, chosen));
+            var labels = data.Labels.index_select(0, chosen);
+            var (loss, gradients) = Gradients.Of(network, leaves, images, labels, outputs => right.add_(CrossEntropy.Hits(outputs, labels)));
             var done = (long)state.Epoch * steps + k;
             var rate = options.LearningRate * options.Schedule.Share(done, (long)options.Epochs * steps);
             if (!double.IsFinite(loss))
@@ -88,8 +91,10 @@ public static class Trainer
                     $"training stopped: expected a finite loss, found {loss} at epoch {state.Epoch + 1}, step {k + 1} (learning rate {rate:g4})");
 
             using (no_grad()) FusedStep.Apply(state, gradients, options, rate, done + 1);
-            sum += loss;
+            (sum, last) = (sum + loss, rate);
             progress?.Invoke(new TrainingProgress(state.Epoch, k + 1, steps, sum / (k + 1)));
         }
+
+        return new EpochScore(sum / steps, right.ToInt64() / ((double)batches.Sum(batch => batch.Count) * data.Labels.numel() / data.Count), last);
     }
 }

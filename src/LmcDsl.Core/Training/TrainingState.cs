@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using LmcDsl.Core.Architectures;
 using static TorchSharp.torch;
 
@@ -13,6 +14,9 @@ namespace LmcDsl.Core.Training;
 /// <param name="Epoch">Epochs finished.</param>
 public sealed record TrainingState(ParameterSet Parameters, Tensor First, Tensor Second, int Epoch) : IDisposable
 {
+    /// <summary>What the epochs came to, as far as it is known: one for each where the whole training kept them.</summary>
+    public ImmutableArray<EpochScore> Curve { get; init; } = [];
+
     /// <summary>The state before the first epoch: parameters drawn from the seed, moments zero.</summary>
     /// <param name="network">The network.</param>
     /// <param name="seed">The seed.</param>

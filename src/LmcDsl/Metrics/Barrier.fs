@@ -129,11 +129,11 @@ module BarrierMetric =
     module Quantity =
 
         /// The loss barrier on the test set.
-        let lossBarrier = measure |> Measure.quantity "loss barrier" 3 _.Loss |> Quantity.inUnits " (nats)"
+        let lossBarrier = measure |> Measure.quantity "loss barrier" 3 _.Loss |> Quantity.inUnits "nats"
 
         /// The loss's excess at lambda = 1/2.
         let midpointLoss =
-            measure |> Measure.quantity "at 1/2" 3 _.MidpointLoss |> Quantity.inUnits ": excess of the loss (nats)"
+            measure |> Measure.quantity "excess loss at λ=1/2" 3 _.MidpointLoss |> Quantity.inUnits "nats"
 
         /// The accuracy barrier in percentage points.
         let accuracyBarrier = measure |> Measure.quantity "acc. barrier (pp)" 2 _.Accuracy
@@ -141,12 +141,12 @@ module BarrierMetric =
         /// The accuracy at lambda = 1/2 in per cent.
         let midpointAccuracy =
             measure
-            |> Measure.quantity "acc. at 1/2 (%)" 2 (fun scores -> 100.0 * (LineScores.midpoint scores).Accuracy)
+            |> Measure.quantity "acc. at λ=1/2 (%)" 2 (fun scores -> 100.0 * (LineScores.midpoint scores).Accuracy)
 
         /// The loss barrier of the same models as trained.
         let naiveBarrier =
             Quantity.make "naive loss barrier" 3 (Measure.findNaive measure >> Option.map _.Loss)
-            |> Quantity.inUnits " (nats)"
+            |> Quantity.inUnits "nats"
 
     let private onPoints =
         measure

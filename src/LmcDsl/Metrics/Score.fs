@@ -15,7 +15,7 @@ module ScoreMetric =
     module Quantity =
 
         /// The loss of a model on the test set.
-        let loss = measure |> Measure.quantity "loss" 4 _.Loss |> Quantity.inUnits " (nats)"
+        let loss = measure |> Measure.quantity "loss" 4 _.Loss |> Quantity.inUnits "nats"
 
         /// The accuracy of a model on the test set, in per cent.
         let accuracy = measure |> Measure.quantity "accuracy (%)" 2 (fun score -> 100.0 * score.Accuracy)

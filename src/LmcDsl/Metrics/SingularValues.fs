@@ -82,8 +82,10 @@ module SingularValuesMetric =
                                     Draw.curve (Report.layerName layer.Name) k m (m = 0) points
                         ]
 
+                    let named = if network = "" then "Singular" else $"{network}: singular"
+
                     let caption =
-                        $"{network}: singular values of {rows.Length} models that differ in seed only, over the layer's largest, by relative rank. Each line is a model; the lines of a layer have one colour."
+                        $"{named} values of {rows.Length} models that differ in seed only, over the layer's largest, by relative rank. Each line is a model; the lines of a layer have one colour."
 
                     Draw.figure
                         $"singular-values-{Draw.slug network}"
@@ -92,9 +94,44 @@ module SingularValuesMetric =
                         traces
             ]
 
+        /// One figure for each network: the singular values of all layers side by side, from the input to the output, in each layer from the
+        /// largest to the smallest; at most eight models, a line each.
+        let sideBySide (report: Report) : Figure list =
+            [
+                for network, rows in Measure.rows measure report |> DrawRows.perNetwork do
+                    let shown, others = List.truncate 8 rows, max 0 (rows.Length - 8)
+                    let layers = (snd rows.Head).Layers |> List.map _.Name
+
+                    let traces =
+                        [
+                            for m, (row, spectra) in List.indexed shown do
+                                for k, layer in List.indexed spectra.Layers do
+                                    let s = layer.Values
+                                    let at i = float k + 0.06 + 0.88 * float i / float (max 1 (s.Length - 1))
+
+                                    s
+                                    |> List.mapi (fun i value -> at i, value)
+                                    |> Draw.curve (String.concat ", " row.Models) m m (k = 0)
+                        ]
+
+                    let layout = Draw.layout "layer" "singular value"
+                    layout.yaxis.``type`` <- "log"
+                    layout.xaxis.tickvals <- [ for k in 0 .. layers.Length - 1 -> float k + 0.5 ]
+                    layout.xaxis.ticktext <- layers |> List.map Report.layerName
+                    layout.xaxis.range <- [ 0.0; float layers.Length ]
+                    let rest = if others = 0 then "" else $" {others} more models are not drawn."
+
+                    let named = if network = "" then "Singular" else $"{network}: singular"
+
+                    let caption =
+                        $"{named} values of all layers side by side, each layer's from its largest to its smallest.{rest}"
+
+                    Draw.figure (Draw.slug $"singular-values-of-layers {network}") caption layout traces
+            ]
+
     /// Singular values of each weight of the models as trained.
     let SingularValues =
         measure
         |> Metric.on Looks.models "singular values of" Metric.plain [ Quantity.dominantShare 0.3 ]
         |> Metric.called "singular-values"
-        |> Metric.drawing Spectra.figures
+        |> Metric.drawing (fun report -> Spectra.figures report @ Spectra.sideBySide report)

@@ -95,12 +95,56 @@ module SingularVectorsMetric =
 
             [ Draw.figure "r-per-layer" caption (Draw.layout "layer" "R") traces ]
 
+    // Over layers and pairs, at the largest threshold, for each variant of the last state.
+    let private map report =
+        let rows = Measure.rows measure report |> List.filter (fun (row, _) -> not (List.contains "mean" row.Models))
+        let aligned = rows |> List.filter (fun (row, _) -> row.Aligned)
+        let last = if aligned.IsEmpty then rows else aligned
+        let variant = Report.variant (List.map fst rows)
+
+        [
+            for name, own in last |> List.groupBy (fst >> variant) |> List.truncate 4 do
+                let pairs = own |> List.map (fun (row, _) -> String.concat "–" row.Models) |> List.distinct
+
+                match List.sortDescending (gammasOf own) with
+                | gamma :: _ when pairs.Length > 1 ->
+                    let cells =
+                        [
+                            for row, value in own do
+                                for t in value.Thresholds do
+                                    if t.Gamma = gamma then
+                                        for layer in t.Layers do
+                                            (layer.Name, String.concat "–" row.Models), layer.R
+                        ]
+
+                    let byPlace =
+                        cells
+                        |> List.groupBy fst
+                        |> List.map (fun (place, all) -> place, List.averageBy snd all)
+                        |> dict
+
+                    let layers = cells |> List.map (fst >> fst) |> List.distinct
+
+                    HeatMap.draw
+                        (Draw.slug $"r-map-{name}")
+                        $"R at γ = {Number.shortest gamma} of each layer and pair of models, {name}."
+                        "R"
+                        2
+                        ("layer", layers)
+                        ("pair", List.rev pairs)
+                        (fun layer pair ->
+                            match byPlace.TryGetValue((layer, pair)) with
+                            | true, value -> Some value
+                            | _ -> None)
+                | _ -> ()
+        ]
+
     let private at =
         measure
         |> Metric.on Looks.pairsAndMean "R of" Metric.plain []
         |> Metric.called "r"
         |> Metric.showing (Measure.rows measure >> gammasOf >> List.map Quantity.r)
-        |> Metric.drawing draw
+        |> Metric.drawing (fun report -> draw report @ map report)
 
     /// R, the agreement of singular vectors, for each threshold gamma; in total and for each layer.
     let SingularVectors (gammas: float list) : Metric =

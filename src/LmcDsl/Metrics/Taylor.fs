@@ -24,7 +24,7 @@ module TaylorMetric =
     module Quantity =
 
         /// The Taylor estimate of the loss barrier at lambda = 1/2.
-        let taylor = measure |> Measure.quantity "Taylor" 3 _.Estimate |> Quantity.inUnits " (nats)"
+        let taylor = measure |> Measure.quantity "Taylor" 3 _.Estimate |> Quantity.inUnits "nats"
 
     /// What the expansion of the loss to second order says of the barrier. Far dearer than other metrics: at aligned models only, where
     /// there are any.

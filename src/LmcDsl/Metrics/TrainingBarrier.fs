@@ -9,7 +9,7 @@ module TrainingBarrierMetric =
     let private onPoints =
         measure
         |> Metric.on Looks.pairs "training barrier of" Metric.plain [
-            measure |> Measure.quantity "training loss barrier" 3 _.Loss |> Quantity.inUnits " (nats)"
+            measure |> Measure.quantity "training loss barrier" 3 _.Loss |> Quantity.inUnits "nats"
             measure |> Measure.quantity "training acc. barrier (pp)" 2 _.Accuracy
         ]
         |> Metric.called "training-barrier"

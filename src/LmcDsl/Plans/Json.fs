@@ -229,8 +229,16 @@ module Json =
         | Json.Array items -> JsonArray(items |> List.map toNode |> List.toArray)
         | other -> JsonNode.Parse(text other)
 
+    // Letters, signs and quotes as they are: what goes into a page is escaped there.
+    let private people =
+        JsonSerializerOptions(
+            web,
+            WriteIndented = true,
+            Encoder = Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping
+        )
+
     /// JSON for people: indented, fields in the order in which they were given.
     let indented (json: Json) : string =
         match toNode json with
         | null -> "null\n"
-        | node -> node.ToJsonString(JsonSerializerOptions(web, WriteIndented = true)) + "\n"
+        | node -> node.ToJsonString people + "\n"

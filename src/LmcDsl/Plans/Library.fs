@@ -14,6 +14,9 @@ module Library =
     /// Its searches of two models, with their default options.
     let searches: Search list = Defined.all<Search> false |> List.sortBy _.Word
 
+    /// Its merges, with their default options.
+    let merges: Merge list = Defined.all<Merge> false |> List.sortBy _.Word
+
     /// Its metrics, with their default arguments.
     let metrics: Metric list = Defined.all<Metric> false |> List.sortBy _.Word
 
@@ -40,6 +43,9 @@ module Library =
 
     /// The search of that word. Raises `LmcException` where there is none.
     let search (option: string) (text: string) : Search = find option _.Word searches text
+
+    /// The merge of that word. Raises `LmcException` where there is none.
+    let merge (option: string) (text: string) : Merge = find option _.Word merges text
 
     /// The metric of that word. Raises `LmcException` where there is none.
     let metric (option: string) (text: string) : Metric = find option _.Word metrics text

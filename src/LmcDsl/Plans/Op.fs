@@ -27,6 +27,8 @@ type Progress =
         Share: float
         /// What people read, for example `epoch 3/10, loss 0.31`.
         Text: string
+        /// The number that is followed, where there is one: a loss, an objective.
+        Value: float option
     }
 
 /// What an operation has at hand while it runs.
@@ -48,13 +50,15 @@ type OpContext =
         LoadPartial: unit -> byte[] option
         /// Notes something for the record beside the value: times, counts. Never part of the value.
         Note: string * Json -> unit
+        /// Keeps a further value that was found on the way, as that of the operation on this step alone: who asks for it later finds it
+        /// made. It must follow from the step's key.
+        Keep: Op -> Value -> unit
         /// Ends the step when asked to.
         Cancel: CancellationToken
     }
 
 /// An operation: a kind of step. Equal where name and version are.
-[<CustomEquality; NoComparison>]
-type Op =
+and [<CustomEquality; NoComparison>] Op =
     {
         /// Its name, for keys and rows.
         Name: string
@@ -174,4 +178,9 @@ module Take =
         work a b
 
     /// Tells which share is done, in words.
-    let tell (context: OpContext) (words: string) (share: float) = context.Progress { Share = share; Text = words }
+    let tell (context: OpContext) (words: string) (share: float) =
+        context.Progress { Share = share; Text = words; Value = None }
+
+    /// Tells the number that is followed as well.
+    let tellValue (context: OpContext) (words: string) (value: float) (share: float) =
+        context.Progress { Share = share; Text = words; Value = Some value }

@@ -86,6 +86,11 @@ module Plan =
                 Title = title
             }
 
+    /// The step of an operation without arguments on another step alone: what that one may keep beside its own value.
+    let beside (op: Op) (node: Node) : Node =
+        let (Plan found): Plan<Model> = make op $"{op.Name} of {node.Title}" Args.none [ node ]
+        found
+
     /// Every step of some plans once, each after those it takes values from.
     let steps (roots: Node list) : Node list =
         let seen = System.Collections.Generic.HashSet<string>()

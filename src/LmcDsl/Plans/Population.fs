@@ -1,5 +1,7 @@
 namespace LmcDsl
 
+open LmcDsl.Core.Runtime
+
 /// Models that differ in seed only, described one by one when asked for: only those that something asks for are trained.
 type Population =
     {
@@ -31,6 +33,8 @@ type Population =
         ResetOn: int option
         /// On how many training examples merged models are renormalised (REPAIR); none where they are not.
         RenormaliseOn: int option
+        /// The stages that made it so far, in order, as scripts write them.
+        Stages: string list
     }
 
 /// What stages, searches and metrics ask of a population.
@@ -76,7 +80,22 @@ module Population =
             Labels = []
             ResetOn = resetOn
             RenormaliseOn = None
+            Stages = []
         }
+
+    /// Notes a stage, as scripts write it. Raises `LmcException` where one of its word is there that it would take the place of, or one of
+    /// the words that it contradicts.
+    let internal stage (written: string) (contradicts: string list) (population: Population) : Population =
+        let word (text: string) = text.Split(' ').[0]
+        let rivals = word written :: contradicts
+
+        match population.Stages |> List.tryFind (fun earlier -> List.contains (word earlier) rivals) with
+        | Some earlier ->
+            raise (
+                LmcException
+                    $"{word written}: expected once, and not beside {earlier}; found after it, which it would undo. Write one of the two: {written}, or {earlier}"
+            )
+        | None -> { population with Stages = population.Stages @ [ written ] }
 
     /// A member's model: permuted, or as trained.
     let internal memberOf (population: Population) aligned = if aligned then population.Member else population.Trained

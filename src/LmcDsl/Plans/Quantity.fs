@@ -25,10 +25,8 @@ type Subject =
 /// A number that a report holds of a subject.
 type Quantity =
     {
-        /// What tables call it.
+        /// What everything calls it, with its unit in brackets: tables, axes, legends, claims and JSON.
         Heading: string
-        /// What axes add to that: its unit in brackets, where the heading does not have it.
-        Unit: string
         /// Digits after the point in tables.
         Digits: int
         /// The number, where the report has it.
@@ -62,15 +60,47 @@ module Subject =
 [<RequireQualifiedAccess>]
 module Quantity =
 
-    /// A quantity: what tables call it, digits after the point, and the number where the report has it.
+    /// A quantity: what it is called, digits after the point, and the number where the report has it.
     let make (heading: string) (digits: int) (value: Subject -> float option) : Quantity =
-        { Heading = heading; Unit = ""; Digits = digits; Of = value }
+        { Heading = heading; Digits = digits; Of = value }
 
-    /// The same with what axes add to its heading: a unit in brackets.
-    let inUnits (text: string) (quantity: Quantity) : Quantity = { quantity with Unit = text }
+    /// The same with a unit in brackets behind its name: `inUnits "nats"`.
+    let inUnits (unit: string) (quantity: Quantity) : Quantity =
+        { quantity with Heading = $"{quantity.Heading} ({unit})" }
 
-    /// What an axis calls it.
-    let axis (quantity: Quantity) = quantity.Heading + quantity.Unit
+    /// The unit in brackets at the end of its name; nothing where there is none.
+    let unitOf (quantity: Quantity) : string =
+        let start = quantity.Heading.LastIndexOf '('
+
+        if start >= 0 && quantity.Heading.EndsWith ')' && not (quantity.Heading.Contains "γ") then
+            quantity.Heading.Substring(start).Trim('(', ')')
+        else
+            ""
+
+    /// What quantities that are drawn together are of: what their names begin with alike, or their common unit; nothing where they share
+    /// neither.
+    let common (quantities: Quantity list) : string =
+        match quantities with
+        | [ one ] -> one.Heading
+        | [] -> ""
+        | one :: others ->
+            let first = one.Heading.Split(' ').[0]
+
+            if others |> List.forall _.Heading.StartsWith(first) then
+                first
+            elif others |> List.forall (fun other -> unitOf other = unitOf one) then
+                unitOf one
+            else
+                ""
+
+    /// The numbers that a report has of a subject, by their names, as JSON.
+    let ofSubject (quantities: Quantity list) (subject: Subject) : (string * Json) list =
+        [
+            for quantity in quantities do
+                match quantity.Of subject with
+                | Some value -> quantity.Heading, Json.float value
+                | None -> ()
+        ]
 
     /// A number as tables show it.
     let show (quantity: Quantity) (value: float) = Number.fixedPoint quantity.Digits value

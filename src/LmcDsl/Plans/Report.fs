@@ -31,6 +31,10 @@ module Report =
     [<Literal>]
     let searchLabel = "search"
 
+    /// Name of the label that says how models were merged.
+    [<Literal>]
+    let mergeLabel = "merge"
+
     /// Labels as JSON.
     let labelsToJson (labels: (string * string) list) : Json =
         Json.Object [ for name, value in labels -> name, Json.Text value ]

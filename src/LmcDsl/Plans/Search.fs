@@ -60,7 +60,7 @@ module Search =
 
     /// Tells the share done and the least training loss, as searches on the loss do.
     let leastLoss (context: OpContext) (share: float) (least: float) : unit =
-        Take.tell context $"least training loss {Number.fixedPoint 4 least}" share
+        Take.tellValue context $"least training loss {Number.fixedPoint 4 least}" least share
 
     /// The operation of a search: name, version, about how many seconds it takes, and what it does with its options (a record of the core
     /// or of a script), models a and b, and where to begin. Whatever changes the answer is in its options.

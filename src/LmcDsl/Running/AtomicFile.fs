@@ -12,7 +12,12 @@ open LmcDsl.Core.Runtime
 [<RequireQualifiedAccess>]
 module AtomicFile =
 
-    let private wouldBlock = 11 // EAGAIN: another process holds the file
+    // Another process holds the file: EAGAIN, or Windows' sharing violation.
+    let private wouldBlock =
+        if OperatingSystem.IsWindows() then 0x80070020
+        elif OperatingSystem.IsMacOS() then 35
+        else 11
+
     let private temporaryName = Regex(@"\.[0-9a-f]{32}\.tmp$", RegexOptions.Compiled)
 
     let private shared = 1 // LOCK_SH
@@ -35,13 +40,18 @@ module AtomicFile =
         let temporary = $"{full}.{Guid.NewGuid():N}.tmp"
         use _ = Unfinished.undoneBy (fun () -> File.Delete temporary)
 
+        // Windows names no file that is open: there it gets its name when the writer has let go of it.
         let publish (stream: FileStream) =
-            flock (stream.SafeFileHandle, shared) |> ignore
-            File.Move(temporary, full, overwrite = true)
+            if not (OperatingSystem.IsWindows()) then
+                flock (stream.SafeFileHandle, shared) |> ignore
+                File.Move(temporary, full, overwrite = true)
 
         try
             try
                 createAnd publish temporary write
+
+                if OperatingSystem.IsWindows() then
+                    File.Move(temporary, full, overwrite = true)
             finally
                 File.Delete temporary
         with

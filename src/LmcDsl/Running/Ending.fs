@@ -55,11 +55,12 @@ module internal Programs =
     /// The path of a program that the folders of `PATH` hold. .NET by itself looks into the working folder first, and empty or relative
     /// entries mean it too: a file there may be anybody's.
     let tryFind (name: string) : string option =
-        if name.Contains '/' then
+        if name.Contains '/' || name.Contains IO.Path.DirectorySeparatorChar then
             Some name
         else
-            (string (Environment.GetEnvironmentVariable "PATH")).Split(':', StringSplitOptions.RemoveEmptyEntries)
-            |> Seq.filter _.StartsWith('/')
+            (string (Environment.GetEnvironmentVariable "PATH"))
+                .Split(IO.Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+            |> Seq.filter IO.Path.IsPathFullyQualified
             |> Seq.map (fun folder -> IO.Path.Combine(folder, name))
             |> Seq.tryFind (fun path ->
                 let facts = LmcDsl.Core.Runtime.UnixFile.Look path

@@ -26,6 +26,11 @@ type InMemory(cancel: CancellationToken) =
                 SavePartial = ignore
                 LoadPartial = fun () -> None
                 Note = noted.Add
+                Keep =
+                    fun op value ->
+                        let beside = Plan.beside op node
+                        values[beside.Key] <- value
+                        notes[beside.Key] <- []
                 Cancel = cancel
             }
 

@@ -22,7 +22,8 @@ module Provenance =
             |> Option.map (fun line -> line.Substring(line.IndexOf ':' + 1).Trim())
             |> Option.defaultValue "unknown"
         with :? IOException ->
-            "unknown"
+            // Linux only; Windows says it in a variable.
+            Environment.GetEnvironmentVariable "PROCESSOR_IDENTIFIER" |> Option.ofObj |> Option.defaultValue "unknown"
 
     /// Code version (with the commit, where built from a repository), package versions and machine.
     let current: Json Lazy =

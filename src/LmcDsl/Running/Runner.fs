@@ -77,6 +77,13 @@ type Runner(options: RunOptions) =
                 SavePartial = fun content -> store.WritePartial(node.Key, content)
                 LoadPartial = kept
                 Note = notes.Add
+                Keep =
+                    fun op value ->
+                        let beside = Plan.beside op node
+
+                        if not (store.Contains beside.Key) then
+                            let file, content = Value.encode value
+                            store.Write(beside.Key, file, content, record beside [] started clock.Elapsed.TotalSeconds)
                 Cancel = options.Cancel
             }
 

@@ -37,4 +37,4 @@ module internal Unfinished =
             with _ ->
                 () // it is gone, or will be swept
 
-        exitAtOnce code
+        if OperatingSystem.IsWindows() then Environment.Exit code else exitAtOnce code

@@ -28,7 +28,13 @@ module internal WorkerProtocol =
         match event with
         | Started node -> about "started" node []
         | Advanced(node, progress) ->
-            about "advanced" node [ "share", Json.float progress.Share; "text", Json.Text progress.Text ]
+            about "advanced" node [
+                "share", Json.float progress.Share
+                "text", Json.Text progress.Text
+                match progress.Value with
+                | Some value -> "value", Json.float value
+                | None -> ()
+            ]
         | Finished(node, seconds) -> about "finished" node [ "seconds", Json.float seconds ]
         | Waiting node -> about "waiting" node []
         | Warned text -> Some(line [ "is", Json.Text "warned"; "line", Json.Text text ])
@@ -54,7 +60,13 @@ module internal WorkerProtocol =
                 match json["is"].String with
                 | "started" -> about Started
                 | "advanced" ->
-                    let progress = { Share = json["share"].Float; Text = json["text"].String }
+                    let progress =
+                        {
+                            Share = json["share"].Float
+                            Text = json["text"].String
+                            Value = json.TryItem "value" |> Option.map _.Float
+                        }
+
                     about (fun node -> Advanced(node, progress))
                 | "finished" ->
                     let seconds = json["seconds"].Float

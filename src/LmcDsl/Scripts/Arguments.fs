@@ -11,6 +11,7 @@ type internal Argument =
     | [<Unique>] Seeds of int64 list
     | [<Unique>] Epochs of int
     | [<Unique>] Dataset of string
+    | Set of assignment: string list
     | [<Unique>] Device of string
     | [<Unique>] Threads of int
     | [<Unique>] Results of string
@@ -22,6 +23,7 @@ type internal Argument =
     | [<Unique; Hidden>] Nodes of key: string list
     | [<Unique; Hidden>] Worker
     | [<Unique>] No_Images
+    | [<Unique>] Watch
     | [<Unique>] Plan
 
     interface IArgParserTemplate with
@@ -31,6 +33,7 @@ type internal Argument =
             | Seeds _ -> "the seed of each model, in order (default: 0 1 2 ...)."
             | Epochs _ -> "passes over the training data."
             | Dataset _ -> "mnist, fashion-mnist, cifar-10 or glyphs (drawn by code); a part of it as mnist:2000+500."
+            | Set _ -> $"any field of the set-up, as --set LearningRate=3e-3 Width=256: {Fields.help}."
             | Device _ -> "cpu, cuda or cuda:N."
             | Threads _ -> "threads of one operation (default: all cores)."
             | Results _ -> "folder for tables and figures (default: results/NAME, for other scales results/SCALE/NAME)."
@@ -43,6 +46,7 @@ type internal Argument =
             | Nodes _ -> "makes only these steps; what a task on a cluster runs."
             | Worker -> "makes the steps whose keys it reads; what a worker process runs."
             | No_Images -> "write no SVG, PNG and PDF files of the figures."
+            | Watch -> "keep a page of how the run goes, watch.html beside the results; it loads itself anew."
             | Plan -> "show what would be done, and stop."
 
 /// Where steps run.
@@ -60,6 +64,10 @@ type Arguments =
     {
         /// Changes that it makes to a set-up.
         Change: Setup -> Setup
+        /// What `--set` says, each assignment with a set-up's change by all the other arguments.
+        Assignments: (string * (Setup -> Setup)) list
+        /// Whether to keep a page of how the run goes.
+        Watch: bool
         /// The words that say what is made, whatever runs it and wherever files lie.
         Essential: string list
         /// Whether it names a data set.
@@ -82,9 +90,6 @@ type Arguments =
         ShowPlan: bool
     }
 
-/// Why there is nothing to run: what to print, and the exit code.
-exception Usage of text: string * exitCode: int
-
 /// Reading the command line of an experiment.
 [<RequireQualifiedAccess>]
 module Arguments =
@@ -101,11 +106,14 @@ module Arguments =
         let jobs = results.TryGetResult Argument.Jobs |> Option.map (atLeastOne "jobs")
         let retries = max 0 (results.GetResult(Argument.Retries, defaultValue = 1))
 
-        match results.GetResult(Argument.On, defaultValue = "local"), defaultArg jobs 1 with
-        | "local", 1 -> Here
-        | "local", jobs -> SideBySide(jobs, retries)
-        | "slurm", _ -> OnSlurm(defaultArg jobs 0, retries, results.GetResults Argument.Sbatch)
-        | name, _ -> raise (LmcException $"--on: expected local or slurm, found '{name}'")
+        let onSlurm =
+            results.GetResult(Argument.On, defaultValue = "local")
+            |> Words.oneOf "--on" [ "local", false; "slurm", true ]
+
+        match onSlurm, defaultArg jobs 1 with
+        | false, 1 -> Here
+        | false, jobs -> SideBySide(jobs, retries)
+        | true, _ -> OnSlurm(defaultArg jobs 0, retries, results.GetResults Argument.Sbatch)
 
     // Workers share the cores: threads of one operation, times workers, are never more than these.
     let private threads (results: ParseResults<Argument>) : int option =
@@ -124,12 +132,24 @@ module Arguments =
         | SideBySide(jobs, _), None -> Some(cores / jobs)
         | _ -> named
 
-    let private size name =
-        match name with
-        | "smoke" -> Smoke
-        | "laptop" -> Laptop
-        | "paper" -> Size.Paper
-        | _ -> raise (LmcException $"--scale: expected smoke, laptop or paper, found '{name}'")
+    let private size name = Words.oneOf "--scale" [ "smoke", Smoke; "laptop", Laptop; "paper", Size.Paper ] name
+
+    // Fields that have an argument of their own: one of the two says it.
+    let private twice (results: ParseResults<Argument>) (fields: string list) =
+        let own =
+            [
+                "Data", results.Contains Argument.Dataset
+                "Epochs", results.Contains Argument.Epochs
+                "Seeds", results.Contains Argument.Seeds
+                "Device", results.Contains Argument.Device
+                "Threads", results.Contains Argument.Threads
+            ]
+
+        for name, given in own do
+            let argument = if name = "Data" then "dataset" else name.ToLowerInvariant()
+
+            if given && List.contains name fields then
+                raise (LmcException $"--set {name}: expected it once, found --{argument} as well")
 
     let private change (results: ParseResults<Argument>) (setup: Setup) =
         let seeds = results.TryGetResult Argument.Seeds |> Option.map Listed
@@ -179,17 +199,22 @@ module Arguments =
     /// Raises `Usage` where it asks for help or is not understood.
     let parse (script: string) (arguments: string list) : Arguments =
         let parser = ArgumentParser.Create<Argument>(programName = $"dotnet fsi {script}")
-
-        let results =
-            try
-                parser.ParseCommandLine(List.toArray arguments)
-            with :? ArguParseException as error ->
-                raise (Usage(error.Message, (if error.ErrorCode = ErrorCode.HelpText then 0 else 2)))
+        let results = Words.parse parser arguments
+        let assigned = results.GetResults Argument.Set |> List.concat |> Fields.changes
+        let names = assigned |> List.map (fun (assignment, _) -> assignment.Split('=').[0])
+        twice results names
+        let applying changes setup = List.fold (fun setup (_, set) -> set setup) (change results setup) changes
 
         {
-            Change = change results
+            Change = applying assigned
+            Assignments =
+                [
+                    for assignment, set in assigned ->
+                        assignment, applying (assigned |> List.filter (fun (other, _) -> other <> assignment))
+                ]
+            Watch = results.Contains Argument.Watch
             Essential = essential results arguments
-            NamesData = results.Contains Argument.Dataset
+            NamesData = results.Contains Argument.Dataset || List.contains "Data" names
             Size = results.TryGetResult Argument.Scale |> Option.map size
             Results = results.TryGetResult Argument.Results
             Store = results.GetResult(Argument.Store, defaultValue = Path.Combine("results", "store"))

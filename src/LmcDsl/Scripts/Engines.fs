@@ -11,7 +11,18 @@ module internal Engines =
     // This process's own command: the same program and words, but for where steps run.
     let private ownCommand (words: string list) (more: string list) =
         let all =
-            (File.ReadAllText "/proc/self/cmdline").Split('\000', StringSplitOptions.RemoveEmptyEntries) |> List.ofArray
+            if OperatingSystem.IsLinux() then
+                (File.ReadAllText "/proc/self/cmdline").Split('\000', StringSplitOptions.RemoveEmptyEntries)
+                |> List.ofArray
+            else
+                // The first of these is the program's library, which only `dotnet` is told.
+                let program = string Environment.ProcessPath
+                let own = Environment.GetCommandLineArgs() |> List.ofArray
+
+                if Path.GetFileNameWithoutExtension program = "dotnet" then
+                    program :: own
+                else
+                    program :: own.Tail
 
         List.take (all.Length - words.Length) all @ Arguments.withoutEngine words @ more
 

@@ -2,13 +2,15 @@ namespace LmcDsl
 
 open System
 open System.IO
+open System.Runtime.CompilerServices
+open System.Runtime.InteropServices
 open System.Threading
 open LmcDsl.Core.Runtime
 
 /// An experiment: what is to be measured, and how it is shown.
 type Experiment =
     {
-        /// Its name, and that of its script and of its folder under `results`.
+        /// Its name, and that of its folder under `results`.
         Name: string
         /// Heading of its page.
         Title: string
@@ -91,13 +93,13 @@ module Experiment =
         let plans = experiment.Plans scale
 
         match conflicts plans with
-        | [] -> plans
+        | [] -> Cells.named plans
         | rows ->
             let shown = String.Join("; ", rows)
 
             raise (
                 LmcException
-                    $"{experiment.Name}: expected reports that agree, found two ways to '{shown}': make an experiment of each search or merge"
+                    $"expected reports that agree, found two ways to '{shown}': give one of them a name of its own, by alignAs \"name\" for a search, mergeAs \"name\" for a merge, labelled \"what\" \"name\" for anything else"
             )
 
     let private exhibitsOf experiment plans report =
@@ -105,16 +107,28 @@ module Experiment =
         | Some show -> show report
         | None -> Results.ofOps (ReportStep.measures plans) report
 
-    let private usualFolder = "experiments"
+    let private usualScript name = Path.Combine("experiments", $"{name}.fsx")
 
-    let private scriptOf (folder: string) name = Path.Combine(folder, $"{name}.fsx")
+    let private commandOf (script: string) (arguments: Arguments) =
+        String.Join(" ", $"dotnet fsi {script}" :: arguments.Essential)
 
-    let private commandOf folder name (arguments: Arguments) =
-        String.Join(" ", $"dotnet fsi {scriptOf folder name}" :: arguments.Essential)
+    // An assignment that no step follows: an experiment that sets the field itself, or a sweep over it.
+    let private tellUnused (experiments: Experiment list) (arguments: Arguments) (groups: Plan<Report> list list) =
+        if not arguments.IsWorker && arguments.Nodes.IsEmpty then
+            let keys groups = groups |> List.concat |> List.map (Plan.node >> _.Key)
+
+            for assignment, others in arguments.Assignments do
+                // Without a word on data sets.
+                let without = { arguments with Change = others; ShowPlan = true }
+                let plansWithout = experiments |> List.map (fun e -> e.Plans(scaleFor e without))
+
+                if keys plansWithout = keys groups then
+                    Console.WriteLine
+                        $"! --set {assignment} changes nothing: it is so without it, or the experiment sets it itself"
 
     // Runs experiments one after another on one store, which they share; `write` saves the results of each, below the folder `target`.
     let private runTogether
-        folder
+        (script: string)
         name
         (experiments: Experiment list)
         (words: string list)
@@ -123,13 +137,20 @@ module Experiment =
         write
         =
         let notice = TorchRuntime.Load()
-        let arguments = Arguments.parse (scriptOf folder name) words
+        let arguments = Arguments.parse script words
         let scales = experiments |> List.map (fun experiment -> scaleFor experiment arguments)
         // A cheap look at a set-up, to use its threads where no training does.
         let threads = (scales.Head.Adapt Setup.standard).Threads
         TorchRuntime.UseThreads threads
         let groups = List.map2 plansOf experiments scales
+        tellUnused experiments arguments groups
+        let beginsStore = not (Directory.Exists arguments.Store)
         let store = Store.Open arguments.Store
+
+        // Results of another working folder are not found from here.
+        if beginsStore && not arguments.IsWorker && arguments.Nodes.IsEmpty then
+            Console.WriteLine
+                $"A new store of results: {VisibleText.Of(Path.GetFullPath arguments.Store)} (--store names another)"
 
         if arguments.ShowPlan then
             groups |> List.concat |> List.map Plan.node |> Terminal.plan store
@@ -151,7 +172,33 @@ module Experiment =
             let mutable failed = false
             let waiting = Collections.Generic.Queue(List.zip3 experiments scales groups)
 
-            Terminal.during (fun tell ->
+            let watching =
+                if arguments.Watch && arguments.Nodes.IsEmpty then
+                    let clock = Diagnostics.Stopwatch.StartNew()
+                    let path = Path.Combine(target arguments, "watch.html")
+                    Console.WriteLine $"How it goes: {VisibleText.Of(Path.GetFullPath path)}"
+                    Some(WatchPage(path, experiments.Head.Title, (fun () -> clock.Elapsed.TotalSeconds)))
+                else
+                    None
+
+            let ended (ending: string) = watching |> Option.iter _.End(ending)
+
+            let working work =
+                try
+                    Terminal.during work
+                with
+                | :? OperationCanceledException ->
+                    ended "Interrupted"
+                    reraise ()
+                | :? LmcException ->
+                    ended "Ended by a mistake"
+                    reraise ()
+
+            working (fun show ->
+                let tell event =
+                    show event
+                    watching |> Option.iter _.Note(event)
+
                 use runner = new Runner({ Store = store; Tell = tell; Cancel = cancel })
 
                 Engines.asked name arguments store threads words (chosenData experiments scales arguments)
@@ -165,26 +212,27 @@ module Experiment =
                             let experiment, scale, plans = waiting.Dequeue()
                             let report = Report.concat reports
                             failed <- failed || report.Rows |> List.exists _.Failure.IsSome
-                            write arguments experiment scale plans report
+                            write arguments experiment scale plans report store
                     )
                 else
                     Engines.makeOnly runner arguments.Nodes (List.concat groups))
 
+            ended "Done"
             failed
 
     let private guarded name = CommandLine.guarded name "; run it again to go on from the last finished epoch"
 
     let private failures = "some measurements failed; the table of failed measurements says why"
 
-    let private runOne scripts (experiment: Experiment) words cancel =
+    let private runOne script (experiment: Experiment) words cancel =
         let mutable after: unit -> unit = ignore
 
         let target (arguments: Arguments) =
             defaultArg arguments.Results (Path.Combine(folderOf arguments, experiment.Name))
 
-        let write (arguments: Arguments) _ _ plans report =
+        let write (arguments: Arguments) _ _ plans report store =
             let folder = target arguments
-            let provenance = Results.provenance (commandOf scripts experiment.Name arguments) plans
+            let provenance = Results.provenance (commandOf script arguments) plans
 
             let tables, notice =
                 Results.write
@@ -193,6 +241,8 @@ module Experiment =
                     experiment.Name
                     experiment.Title
                     provenance
+                    (Table.shown (ReportStep.measures plans) report)
+                    (Results.curves store plans)
                     (exhibitsOf experiment plans report)
                     report
 
@@ -202,7 +252,7 @@ module Experiment =
                     notice |> Option.iter Console.WriteLine
                     Console.WriteLine $"Written: {Path.GetFullPath folder}/index.html, table.md, table.tex, report.json"
 
-        let failed = runTogether scripts experiment.Name [ experiment ] words cancel target write
+        let failed = runTogether script experiment.Name [ experiment ] words cancel target write
         after ()
 
         if failed then
@@ -211,21 +261,31 @@ module Experiment =
     /// Runs an experiment with the words of a command line. Returns the exit code: 0 done, 1 a mistake in what was given or a
     /// measurement that failed, 2 a wrong argument, 130 interrupted. A mistake is told in one line.
     let runWithArguments (words: string list) (experiment: Experiment) : int =
-        guarded experiment.Name (runOne usualFolder experiment words)
+        guarded experiment.Name (runOne (usualScript experiment.Name) experiment words)
 
-    // The folder of the script and the words after it, where it is the experiment's own. A script that another one loads does not run.
-    let private script name (commandLine: string[]) =
+    /// The script that a command line runs, as seen from the working folder, and the words after it, where it is the script that asks
+    /// (`caller`, its path), whatever its name. A script that another one loads does not run.
+    let internal ownScript (caller: string) (commandLine: string[]) : (string * string list) option =
+        let same (one: string) (other: string) =
+            let ignoreCase = OperatingSystem.IsWindows() || OperatingSystem.IsMacOS()
+
+            String.Equals(
+                Path.GetFullPath one,
+                Path.GetFullPath other,
+                (if ignoreCase then
+                     StringComparison.OrdinalIgnoreCase
+                 else
+                     StringComparison.Ordinal)
+            )
+
         match List.ofArray commandLine with
-        | path :: words when Path.GetFileNameWithoutExtension path = name ->
-            let folder = Path.GetDirectoryName(Path.GetRelativePath(Directory.GetCurrentDirectory(), path))
-            Some(string folder, words)
+        | path :: words when same path caller ->
+            Some(Path.GetRelativePath(Directory.GetCurrentDirectory(), path), words)
         | _ -> None
 
-    /// Runs an experiment with the script's command line, and ends the process with its exit code. Does nothing where the script is
-    /// loaded by another one.
-    let run (commandLine: string[]) (experiment: Experiment) : unit =
-        script experiment.Name commandLine
-        |> Option.iter (fun (folder, words) -> exit (guarded experiment.Name (runOne folder experiment words)))
+    let internal runScript caller (commandLine: string[]) (experiment: Experiment) : unit =
+        ownScript caller commandLine
+        |> Option.iter (fun (script, words) -> exit (guarded experiment.Name (runOne script experiment words)))
 
     // The page of claims and its text, beside the experiments' folders.
     let private writeClaims
@@ -250,7 +310,7 @@ module Experiment =
         Console.WriteLine $"Written: {Path.GetFullPath root}/report.html, report.md, and a folder for each experiment"
 
     let private runEach
-        scripts
+        (script: string)
         name
         title
         (claims: Claim list)
@@ -265,25 +325,36 @@ module Experiment =
             let mutable images = None
             let target (arguments: Arguments) = defaultArg arguments.Results (folderOf arguments)
 
-            let write (arguments: Arguments) (experiment: Experiment) scale plans report =
+            let write (arguments: Arguments) (experiment: Experiment) scale plans report store =
                 asked <- Some(arguments, scale)
                 root <- target arguments
-                let provenance = Results.provenance (commandOf scripts experiment.Name arguments) plans
+                // Each by its own script, beside the one that runs them all.
+                let own = Path.Combine(string (Path.GetDirectoryName script), $"{experiment.Name}.fsx")
+                let provenance = Results.provenance (commandOf own arguments) plans
                 let folder = Path.Combine(root, experiment.Name)
                 let exhibits = exhibitsOf experiment plans report
 
                 let _, notice =
-                    Results.write folder arguments.Images experiment.Name experiment.Title provenance exhibits report
+                    Results.write
+                        folder
+                        arguments.Images
+                        experiment.Name
+                        experiment.Title
+                        provenance
+                        (Table.shown (ReportStep.measures plans) report)
+                        (Results.curves store plans)
+                        exhibits
+                        report
 
                 images <- Option.orElse images notice
                 finished.Add(experiment.Name, report, exhibits)
                 allPlans.AddRange plans
 
-            let failed = runTogether scripts name experiments words cancel target write
+            let failed = runTogether script name experiments words cancel target write
 
             match asked with
             | Some(arguments, scale) ->
-                let provenance = Results.provenance (commandOf scripts name arguments) (List.ofSeq allPlans)
+                let provenance = Results.provenance (commandOf script arguments) (List.ofSeq allPlans)
                 writeClaims root title claims scale provenance (List.ofSeq finished)
                 images |> Option.iter Console.WriteLine
             | None -> ()
@@ -291,8 +362,22 @@ module Experiment =
             if failed then
                 raise (LmcException failures))
 
+    let internal runAllOfScript caller (commandLine: string[]) name title claims experiments : unit =
+        ownScript caller commandLine
+        |> Option.iter (fun (script, words) -> exit (runEach script name title claims words experiments))
+
+type Experiment with
+
+    /// Runs an experiment with the script's command line, and ends the process with its exit code: `Experiment.run fsi.CommandLineArgs`. The
+    /// script may have any name. Does nothing where the script is loaded by another one.
+    static member run
+        (commandLine: string[], [<CallerFilePath; Optional; DefaultParameterValue("")>] caller: string)
+        : Experiment -> unit =
+        Experiment.runScript caller commandLine
+
     /// Runs several experiments in one process with the script's command line, each into a folder of its own under `--results`, judges
-    /// claims by their reports, and ends the process. Does nothing where the script is loaded by another one.
-    let runAll (commandLine: string[]) name title claims experiments : unit =
-        script name commandLine
-        |> Option.iter (fun (folder, words) -> exit (runEach folder name title claims words experiments))
+    /// claims by their reports, and ends the process: name, title, claims, experiments. Does nothing where the script is loaded by another one.
+    static member runAll
+        (commandLine: string[], [<CallerFilePath; Optional; DefaultParameterValue("")>] caller: string)
+        : string -> string -> Claim list -> Experiment list -> unit =
+        Experiment.runAllOfScript caller commandLine

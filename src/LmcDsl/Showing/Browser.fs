@@ -12,7 +12,15 @@ open LmcDsl.Core.Runtime
 [<RequireQualifiedAccess>]
 module Browser =
 
-    let private names = [ "chromium"; "chromium-browser"; "google-chrome"; "google-chrome-stable" ]
+    let private names =
+        [
+            "chromium"
+            "chromium-browser"
+            "google-chrome"
+            "google-chrome-stable"
+            "chrome.exe"
+            "msedge.exe"
+        ]
 
     /// The program: `LMC_CHROMIUM`, or the first of the usual names on the path. An empty `LMC_CHROMIUM` means none.
     /// Raises `LmcException` where `LMC_CHROMIUM` names no program.
@@ -83,7 +91,8 @@ module Browser =
         let group = browser.Id
 
         let endAll () =
-            signal (-group, 9) |> ignore
+            if not (OperatingSystem.IsWindows()) then
+                signal (-group, 9) |> ignore
 
             if not browser.HasExited then
                 browser.Kill(entireProcessTree = true)

@@ -89,6 +89,23 @@ module Draw =
 
     let private number = Number.parse
 
+    let private isWhole (place: string) = number place = floor (number place)
+
+    let private marked (layout: Layout) (places: string list) =
+        layout.xaxis.tickvals <- List.map number places
+        layout.xaxis.ticktext <- places
+
+    // No mark between whole numbers: at each of a few places, or at whole steps.
+    let private wholeMarks (layout: Layout) (places: string list) =
+        let at = places |> List.map number |> List.sort
+        let span = List.last at - at.Head
+
+        if places.Length <= 8 && span <= 40.0 * float (max 1 (places.Length - 1)) then
+            marked layout places
+        else
+            layout.xaxis.dtick <- max 1.0 (ceil (span / 10.0))
+            layout.xaxis.tick0 <- at.Head
+
     // Naive series have the colour of naive rows, of several quantities the last one is strong.
     let private shade (name: string) series pale =
         let pair = if name.StartsWith "naive" then naive else colour series
@@ -138,16 +155,8 @@ module Draw =
         match traces, quantities with
         | [], _
         | _, [] -> None
-        | _, quantity :: _ ->
-            // Of several quantities what their names begin with alike, or their unit.
-            let first = quantity.Heading.Split(' ').[0]
-
-            let axis =
-                if quantities.Length = 1 then Quantity.axis quantity
-                elif quantities |> List.forall _.Heading.StartsWith(first) then first
-                else quantity.Unit.Trim(' ', '(', ')')
-
-            let layout = layout "" axis
+        | _ ->
+            let layout = layout "" (Quantity.common quantities)
             layout.xaxis.``type`` <- "category" // places such as "0, 1" are no numbers
             Some(figure id caption layout traces)
 
@@ -191,14 +200,15 @@ module Draw =
                         )
                 ]
 
-            let layout = layout x (Quantity.axis quantity)
+            let layout = layout x quantity.Heading
             layout.xaxis.``type`` <- axis
+            let places = all |> List.collect (snd >> List.map fst) |> List.distinct
 
-            if axis = "log" then
-                // At the places themselves: marks between powers of ten are hard to read.
-                let places = all |> List.collect (snd >> List.map fst) |> List.distinct
-                layout.xaxis.tickvals <- List.map number places
-                layout.xaxis.ticktext <- places
+            match axis with
+            // At the places themselves: marks between powers of ten are hard to read.
+            | "log" -> marked layout places
+            | "linear" when places |> List.forall isWhole -> wholeMarks layout places
+            | _ -> ()
 
             Some(figure id caption layout traces)
 

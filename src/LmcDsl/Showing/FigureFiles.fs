@@ -17,7 +17,48 @@ module FigureFiles =
 
     let private text (content: string) = Page.encode content
 
+    // Lines of a title, of so many letters at most.
+    let private titleLines (caption: string) =
+        let most = 96
+        let lines = Collections.Generic.List<string>()
+
+        for word in caption.Split(' ', StringSplitOptions.RemoveEmptyEntries) do
+            if lines.Count > 0 && lines[lines.Count - 1].Length + 1 + word.Length <= most then
+                lines[lines.Count - 1] <- lines[lines.Count - 1] + " " + word
+            else
+                lines.Add word
+
+        List.ofSeq lines
+
+    // In a file a figure stands alone: its caption is its title, above it, with room of its own.
+    let private entitling (figures: Figure list) =
+        let titles =
+            Json.Object [
+                for figure in figures ->
+                    figure.Id,
+                    Json.texts [
+                        for line in titleLines (VisibleText.Of figure.Caption) -> string (WebUtility.HtmlEncode line)
+                    ]
+            ]
+
+        let inScript = (Json.text titles).Replace("<", "\\u003C")
+
+        "const titles = "
+        + inScript
+        + """;
+async function entitle(figure) {
+  const lines = titles[figure.id] || [];
+  if (!lines.length) return;
+  const room = 18 * lines.length + 10, above = figure._fullLayout.margin.t, height = figure._fullLayout.height;
+  const legend = figure._fullLayout.showlegend && figure._fullLayout.legend ? figure._fullLayout.legend._height || 30 : 0;
+  await Plotly.relayout(figure, {
+    height: height + room, 'margin.t': above + room + legend, 'margin.autoexpand': true,
+    title: { text: lines.join('<br>'), font: { size: 13 }, x: 0.01, xanchor: 'left', y: 1, yref: 'container', yanchor: 'top', pad: { t: 8 } } });
+}
+"""
+
     let private page (title: string) (figures: Figure list) (style: string) (script: string) =
+        let script = entitling figures + script
         let charts = figures |> List.map (fun figure -> Page.chartHtml figure.Chart) |> String.concat "\n"
 
         $"""<!DOCTYPE html><html><head><meta charset="utf-8"><title>{text title}</title><style>{style}</style><script>{steady}</script>
@@ -30,10 +71,11 @@ module FigureFiles =
 (async () => {
   const all = {};
   for (const figure of document.querySelectorAll('.js-plotly-plot')) {
+    await entitle(figure);
     const size = { width: figure._fullLayout.width, height: figure._fullLayout.height };
     const svg = await Plotly.toImage(figure, { format: 'svg', ...size });
     const png = await Plotly.toImage(figure, { format: 'png', scale: 2, ...size });
-    all[figure.id] = { svg: decodeURIComponent(svg.slice(svg.indexOf(',') + 1)), png: png.slice(png.indexOf(',') + 1) };
+    all[figure.id] = { svg: decodeURIComponent(svg.slice(svg.indexOf(',') + 1)), png: png.slice(png.indexOf(',') + 1), height: size.height };
   }
   const result = document.createElement('pre');
   result.id = 'exports';
@@ -67,14 +109,22 @@ module FigureFiles =
         let text = Encoding.Latin1.GetString pdf
         Encoding.Latin1.GetBytes(Regex.Replace(text, @"/(CreationDate|ModDate) \(D:\d{14}", "/$1 (D:20000101000000"))
 
-    let private pdf browser (command: string) (figure: Figure) =
+    let private pdf browser (command: string) (height: float) (figure: Figure) =
         inFolder (fun folder ->
             let path, target = Path.Combine(folder, "figure.html"), Path.Combine(folder, "figure.pdf")
 
             let style =
-                $"@page {{ size: {figure.Chart.Width}px {figure.Chart.Height}px; margin: 0 }} body {{ margin: 0 }}"
+                $"@page {{ size: {figure.Chart.Width}px {Number.fixedPoint 0 height}px; margin: 0 }} body {{ margin: 0 }}"
 
-            File.WriteAllText(path, page $"{figure.Caption} Made by {command}" [ figure ] style "")
+            File.WriteAllText(
+                path,
+                page
+                    $"{figure.Caption} Made by {command}"
+                    [ figure ]
+                    style
+                    "entitle(document.querySelector('.js-plotly-plot'));"
+            )
+
             let print = [ "--no-pdf-header-footer"; $"--print-to-pdf={target}"; "--virtual-time-budget=20000" ]
             Browser.run browser (print @ [ Uri(path).AbsoluteUri ]) |> ignore
             undated (File.ReadAllBytes target))
@@ -103,6 +153,6 @@ module FigureFiles =
 
                 save "svg" (Encoding.UTF8.GetBytes(described figure command drawn[figure.Id].["svg"].String))
                 save "png" (Convert.FromBase64String drawn[figure.Id].["png"].String)
-                save "pdf" (pdf browser command figure)
+                save "pdf" (pdf browser command drawn[figure.Id].["height"].Float figure)
 
             None

@@ -19,19 +19,29 @@ type PageText =
 [<RequireQualifiedAccess>]
 module Page =
 
-    let private style =
+    /// Colours by the reader's own choice of light or dark; whatever is wider than the page moves within its own frame.
+    let internal style =
         """
-:root { color-scheme: light; }
-body { font-family: Georgia, 'Times New Roman', serif; color: #1a1a1a; max-width: 860px; margin: 2.5rem auto; padding: 0 1rem; line-height: 1.45; }
+:root { color-scheme: light dark; --ink: #1a1a1a; --soft: #444; --paper: #fff; --code: #f5f5f3; --rule: #1a1a1a; --thin: #ccc; --accent: #0072B2; }
+body { font-family: Georgia, 'Times New Roman', serif; color: var(--ink); background: var(--paper); max-width: 860px; margin: 2.5rem auto; padding: 0 1rem; line-height: 1.45; overflow-wrap: break-word; }
 h1 { font-size: 1.7rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; font-size: .92rem; margin: .5rem 0 1rem; min-width: 60%; }
 th, td { padding: .28rem .6rem; text-align: left; font-variant-numeric: tabular-nums; }
 .n { text-align: right; }
-th { border-top: 2px solid #1a1a1a; border-bottom: 1px solid #1a1a1a; font-weight: normal; vertical-align: bottom; }
-tbody tr:last-child td { border-bottom: 2px solid #1a1a1a; }
-figure { margin: 1.5rem 0; } figcaption { font-size: .92rem; color: #444; }
-code, pre { font-size: .85rem; background: #f5f5f3; } pre { padding: .8rem; overflow-x: auto; white-space: pre-wrap; }
+th { border-top: 2px solid var(--rule); border-bottom: 1px solid var(--rule); font-weight: normal; vertical-align: bottom; }
+tbody tr:last-child td { border-bottom: 2px solid var(--rule); }
+.wide { overflow-x: auto; }
+figure { margin: 1.5rem 0; } figcaption { font-size: .92rem; color: var(--soft); }
+code, pre { font-size: .85rem; background: var(--code); } pre { padding: .8rem; overflow-x: auto; white-space: pre-wrap; }
+details { margin: .8rem 0; } summary { cursor: pointer; }
+a { color: var(--accent); }
 figure > div { max-width: 100%; }
+@media (max-width: 600px) { body { margin: 1rem auto; } table { font-size: .85rem; } th, td { padding: .22rem .45rem; } }
+@media screen and (prefers-color-scheme: dark) {
+  :root { --ink: #e6e3dc; --soft: #b9b5ab; --paper: #17181a; --code: #24262a; --rule: #c9c5bb; --thin: #44474c; --accent: #6db6e8; }
+  figure .js-plotly-plot { filter: invert(.91) hue-rotate(180deg); }
+  figure .heatmaplayer, figure .contourlayer, figure .cbfills, figure .annotation { filter: invert(1) hue-rotate(180deg); }
+}
 @media print { body { margin: 0; max-width: none; } figure, table { break-inside: avoid; } }
 """
 
@@ -67,7 +77,7 @@ figure > div { max-width: 100%; }
 
         let body = table.Rows |> List.map (fun row -> "<tr>" + line "td" row + "</tr>") |> String.concat "\n"
         let head = line "th" table.Columns
-        $"<h2>{encode table.Title}</h2>\n<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
+        $"<h2>{encode table.Title}</h2>\n<div class=\"wide\"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
 
     /// A figure with its caption.
     let internal figure (figure: Figure) =
@@ -86,7 +96,8 @@ figure > div { max-width: 100%; }
             body
             "<h2>How this came about</h2>"
             $"<p>Made again by <code>{encode text.Command}</code></p>"
-            $"<pre>{encode (Json.indented text.Provenance)}</pre>"
+            "<details><summary>Recipes, code, packages and machine</summary>"
+            $"<pre>{encode (Json.indented text.Provenance)}</pre></details>"
             "</body></html>\n"
         ]
         |> String.concat "\n"

@@ -8,23 +8,24 @@ open LmcDsl.Core.Runtime
 [<RequireQualifiedAccess>]
 module internal PlotlyScript =
 
-    // Plotly.NET carries it as a resource; nothing else of it is used, so the assembly is read and not referenced.
+    let private read (assembly: Assembly) (isIt: string -> bool) : Stream option =
+        assembly.GetManifestResourceNames()
+        |> Array.tryFind isIt
+        |> Option.bind (fun name -> assembly.GetManifestResourceStream name |> Option.ofObj)
+
+    // Plotly.NET carries it as a resource; it lies in this library as a resource itself, so that no package needs it.
     let text: string Lazy =
         lazy
-            (let folder =
-                Path.GetDirectoryName(Assembly.GetExecutingAssembly().Location)
-                |> Option.ofObj
-                |> Option.defaultValue ""
+            (let found =
+                read (Assembly.GetExecutingAssembly()) ((=) "Plotly.NET.dll")
+                |> Option.bind (fun stream ->
+                    use stream = stream
+                    use content = new MemoryStream()
+                    stream.CopyTo content
+                    read (Assembly.Load(content.ToArray())) _.EndsWith(".min.js"))
 
-             let assembly = Assembly.LoadFrom(Path.Combine(folder, "Plotly.NET.dll"))
-             let isScript (name: string) = name.EndsWith ".min.js"
-
-             match
-                 assembly.GetManifestResourceNames()
-                 |> Array.tryFind isScript
-                 |> Option.map assembly.GetManifestResourceStream
-             with
-             | Some(NonNull stream) ->
+             match found with
+             | Some stream ->
                  use reader = new StreamReader(stream)
                  reader.ReadToEnd()
-             | _ -> raise (LmcException "figures: expected plotly.js within Plotly.NET.dll, found none"))
+             | None -> raise (LmcException "figures: expected plotly.js within the library, found none"))

@@ -22,7 +22,9 @@ module Results =
     let ofOps (ops: Op list) (report: Report) : Exhibits =
         {
             Tables = Table.ofReport ops report
-            Figures = ops |> List.distinct |> List.collect (fun op -> op.Draws(Report.sound report))
+            Figures =
+                (ops |> List.distinct |> List.collect (fun op -> op.Draws(Report.sound report)))
+                @ HeatMap.ofSweep (Table.shown ops report) report
         }
 
     /// What metrics show of a report.
@@ -53,6 +55,53 @@ module Results =
                 | other -> other
         ]
 
+    /// The curves of the trainings behind plans that a store has, each with the training's step; of models of earlier versions it has none.
+    let curves (store: Store) (plans: Plan<Report> list) : (Node * TrainingCurveValue.Curve) list =
+        [
+            for node in plans |> List.map Plan.node |> Plan.steps do
+                if isTraining node then
+                    match store.Read (curveOf node).Key with
+                    | Intact(path, content) ->
+                        match Value.decode path content with
+                        | Document json -> node, curveOfJson json
+                        | Parameters model -> model.Dispose()
+                    | Absent
+                    | Damaged _ -> ()
+        ]
+
+    let private modelName (node: Node) = if node.Title.StartsWith "train " then node.Title.Substring 6 else node.Title
+
+    // Epochs of trainings, for other programs.
+    let private curvesTable (curves: (Node * TrainingCurveValue.Curve) list) : Table =
+        {
+            Title = "Training"
+            Columns = [ "model"; "epoch"; "training loss (nats)"; "training accuracy (%)"; "learning rate" ]
+            Rows =
+                [
+                    for node, curve in curves do
+                        for epoch, e in List.indexed curve.Epochs do
+                            [
+                                modelName node
+                                string (epoch + 1)
+                                Number.shortest e.Loss
+                                Number.shortest (100.0 * e.Accuracy)
+                                Number.shortest e.LearningRate
+                            ]
+                ]
+        }
+
+    let private curveFigures (curves: (Node * TrainingCurveValue.Curve) list) : Figure list =
+        let row (node: Node) : Row =
+            {
+                Measure = curveOp.Name
+                Models = [ modelName node ]
+                Aligned = false
+                Labels = []
+                Value = Json.Null
+            }
+
+        figuresOf [ for node, curve in curves -> row node, curve ]
+
     /// Where results come from: the command, the recipes of the models, code, packages and machine.
     let provenance (command: string) (plans: Plan<Report> list) : Json =
         Json.Object [ "command", Json.Text command; "models", trainings plans; "made by", Provenance.current.Value ]
@@ -65,16 +114,44 @@ module Results =
         (name: string)
         (title: string)
         (provenance: Json)
-        exhibits
+        (quantities: Quantity list)
+        (curves: (Node * TrainingCurveValue.Curve) list)
+        (exhibits: Exhibits)
         (report: Report)
         =
+        let isThere (figure: Figure) = exhibits.Figures |> List.exists (fun other -> other.Id = figure.Id)
+        let figures = exhibits.Figures @ (curveFigures curves |> List.filter (isThere >> not))
         let tables = Table.filled (exhibits.Tables @ [ Table.failures report ])
         let command = provenance["command"].String
         let target (file: string) = Path.Combine(folder, file)
         let text = { Title = title; Command = command; Provenance = provenance }
 
         let data =
-            Json.Object [ "experiment", Json.Text name; "provenance", provenance; "report", Report.toJson report ]
+            Json.Object [
+                "experiment", Json.Text name
+                "provenance", provenance
+                "report", Report.toJson report
+                // The same numbers by the names and units of the tables.
+                "measured",
+                Json.Array [
+                    for subject in Subject.ofReport report ->
+                        Json.Object [
+                            "models", Json.texts subject.Models
+                            "aligned", Json.Bool subject.Aligned
+                            "labels", Report.labelsToJson subject.Labels
+                            yield! Quantity.ofSubject quantities subject
+                        ]
+                ]
+                "trainings",
+                Json.Array [
+                    for node, curve in curves ->
+                        Json.Object [
+                            "model", Json.Text(modelName node)
+                            "key", Json.Text node.Key
+                            "epochs", (Json.ofValue curve)["epochs"]
+                        ]
+                ]
+            ]
 
         // In code nothing is escaped: what would end it is left out.
         let code = VisibleText.Of(command.ReplaceLineEndings " ").Replace("`", "'")
@@ -97,5 +174,8 @@ module Results =
         for table in tables do
             AtomicFile.writeText (target $"{Draw.slug table.Title}.csv") (TableText.csv table)
 
-        AtomicFile.writeText (target "index.html") (Page.html text tables exhibits.Figures)
-        tables, (if images then FigureFiles.write folder command exhibits.Figures else None)
+        if not curves.IsEmpty then
+            AtomicFile.writeText (target "training.csv") (TableText.csv (curvesTable curves))
+
+        AtomicFile.writeText (target "index.html") (Page.html text tables figures)
+        tables, (if images then FigureFiles.write folder command figures else None)

@@ -131,11 +131,27 @@ module Table =
     let shown (ops: Op list) (report: Report) : Quantity list =
         ops |> List.distinct |> List.collect (fun op -> op.Shows report)
 
-    // Of subjects of one kind, by setting, so that naive and aligned rows of a pair stand together.
+    // Of subjects of one kind, by setting, so that naive and aligned rows of a pair stand together. Settings and searches come in the
+    // order in which the report has them, in every table the same; members by their numbers.
     let private ofSubjects title keep ops (report: Report) : Table =
-        Subject.ofReport report
+        let all = Subject.ofReport report
+
+        let places (items: 'item list) =
+            let places = dict [ for k, item in List.indexed (List.distinct items) -> item, k ]
+            fun item -> places[item]
+
+        let setting = places [ for s in all -> Report.setting s.Labels ]
+        let labels = places [ for s in all -> s.Labels ]
+
+        let member' (model: string) =
+            match Number.tryParse model with
+            | Some number -> number, ""
+            | None -> -1.0, model
+
+        all
         |> List.filter keep
-        |> List.sortBy (fun s -> Report.setting s.Labels, s.Models, s.Aligned, s.Labels)
+        |> List.sortBy (fun s ->
+            setting (Report.setting s.Labels), List.map member' s.Models, s.Aligned, labels s.Labels)
         |> list title [ "pair"; "state" ] [ _.Key("pair"); _.Key("state") ] (shown ops report)
 
     let private withMean (s: Subject) = List.contains "mean" s.Models

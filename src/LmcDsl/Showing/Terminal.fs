@@ -33,20 +33,30 @@ module Terminal =
         | Warned line -> write $"! {line}"
         | _ -> ()
 
-    /// Plain lines: what began, each change of the progress's text every few seconds, what was done.
-    let private plain () : (RunEvent -> unit) =
-        let estimate = Estimate()
-        let sinceLast = Stopwatch.StartNew()
+    // Nothing before it is known.
+    let private leftOf (estimate: Estimate) =
+        match estimate.Told with
+        | Some time -> $", {clock time} left"
+        | None -> ""
+
+    /// Plain lines: what was done, and once a minute what is under way; `now` gives seconds on a clock.
+    let internal plainLines (now: unit -> float) (write: string -> unit) : (RunEvent -> unit) =
+        let estimate = Estimate now
+        let mutable last = now ()
 
         fun event ->
             estimate.Note event
-            common (visible >> Console.WriteLine) event
+            common (visible >> write) event
 
             match event with
-            | Advanced(node, progress) when sinceLast.Elapsed.TotalSeconds >= 5.0 ->
-                sinceLast.Restart()
-                Console.WriteLine(visible $"  {node.Title}: {progress.Text}, {clock estimate.Left} left")
+            | Advanced(node, progress) when now () - last >= 60.0 ->
+                last <- now ()
+                write (visible $"  {node.Title}: {progress.Text}{leftOf estimate}")
             | _ -> ()
+
+    let private plain () : (RunEvent -> unit) =
+        let clock = Stopwatch.StartNew()
+        plainLines (fun () -> clock.Elapsed.TotalSeconds) Console.WriteLine
 
     // One line for the run, which names the step where one is under way; where several are, a line for each below it.
     let private live (context: ProgressContext) : (RunEvent -> unit) =
@@ -71,14 +81,14 @@ module Terminal =
 
         let show () =
             bar.Value <- estimate.Share
-            let left = $"{clock estimate.Left} left"
+            let left = leftOf estimate
 
             match estimate.Running with
             | [ (node, _) ] ->
-                bar.Description <- $"{about node}, {left}"
+                bar.Description <- $"{about node}{left}"
                 Seq.toList steps.Keys |> List.iter drop
             | several ->
-                bar.Description <- $"{several.Length} steps at once, {left}"
+                bar.Description <- $"{several.Length} steps at once{left}"
 
                 for node, share in several do
                     if not (steps.ContainsKey node.Key) then

@@ -1,6 +1,7 @@
 namespace LmcDsl
 
 open LmcDsl.Core.Matching
+open LmcDsl.Core.Merging
 open LmcDsl.Core.Runtime
 
 /// Stages that permute the members of a population.
@@ -11,7 +12,11 @@ module Aligning =
         match context.Inputs with
         | [ Parameters model; Document alignment ] ->
             let index = context.Args.TryItem "model" |> Option.map _.Int
-            Parameters((Alignments.permutations model.Network index alignment).Apply model)
+            let found = Alignments.permutations model.Network index alignment
+
+            match context.Args.TryItem "firstGroups" with
+            | Some groups -> Parameters((PartialAlignment.First(found, groups.Int)).Apply model)
+            | None -> Parameters(found.Apply model)
         | _ -> raise (LmcException "permute: expected a model and an alignment")
 
     let private op = Op.make "permute" 1 0.5 permute
@@ -51,16 +56,33 @@ module Aligning =
         }
 
     /// Gives every row that is measured on a population a label, for example `labelled "network" "VGG11"`.
-    let labelled (name: string) (value: string) (population: Population) : Population = withLabel name value population
+    /// Raises `LmcException` where it has one of that name with another value.
+    let labelled (name: string) (value: string) (population: Population) : Population =
+        match population.Labels |> List.tryFind (fst >> (=) name) with
+        | Some(_, other) when other <> value ->
+            raise (LmcException $"labelled: expected one value of '{name}', found '{other}' and '{value}'")
+        | _ -> withLabel name value population
 
+    // Aligned once more, the rows say by what, one after another; no one search then stands behind the members.
     let private alignedBy stage name members alignment (population: Population) =
         beforeMerging stage population
 
-        { population with Member = members; Aligned = true; Alignment = alignment }
-        |> withLabel Report.searchLabel name
+        let earlier =
+            if population.Aligned then
+                population.Labels |> List.tryFind (fst >> (=) Report.searchLabel) |> Option.map snd
+            else
+                None
 
-    /// Permutes every member so that it lies nearest to member 0, which stays as it is; tables call the search by this name.
-    let alignAs (name: string) (search: Search) (population: Population) : Population =
+        { population with
+            Member = members
+            Aligned = true
+            Alignment = if population.Aligned then None else alignment
+        }
+        |> withLabel
+            Report.searchLabel
+            (earlier |> Option.map (fun first -> $"{first}, then {name}") |> Option.defaultValue name)
+
+    let private alignedTo stage name (args: Args) words (search: Search) (population: Population) : Population =
         let reference = population.Member 0
         let found index = Search.plan population search reference (population.Member index) $"{index} to 0"
 
@@ -71,14 +93,35 @@ module Aligning =
                 let inputs = [ Plan.node (population.Member index); Plan.node (found index) ]
 
                 if search.Turns then
+                    if args.Json <> Args.none.Json then
+                        raise (
+                            LmcException
+                                $"{stage}: {search.Name} turns all groups together, expected a search for permutations; align takes it"
+                        )
+
                     Plan.make turnOp $"turn {index}" Args.none (inputs @ [ Plan.node reference ])
                 else
-                    Plan.make op $"permute {index}" Args.none inputs
+                    Plan.make op $"permute {index}{words}" args inputs
 
-        population |> alignedBy "align" name aligned (Some found)
+        population |> alignedBy stage name aligned (Some found)
+
+    /// Permutes every member so that it lies nearest to member 0, which stays as it is; tables call the search by this name.
+    let alignAs (name: string) (search: Search) (population: Population) : Population =
+        alignedTo "alignAs" name Args.none "" search population
 
     /// Permutes every member so that it lies nearest to member 0, which stays as it is.
-    let align (search: Search) (population: Population) : Population = alignAs (Search.title search) search population
+    let align (search: Search) (population: Population) : Population =
+        alignedTo "align" (Search.title search) Args.none "" search population
+
+    /// Permutes the units of the first groups only, of what a search finds for all: partial alignment, layer by layer, as `describe` lists
+    /// the groups. Raises `LmcException` for a number below 0, and later where the network has fewer groups.
+    let alignFirst (groups: int) (search: Search) (population: Population) : Population =
+        if groups < 0 then
+            raise (LmcException $"alignFirst: expected 0 or more groups, found {groups}")
+
+        let args = Args.ofFields [ "firstGroups", Json.int (int64 groups) ]
+        let name = $"{Search.title search}, first {groups} groups"
+        alignedTo "alignFirst" name args $", first {groups} groups" search population
 
     /// Permutes members 0 .. n-1, all matched together, so that maps between any two compose without error. Member 0 stays as
     /// it is. Raises `LmcException` for n below 2, and later where a member past these is asked for.

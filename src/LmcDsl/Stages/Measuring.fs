@@ -1,14 +1,31 @@
 namespace LmcDsl
 
+open LmcDsl.Core.Runtime
+
 /// Stages that end a pipeline: what is measured on a population.
 [<AutoOpen>]
 module Measuring =
 
     /// Measures these pairs of members, in place of all pairs of the merged ones.
-    let pairs (chosen: (int * int) list) (population: Population) : Population = { population with Pairs = Some chosen }
+    /// Raises `LmcException` for a pair of one model with itself, and after other pairs.
+    let pairs (chosen: (int * int) list) (population: Population) : Population =
+        let shown = chosen |> List.map (fun (i, j) -> $"{i}, {j}") |> String.concat "; "
+
+        for i, j in chosen do
+            if i = j then
+                raise (LmcException $"pairs: expected two models, found {i} with itself")
+
+        { Population.stage $"pairs [ {shown} ]" [] population with Pairs = Some chosen }
 
     let private about (population: Population) (look: Look, node: Node) =
-        let labels = if look.Aligned then population.Labels else Report.setting population.Labels
+        let ofState = if look.Aligned then population.Labels else Report.setting population.Labels
+
+        // How models were merged is said of the merged model alone: other rows are the same whatever the merge.
+        let labels =
+            if List.contains "mean" look.Models then
+                ofState
+            else
+                ofState |> List.filter (fun (name, _) -> name <> Report.mergeLabel)
 
         Json.Object [
             "measure", Json.Text node.Op.Name

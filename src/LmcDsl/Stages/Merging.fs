@@ -34,7 +34,10 @@ module Merging =
     /// this stage they are recomputed wherever the network has them, on 10,000 training images (REPAIR, 2211.08403).
     let keepStatistics (population: Population) : Population =
         beforeMerging "keepStatistics" population
-        { population with ResetOn = None }
+
+        { Population.stage "keepStatistics" [ "repairOn" ] population with
+            ResetOn = None
+        }
 
     /// Recomputes batch-norm statistics of merged models on so many training images.
     let repairOn (examples: int) (population: Population) : Population =
@@ -43,7 +46,7 @@ module Merging =
 
         beforeMerging "repairOn" population
 
-        { population with
+        { Population.stage $"repairOn {examples}" [ "keepStatistics" ] population with
             ResetOn = population.ResetOn |> Option.map (fun _ -> examples)
         }
 
@@ -53,9 +56,9 @@ module Merging =
         beforeMerging "renormalise" population
         { population with RenormaliseOn = Some defaultResetOn }
 
-    let private mean (population: Population) title (models: Plan<Model> list) : Plan<Model> =
+    let private repaired (population: Population) title merged (models: Plan<Model> list) : Plan<Model> =
         let parents = models |> List.map Plan.node
-        let averaged: Plan<Model> = Plan.make mergeOp title Args.none parents
+        let averaged: Plan<Model> = merged parents
         let on examples = Population.onData "train" [ "examples", Json.int (int64 examples) ] population
 
         let renormalised: Plan<Model> =
@@ -68,16 +71,48 @@ module Merging =
         | None -> renormalised
         | Some examples -> Plan.make resetOp $"{title}, statistics reset" (on examples) [ Plan.node renormalised ]
 
-    /// The mean of members 0 .. n-1. This is what decides how many models are trained.
-    /// Raises `LmcException` for n below 1.
-    let mergeN (n: int) (population: Population) : Population =
+    // Members 0 .. n-1 as one model, by what makes it of a title and their steps. A second merge would take the place of the first.
+    let private merging (written: string) n title merged (population: Population) : Population =
         if n < 1 then
-            raise (LmcException $"mergeN: expected 1 or more models, found {n}")
+            raise (LmcException $"{written.Split(' ').[0]}: expected 1 or more models, found {n}")
 
+        let noted = Population.stage written [ "mergeN"; "mergeBy"; "mergeAs"; "mergeWith" ] population
         let taken = [ 0 .. n - 1 ]
+        let made title members = Some(repaired population title (merged title) (taken |> List.map members))
 
-        { population with
+        { noted with
             Taken = taken
-            Merged = Some(mean population $"mean of {n}" (taken |> List.map population.Member))
-            MergedNaive = Some(mean population $"mean of {n}, naive" (taken |> List.map population.Trained))
+            Merged = made title population.Member
+            MergedNaive = made $"{title}, naive" population.Trained
         }
+
+    /// The mean of members 0 .. n-1. This is what decides how many models are trained.
+    /// Raises `LmcException` for n below 1, and after another merge.
+    let mergeN (n: int) (population: Population) : Population =
+        population |> merging $"mergeN {n}" n $"mean of {n}" (fun title -> Plan.make mergeOp title Args.none)
+
+    let private mergingBy written name (merge: Merge) n (population: Population) : Population =
+        let title = $"{merge.Title} of {n}"
+
+        { merging written n title (Merge.step merge) population with
+            Labels = population.Labels @ [ Report.mergeLabel, name ]
+        }
+
+    /// Members 0 .. n-1 merged by another method than the mean: `mergeBy TIES 3`. Rows of the merged model say by which.
+    /// Raises `LmcException` for n below 1, and after another merge.
+    let mergeBy (merge: Merge) (n: int) (population: Population) : Population =
+        mergingBy $"mergeBy {merge.Name} {n}" merge.Name merge n population
+
+    /// The same; tables call the method by this name, which tells apart one method with several options.
+    let mergeAs (name: string) (merge: Merge) (n: int) (population: Population) : Population =
+        mergingBy $"mergeAs \"{name}\" {merge.Name} {n}" name merge n population
+
+    /// The weighted mean of as many members as there are weights: `mergeWith [ 0.7; 0.3 ]`.
+    let mergeWith (weights: float list) (population: Population) : Population =
+        let shown = weights |> List.map Number.shortest |> String.concat "; "
+        let merge = weighted (LmcDsl.Core.Merging.WeightedMerge(List.toArray weights))
+
+        if weights.IsEmpty || abs (List.sum weights - 1.0) > 1e-9 || List.exists (fun w -> not (w >= 0.0)) weights then
+            raise (LmcException $"mergeWith: expected weights of 0 or more that sum to 1, found [ {shown} ]")
+
+        mergingBy $"mergeWith [ {shown} ]" $"weights {shown}" merge weights.Length population

@@ -1,6 +1,7 @@
 namespace LmcDsl
 
 open LmcDsl.Core.Architectures
+open LmcDsl.Core.Runtime
 
 /// Something of a set-up that a sweep changes.
 type Field<'value> =
@@ -49,7 +50,16 @@ module Sweep =
             Json.Object [
                 for key, content in fields ->
                     match key with
-                    | "labels" -> key, Report.labelsToJson ((name, value) :: Report.labelsOfJson content)
+                    | "labels" ->
+                        let labels = Report.labelsOfJson content
+
+                        match labels |> List.tryFind (fst >> (=) name) with
+                        | Some(_, inner) ->
+                            raise (
+                                LmcException
+                                    $"sweep over {name}: expected one sweep or label of that name, found {inner} within {value}, which it would hide"
+                            )
+                        | None -> key, Report.labelsToJson ((name, value) :: labels)
                     | _ -> key, content
             ]
         | other -> other

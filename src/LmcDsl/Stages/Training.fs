@@ -1,9 +1,6 @@
 namespace LmcDsl
 
-open System
-open System.IO
 open LmcDsl.Core.Architectures
-open LmcDsl.Core.Checkpoints
 open LmcDsl.Core.Merging
 open LmcDsl.Core.Runtime
 open LmcDsl.Core.Training
@@ -17,28 +14,12 @@ module Training =
     let internal defaultResetOn = 10_000
 
     let private run (context: OpContext) =
-        let args = context.Args
-        let options = Json.toValue<TrainingOptions> args["training"]
-        let seed = args["seed"].Int64
-        let device = TorchRuntime.Device args["device"].String
-        let data = context.Data()
+        use state = TrainingRun.run context
 
-        let start =
-            match context.LoadPartial() with
-            | Some kept -> ModelFile.ReadState(ReadOnlySpan kept, "unfinished training", device)
-            | None -> TrainingState.Start(Network(Architecture.FromJson(Json.text args["architecture"])), seed, device)
+        // Of a training that was begun before curves were kept there is none.
+        if state.Curve.Length = state.Epoch then
+            context.Keep curveOp (curveValue state.Curve)
 
-        let save (state: TrainingState) =
-            if state.Epoch < options.Epochs then
-                use stream = new MemoryStream()
-                ModelFile.Write(stream, state)
-                context.SavePartial(stream.ToArray())
-
-        let tell (p: TrainingProgress) =
-            (float p.Epoch + float p.Step / float p.Steps) / float options.Epochs
-            |> Take.tell context $"epoch {p.Epoch + 1}/{options.Epochs}, loss {Number.fixedPoint 4 p.Loss}"
-
-        use state = Trainer.Run(start, data.Train, options, seed, save, tell, context.Cancel)
         Parameters(state.Parameters.To TorchSharp.torch.CPU)
 
     let private op = Op.make "train" 2 40.0 run
@@ -77,6 +58,15 @@ module Training =
     /// Models that differ in seed only. Described one by one when asked for.
     /// Raises `LmcException` where an option is out of range or the network does not fit together.
     let train (setup: Setup) : Population =
+        match setup.Seeds with
+        | Listed seeds when (List.distinct seeds).Length < seeds.Length ->
+            let twice, _ = seeds |> List.countBy id |> List.find (fun (_, count) -> count > 1)
+
+            raise (
+                LmcException $"seeds: expected each once, found {twice} twice: a model would be measured against itself"
+            )
+        | _ -> ()
+
         let architecture = setup.Network setup.Data
         let network = Network architecture
         let setup = { setup with Data = DataSet.fitting architecture.Input setup.Data }
@@ -97,4 +87,5 @@ module Training =
             Labels = []
             ResetOn = if StatisticsReset.Concerns network then Some defaultResetOn else None
             RenormaliseOn = None
+            Stages = [ "train" ]
         }

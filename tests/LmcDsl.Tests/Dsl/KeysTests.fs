@@ -128,6 +128,14 @@ let private pipelines: (string * Plan<Report> list) list =
                 ] -> (train >> measure Accuracy) changed
         ]
         "data and devices", [ for changed in others -> (train >> measureAll [ Accuracy; Barrier ]) changed ]
+        "merges beside the mean",
+        [
+            for merge in
+                [ Mean; Spherical; TaskArithmetic; TIES; DARE; DareTIES; Layers; byLayer [ "fc1", [ 1.0; 0.0 ] ] ] do
+                (train >> align WM >> mergeBy merge 2 >> measure Accuracy) setup
+            (train >> align WM >> mergeWith [ 0.5; 0.3; 0.2 ] >> measure Accuracy) setup
+            (train >> alignFirst 1 WM >> measureAll [ L2; PermutationCycles ]) setup
+        ]
     ]
 
 let private text () =

@@ -75,12 +75,14 @@ let tests =
                     "inputProjections: layers[name,shares,values]"
                     "landscape: accuracy,loss,models[x,y],x,y"
                     "outputBound: layers[bound,dominantPart,largestRatio,measured,name]"
+                    "permutationCycles: groups[cycles,name,stay,units]"
                     "score: accuracy,loss"
                     "simplexBarrier: loss,mixtures[accuracy,excess,loss,shares]"
                     "singularValues: layers[name,values]"
                     "singularVectors: thresholds[gamma,layers[kept,name,r],r]"
                     "taylor: estimate,firstOrder,secondOrder"
                     "trainingBarrier: accuracy,curve[accuracy,lambda,loss],loss,midpointAccuracy,midpointLoss"
+                    "trainingCurve: epochs[accuracy,learningRate,loss]"
                 ]
                 "names"
         }
@@ -90,6 +92,7 @@ let tests =
                 [
                     Library.metrics |> List.map _.Word
                     Library.searches |> List.map _.Word
+                    Library.merges |> List.map _.Word
                     Library.dataSets |> List.map _.Name
                 ] do
                 Expect.equal (List.distinct words) words "each its own"

@@ -70,6 +70,18 @@ let private metrics =
         SimplexBarrierOf 2
         RByBlock
         AgreementWith AM
+        PermutationCycles
+    ]
+
+/// Merges beside the mean.
+let private merges =
+    [
+        weighted (WeightedMerge [| 0.25; 0.75 |])
+        spherical (SphericalMerge 0.25)
+        taskArithmetic (TaskArithmeticMerge(System.Nullable 0.4))
+        ties (TiesMerge(0.5, 0.8))
+        dare (DareMerge(0.5, Elect = true, Seed = 3L))
+        byLayer [ "a", [ 1.0; 0.0 ] ]
     ]
 
 /// Plans that hold every operation of the library between them.
@@ -79,6 +91,9 @@ let private plans: Plan<Report> list =
         (train >> keepStatistics >> align WM >> mergeN 3 >> measureAll [ BarrierOnTest 3; LandscapeOnTest 2 ]) setup
         for search in searches do
             (train >> align search >> measure L2) setup
+        (train >> alignFirst 1 WM >> measure L2) setup
+        for merge in merges do
+            (train >> mergeBy merge 2 >> measure Accuracy) setup
         for joint in [ MergeMany; Universe; RotatedMergeMany ] do
             (train >> alignAll 2 joint >> measure L2) setup
     ]
@@ -113,6 +128,13 @@ let private reads (node: Node) =
     | "permute"
     | "turn"
     | "merge"
+    | "mergeWeighted"
+    | "mergeSpherical"
+    | "mergeTaskArithmetic"
+    | "mergeTies"
+    | "mergeDare"
+    | "mergeLayers"
+    | "permutationCycles"
     | "distance"
     | "distanceForms"
     | "singularValues"
@@ -143,6 +165,7 @@ let private runOn (data: ImageData) (node: Node) inputs =
             SavePartial = ignore
             LoadPartial = fun () -> None
             Note = ignore
+            Keep = fun _ _ -> ()
             Cancel = CancellationToken.None
         }
 
@@ -355,6 +378,29 @@ let private direct (data: ImageData) (node: Node) (inputs: Value list) : Value o
 
         Some(Parameters(set.Apply models[0]))
     | "merge" -> Some(Parameters(Average.Of(List.toArray models)))
+    | "mergeWeighted" -> Some(Parameters((WeightedMerge [| 0.25; 0.75 |]).Merge(List.toArray models)))
+    | "mergeSpherical" -> Some(Parameters((SphericalMerge 0.25).Merge(List.toArray models)))
+    | "mergeTaskArithmetic" -> Some(Parameters((TaskArithmeticMerge(System.Nullable 0.4)).Merge(List.toArray models)))
+    | "mergeTies" -> Some(Parameters((TiesMerge(0.5, 0.8)).Merge(List.toArray models)))
+    | "mergeDare" -> Some(Parameters((DareMerge(0.5, Elect = true, Seed = 3L)).Merge(List.toArray models)))
+    | "mergeLayers" ->
+        Some(Parameters((LayerMerge [| WeightsOfLayer("a", [| 1.0; 0.0 |]) |]).Merge(List.toArray models)))
+    | "permutationCycles" ->
+        let group (name, units: Json list) =
+            let lengths = Cycles.Lengths(Permutation(units |> List.map _.Int)) |> List.ofSeq
+
+            Json.Object [
+                "name", Json.Text name
+                "units", Json.int (int64 units.Length)
+                "stay", Json.int (lengths |> List.filter ((=) 1) |> List.length |> int64)
+                "cycles", Json.ints (lengths |> List.filter (fun length -> length > 1))
+            ]
+
+        match documents.Head["groups"] with
+        | Json.Object groups ->
+            let groups = [ for name, units in groups -> group (name, units.Items) ]
+            Some(Document(Json.Object [ "groups", Json.Array groups ]))
+        | _ -> None
     | "resetStatistics" ->
         let model = models[0].Clone()
         StatisticsReset.Apply(model, train, number "examples")
@@ -371,6 +417,11 @@ let private direct (data: ImageData) (node: Node) (inputs: Value list) : Value o
                 model.Network,
                 [ for g in model.Network.Groups -> Permutation(groups[g.Name].Items |> List.map _.Int) ]
             )
+
+        let set =
+            match node.Args.TryItem "firstGroups" with
+            | Some groups -> PartialAlignment.First(set, groups.Int)
+            | None -> set
 
         Some(Parameters(set.Apply model))
     | "agreement" ->
@@ -448,7 +499,10 @@ let tests =
         }
 
         test "defaults are those that stored results were made with" {
-            let text value = Json.text (Json.ofValue value)
+            let text (value: obj) =
+                match value with
+                | :? Json as json -> Json.text json
+                | value -> Json.text (Json.ofValue value)
 
             for found, expected in
                 [
@@ -460,6 +514,13 @@ let tests =
                     """{"batchSize":500,"checkEvery":25,"checkOn":5000,"drawLambda":false,"learningRate":0.001,"seed":0,"starts":1,"steps":500}"""
                     text (SinkhornStraightThroughOptions()),
                     """{"batchSize":500,"checkEvery":25,"checkOn":5000,"drawLambda":false,"iterations":20,"learningRate":0.1,"noise":0.1,"seed":0,"starts":1,"steps":300,"tau":1}"""
+                    text Mean.Options, """{"weights":[]}"""
+                    text Spherical.Options, """{"share":0.5}"""
+                    text TaskArithmetic.Options, """{"scale":null}"""
+                    text TIES.Options, """{"density":0.2,"scale":1}"""
+                    text DARE.Options, """{"density":0.5,"elect":false,"scale":null,"seed":0}"""
+                    text DareTIES.Options, """{"density":0.5,"elect":true,"scale":null,"seed":0}"""
+                    text Layers.Options, """{"layers":[]}"""
                     text (MergeManyOptions()), """{"maxSweeps":100,"seed":0}"""
                     text (UniverseMatchingOptions()), """{"maxSteps":100,"polish":true,"seed":0,"tolerance":0.0001}"""
                 ] do

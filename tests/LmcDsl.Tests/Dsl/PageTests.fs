@@ -75,8 +75,8 @@ let tests =
                 table.Rows
                 [
                     [ "A"; "–"; "0, 1"; "naive"; "10.00"; "–" ]
-                    [ "A"; "AM"; "0, 1"; "aligned"; "9.00"; "10.00" ]
                     [ "A"; "WM"; "0, 1"; "aligned"; "8.00"; "20.00" ]
+                    [ "A"; "AM"; "0, 1"; "aligned"; "9.00"; "10.00" ]
                     [ "B"; "–"; "0, 1"; "naive"; "20.00"; "–" ]
                     [ "B"; "WM"; "0, 1"; "aligned"; "5.00"; "75.00" ]
                 ]
@@ -93,10 +93,10 @@ let tests =
                 [
                     "pair"
                     "state"
-                    "loss barrier"
-                    "at 1/2"
+                    "loss barrier (nats)"
+                    "excess loss at λ=1/2 (nats)"
                     "acc. barrier (pp)"
-                    "acc. at 1/2 (%)"
+                    "acc. at λ=1/2 (%)"
                     "L2"
                     "L2 drop (%)"
                     "R (γ=0)"
@@ -121,7 +121,7 @@ let tests =
 
         test "a table is Markdown" {
             let lines = (TableText.markdown (Table.singles ops report)).Split '\n'
-            Expect.equal lines[2] "| model | loss | accuracy (%) |" "heading"
+            Expect.equal lines[2] "| model | loss (nats) | accuracy (%) |" "heading"
             Expect.equal lines[4] "| 0 | 0.5000 | 90.00 |" "row"
         }
 
@@ -143,6 +143,53 @@ let tests =
 
             for id in [ "loss-along-line"; "accuracy-along-line"; "r-per-layer" ] do
                 Expect.stringContains html $"<div id=\"{id}\"" "figure"
+        }
+
+        test
+            "the page is light or dark, tables move within their own frame, and how it came about takes one line until it is asked for" {
+            let provenance = Json.Object [ "code", Json.Text "0.2.0+a 'b' \"c\"" ]
+            let html = Page.html { text with Provenance = provenance } (Results.ofOps ops report).Tables []
+            Expect.stringContains html "prefers-color-scheme: dark" "both"
+            Expect.stringContains html "color-scheme: light dark" "both, for the browser's own parts"
+            Expect.equal (Regex.Matches(html, "<div class=\"wide\"><table>").Count) 3 "each table"
+            Expect.stringContains html "<details><summary>" "folded"
+            let folded = html.Substring(html.IndexOf "<details>")
+            Expect.isFalse (folded.Contains "\\u00") "signs are written as they are"
+            Expect.stringContains html "0.2.0+a &#39;b&#39;" "and escaped as HTML does"
+        }
+
+        test "over whole numbers there are marks at whole numbers only, over powers at the places" {
+            let at epochs value =
+                { row "distance" [ "0"; "1" ] true (Json.parse $$"""{"l2":{{value}}}""") with
+                    Labels = [ "epochs", epochs ]
+                }
+
+            let drawn axis places =
+                let rows = places |> List.mapi (fun k place -> at place (string (k + 1)))
+                let figure = Draw.lines "x" "" "epochs" axis [] Quantity.l2 (fun _ -> true) { Rows = rows }
+                (Option.get figure).Chart.GetInlineHtml()
+
+            Expect.stringContains (drawn "linear" [ "1"; "2"; "3" ]) "\"tickvals\":[1.0,2.0,3.0]" "few places"
+            let many = drawn "linear" [ for k in 1..30 -> string k ]
+            Expect.stringContains many "\"dtick\":3.0" "whole steps"
+            Expect.stringContains (drawn "log" [ "0.05"; "0.1" ]) "\"ticktext\":[\"0.05\",\"0.1\"]" "at the places"
+            Expect.isFalse ((drawn "linear" [ "0.5"; "1" ]).Contains "tickvals") "others as they come"
+        }
+
+        test "a sweep over two fields has a map of each quantity, and other reports have none" {
+            let cell rate width value =
+                { row "distance" [ "0"; "1" ] true (Json.parse $$"""{"l2":{{value}}}""") with
+                    Labels = [ "learning rate", rate; "width", width; "search", "WM" ]
+                }
+
+            let rows = [ cell "0.1" "8" "1"; cell "0.1" "16" "2"; cell "0.2" "8" "3"; cell "0.2" "16" "4" ]
+            let maps rows = HeatMap.ofSweep [ Quantity.l2 ] { Rows = rows }
+            let figure = List.exactlyOne (maps rows)
+            let html = figure.Chart.GetInlineHtml()
+            Expect.stringContains html "[[1.0,3.0],[2.0,4.0]]" "its numbers, by width and rate"
+            Expect.stringContains figure.Caption "L2 over learning rate and width, aligned by WM" "what it is"
+            Expect.isEmpty (maps (List.truncate 2 rows)) "one field"
+            Expect.isEmpty (maps [ row "distance" [ "0"; "1" ] true (Json.parse """{"l2":1}""") ]) "none"
         }
 
         test "the same report gives the same page" {

@@ -16,6 +16,7 @@ let private declares =
         "Axis.cs"
         "GraphRules.cs"
         "GraphValue.cs"
+        "EpochScore.cs"
         "LmcException.cs"
         "MemoryReuse.cs"
         "PermutationGroup.cs"

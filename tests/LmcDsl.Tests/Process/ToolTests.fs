@@ -178,7 +178,7 @@ let tests =
 
                     let loss name = theirs[name].["loss"].Float
                     let excess = loss "mean" - (loss "a" + loss "b") / 2.0
-                    near "the midpoint" (number unit "at 1/2: excess of the loss (nats)" [ "0"; "1" ]) excess
+                    near "the midpoint" (number unit "excess loss at λ=1/2 (nats)" [ "0"; "1" ]) excess
                     // Standardised inputs are other ones: what was used is said.
                     Expect.isGreaterThan (abs (number own "loss (nats)" [ "0" ] - loss "a")) 0.01 "another loss"
                     Expect.stringContains own["inputs"].String "standardised" "said"
