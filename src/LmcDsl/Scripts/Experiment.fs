@@ -199,6 +199,7 @@ module Experiment =
             after <-
                 fun () ->
                     List.iter Terminal.table tables
+                    Notes.ofProvenance provenance |> List.iter Console.WriteLine
                     notice |> Option.iter Console.WriteLine
                     Console.WriteLine $"Written: {Path.GetFullPath folder}/index.html, table.md, table.tex, report.json"
 
@@ -236,7 +237,7 @@ module Experiment =
         (provenance: Json)
         (finished: (string * Report * Exhibits) list)
         =
-        let judged = ClaimsPage.judge claims [ for name, report, _ in finished -> name, report ]
+        let judged = ClaimsPage.judge (claims scale.Size) [ for name, report, _ in finished -> name, report ]
         let figures = [ for name, _, exhibits in finished -> name, exhibits.Figures ]
         let command = provenance["command"].String
         let size = (string scale.Size).ToLowerInvariant()
@@ -245,15 +246,16 @@ module Experiment =
         AtomicFile.writeText (Path.Combine(root, "report.md")) (ClaimsPage.markdown text size judged)
 
         for claim, _, verdict in judged do
-            Console.WriteLine $"{Claim.word verdict, -20}{claim.Sentence}"
+            Console.WriteLine $"{ClaimsPage.word claim verdict, -32}{claim.Sentence}"
 
         Console.WriteLine $"Written: {Path.GetFullPath root}/report.html, report.md, and a folder for each experiment"
 
     let private runEach
         scripts
         name
+        (below: string)
         title
-        (claims: Claim list)
+        (claims: Size -> Claim list)
         (words: string list)
         (experiments: Experiment list)
         : int =
@@ -263,7 +265,7 @@ module Experiment =
             let mutable asked: (Arguments * Scale) option = None
             let mutable root = ""
             let mutable images = None
-            let target (arguments: Arguments) = defaultArg arguments.Results (folderOf arguments)
+            let target (arguments: Arguments) = defaultArg arguments.Results (Path.Combine(folderOf arguments, below))
 
             let write (arguments: Arguments) (experiment: Experiment) scale plans report =
                 asked <- Some(arguments, scale)
@@ -291,8 +293,9 @@ module Experiment =
             if failed then
                 raise (LmcException failures))
 
-    /// Runs several experiments in one process with the script's command line, each into a folder of its own under `--results`, judges
-    /// claims by their reports, and ends the process. Does nothing where the script is loaded by another one.
-    let runAll (commandLine: string[]) name title claims experiments : unit =
+    /// Runs several experiments in one process with the script's command line, each into a folder of its own under `--results` (unless that
+    /// is said, the usual results and in them the folder `below`), judges
+    /// the claims of the scale by their reports, and ends the process. Does nothing where the script is loaded by another one.
+    let runAll (commandLine: string[]) name below title claims experiments : unit =
         script name commandLine
-        |> Option.iter (fun (folder, words) -> exit (runEach folder name title claims words experiments))
+        |> Option.iter (fun (folder, words) -> exit (runEach folder name below title claims words experiments))
