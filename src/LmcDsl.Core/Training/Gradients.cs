@@ -23,11 +23,12 @@ internal static class Gradients
     /// <param name="leaves">What <see cref="Leaves"/> gave.</param>
     /// <param name="images">The batch.</param>
     /// <param name="labels">Its labels.</param>
+    /// <param name="precision">In which numbers linear layers multiply.</param>
     /// <returns>The loss, and one gradient for each learned parameter, in the caller's dispose scope; none where the loss is not finite.</returns>
     public static (double Loss, IReadOnlyList<Tensor> Gradients) Of(
-        Network network, Tensor[] leaves, Tensor images, Tensor labels)
+        Network network, Tensor[] leaves, Tensor images, Tensor labels, Precision precision = Precision.Float32)
     {
-        var loss = nn.functional.cross_entropy(network.Forward(leaves, images, Mode.Training), labels);
+        var loss = nn.functional.cross_entropy(network.Forward(leaves, images, Mode.Training, precision: precision), labels);
         var value = loss.ToDouble();
         return double.IsFinite(value) ? (value, [.. autograd.grad([loss], [.. leaves.Where(leaf => leaf.requires_grad)])]) : (value, []);
     }

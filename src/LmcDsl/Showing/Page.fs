@@ -31,6 +31,7 @@ th { border-top: 2px solid #1a1a1a; border-bottom: 1px solid #1a1a1a; font-weigh
 tbody tr:last-child td { border-bottom: 2px solid #1a1a1a; }
 figure { margin: 1.5rem 0; } figcaption { font-size: .92rem; color: #444; }
 code, pre { font-size: .85rem; background: #f5f5f3; } pre { padding: .8rem; overflow-x: auto; white-space: pre-wrap; }
+.note { font-size: .92rem; color: #444; }
 figure > div { max-width: 100%; }
 @media print { body { margin: 0; max-width: none; } figure, table { break-inside: avoid; } }
 """
@@ -83,6 +84,8 @@ figure > div { max-width: 100%; }
             $"<script>{PlotlyScript.text.Value}</script>"
             "<script>Plotly.setPlotConfig({ displayModeBar: false, responsive: true });</script></head>\n<body>"
             $"<h1>{encode text.Title}</h1>"
+            for note in Notes.ofProvenance text.Provenance do
+                $"<p class=\"note\">{encode note}</p>"
             body
             "<h2>How this came about</h2>"
             $"<p>Made again by <code>{encode text.Command}</code></p>"

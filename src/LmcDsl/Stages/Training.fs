@@ -26,7 +26,12 @@ module Training =
         let start =
             match context.LoadPartial() with
             | Some kept -> ModelFile.ReadState(ReadOnlySpan kept, "unfinished training", device)
-            | None -> TrainingState.Start(Network(Architecture.FromJson(Json.text args["architecture"])), seed, device)
+            | None ->
+                TrainingState.Start(
+                    Network(Architecture.FromJson(Json.text args["architecture"])),
+                    options.FirstSeed seed,
+                    device
+                )
 
         let save (state: TrainingState) =
             if state.Epoch < options.Epochs then

@@ -108,6 +108,24 @@ let private pipelines: (string * Plan<Report> list) list =
                 train >> align (sinkhornMatching (SinkhornMatchingOptions(Steps = n))) >> measure L2)
         ]
         "data and devices", [ for changed in others -> (train >> measureAll [ Accuracy; Barrier ]) changed ]
+        "mixed precision, shared starts, decoupled decay",
+        [
+            for changed in
+                [
+                    { setup with Precision = Precision.Mixed }
+                    { setup with Shared = Some(SharedStart(7L, 3)) }
+                    { setup with Optimizer = AdamW(); WeightDecay = 0.01 }
+                ] -> (train >> measure Accuracy) changed
+        ]
+        "activations, few images, permutations of another training",
+        [
+            (train
+             >> align (STE |> givenImages 100)
+             >> measureAll [ ActivationsOn 40; Metric.onFirst 100 (BarrierOnTraining 5) ])
+                setup
+            (let wider = { setup with LearningRate = 1e-2 }
+             (train >> alignLike "lr 0.01" ((train >> align WM) wider) >> measure L2) setup)
+        ]
     ]
 
 let private text () =

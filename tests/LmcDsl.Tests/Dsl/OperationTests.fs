@@ -65,6 +65,7 @@ let private metrics =
         InputProjections 50
         LandscapeOnTest 2
         AgreementWith AM
+        ActivationsOn 60
     ]
 
 /// Plans that hold every operation of the library between them.
@@ -93,7 +94,8 @@ let private reads (node: Node) =
     | "score"
     | "taylor"
     | "outputBound"
-    | "inputProjections" -> false, true
+    | "inputProjections"
+    | "activations" -> false, true
     | "barrier"
     | "landscape" -> statistics, true
     | "weightMatching"
@@ -261,6 +263,19 @@ let private direct (data: ImageData) (node: Node) (inputs: Value list) : Value o
             ])
     | "singularValues" ->
         Some(Document(layers [ for l in Spectrum.Of models[0] -> l.Name, [ "values", Json.floats l.Values ] ]))
+    | "activations" ->
+        pair (fun (a, b) ->
+            Json.Object [
+                "groups",
+                Json.Array [
+                    for g in ActivationAgreement.Between(a, b, test, number "examples") ->
+                        Json.Object [
+                            "name", Json.Text g.Name
+                            "correlation", Json.float g.Correlation
+                            "kernel", Json.float g.Kernel
+                        ]
+                ]
+            ])
     | "inputProjections" ->
         let found = InputProjection.Of(models[0], test, number "examples")
         let fields (l: LayerProjection) = [ "values", Json.floats l.Values; "shares", Json.floats l.Shares ]
