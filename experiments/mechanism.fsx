@@ -6,6 +6,7 @@
 open LmcDsl
 open LmcDsl.Beyond
 open LmcDsl.Paper
+open XPlot.Plotly
 
 /// Searches that are compared: by weights, by activations, by the loss.
 let searches (recipe: Recipe) = [ WM; AM; recipe.SinkhornSTE ]
@@ -40,6 +41,65 @@ let plans scale =
 
 let byImages (s: Subject) = s.Key "images" <> "–"
 
+/// What is the same on one scale of 0 to 1: how much of the barrier a search takes away, and what it aligns.
+let private shares: (string * (Subject -> float option)) list =
+    [
+        "barrier taken away",
+        fun s ->
+            Option.map2
+                (fun after before -> 1.0 - after / before)
+                (Quantity.midpointLoss.Of s)
+                (Quantity.naiveBarrier.Of s)
+        "R (γ=0.3)", (Quantity.r 0.3).Of
+        "correlation, unit by unit", Quantity.unitCorrelation.Of
+        "correlation by variance", Quantity.weightedCorrelation.Of
+        "units as by WM", Quantity.agreement.Of >> Option.map (fun percent -> percent / 100.0)
+        "L2 drop", Quantity.reduction.Of >> Option.map (fun percent -> percent / 100.0)
+    ]
+
+/// The shares of each search side by side.
+let mechanism (report: Report) : Figure option =
+    let aligned = Subject.ofReport report |> List.filter (fun s -> s.Aligned && not (byImages s))
+
+    let traces: Trace list =
+        [
+            for k, (search, own) in aligned |> List.groupBy _.Key("search") |> List.indexed do
+                let summaries =
+                    [
+                        for name, share in shares do
+                            match own |> List.choose share with
+                            | [] -> ()
+                            | values -> name, Statistics.summarise values
+                    ]
+
+                let whiskers =
+                    Error_y(
+                        ``type`` = "data",
+                        array = [ for _, s in summaries -> s.Deviation ],
+                        visible = true,
+                        thickness = 1.2
+                    )
+
+                Bar(
+                    x = List.map fst summaries,
+                    y = [ for _, s in summaries -> s.Mean ],
+                    name = search,
+                    marker = Marker(color = fst (Draw.colour k)),
+                    error_y = whiskers
+                )
+        ]
+
+    if traces.IsEmpty then
+        None
+    else
+        Some(
+            Draw.figure
+                "what-is-aligned"
+                "How much of the naive barrier three searches take away, and what they align to do it: dominant singular vectors, units that do alike (each unit alike, or by its variance), the units that weight matching matches, distance. Mean and standard deviation over pairs."
+                (Draw.layout "" "share")
+                traces
+        )
+
 let show report =
     let all (s: Subject) = not (byImages s)
 
@@ -54,6 +114,7 @@ let show report =
                         Column.mean (Quantity.r 0.0)
                         Column.mean (Quantity.r 0.3)
                         Column.mean Quantity.unitCorrelation
+                        Column.mean Quantity.weightedCorrelation
                         Column.mean Quantity.kernelAlignment
                         Column.mean Quantity.agreement
                         Column.mean Quantity.curvature
@@ -72,14 +133,7 @@ let show report =
             ]
         Figures =
             List.choose id [
-                Draw.bars
-                    "what-is-aligned"
-                    "What three searches align: dominant singular vectors (R at γ = 0.3) and units by what they do (mean correlation of matched units' activations)."
-                    "search"
-                    [ "state" ]
-                    [ Quantity.r 0.3; { Quantity.unitCorrelation with Heading = "R of activations, unit by unit" } ]
-                    all
-                    report
+                mechanism report
                 Draw.lines
                     "generalisation"
                     "Excess of the test loss at the midpoint against the number of training images that a search was given."

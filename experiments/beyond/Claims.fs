@@ -310,6 +310,15 @@ module Claims =
                 Quantity.unitCorrelation
                 "correlation less half of activation matching's"
                 (Bounds.atLeast 0.0)
+            explained
+                "what-is-aligned"
+                "The straight-through estimator matches those units alike that vary most."
+                "The correlation of matched units' activations, each counting by its variance, is at least half of activation matching's."
+                "AM"
+                0.5
+                Quantity.weightedCorrelation
+                "correlation by variance less half of activation matching's"
+                (Bounds.atLeast 0.0)
             claim
                 "mechanism"
                 "what-is-aligned"
@@ -324,11 +333,11 @@ module Claims =
             explained
                 "curvature"
                 "The straight-through estimator finds a line that is less curved than weight matching's."
-                "The loss's second derivative along the line, halfway, is below weight matching's."
+                "The size of the loss's second derivative along the line, halfway, is below weight matching's."
                 "WM"
                 1.0
-                Quantity.curvature
-                "curvature less weight matching's"
+                { Quantity.curvature with Of = Quantity.curvature.Of >> Option.map abs }
+                "size of the curvature less weight matching's"
                 (Bounds.below 0.0)
             explained
                 "curvature"

@@ -9,11 +9,15 @@ namespace LmcDsl.Core.Measures;
 /// <summary>How alike two models' units are in one permutation group, over examples (and positions).</summary>
 /// <param name="Name">The group.</param>
 /// <param name="Correlation">Pearson's correlation of unit i of one model with unit i of the other, mean over the units that vary in both; 0 where none does.</param>
+/// <param name="Weighted">
+/// The same with each unit counting by how much it varies: tr cov(x, y) / √(tr cov(x, x) tr cov(y, y)), x and y being the models' units in
+/// their order; 0 where a model's units do not vary.
+/// </param>
 /// <param name="Kernel">
 /// Linear centred kernel alignment (Kornblith et al., 1905.00414): 1 where one model's units are those of the other up to a rotation and a
 /// scale, so that it does not depend on the order of units; 0 where a model's units do not vary.
 /// </param>
-public readonly record struct GroupActivations(string Name, double Correlation, double Kernel);
+public readonly record struct GroupActivations(string Name, double Correlation, double Weighted, double Kernel);
 
 /// <summary>The agreement of two models' hidden activations on the same examples.</summary>
 public static class ActivationAgreement
@@ -69,8 +73,12 @@ public static class ActivationAgreement
         var units = vary.sum().ToInt64();
         var correlation = units == 0 ? 0 : (both.Correlation().diagonal() * vary).sum().ToDouble() / units;
         var norms = Norm(left) * Norm(right);
-        return new GroupActivations(name, correlation, norms > 0 ? Math.Pow(Norm(cross), 2) / norms : 0);
+        var varying = Trace(left) * Trace(right);
+        var weighted = varying > 0 ? Trace(cross) / Math.Sqrt(varying) : 0;
+        return new GroupActivations(name, correlation, weighted, norms > 0 ? Math.Pow(Norm(cross), 2) / norms : 0);
     }
+
+    private static double Trace(Tensor matrix) => matrix.diagonal().sum().ToDouble();
 
     private static double Norm(Tensor matrix) => matrix.norm().ToDouble();
 }

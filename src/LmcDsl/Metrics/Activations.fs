@@ -5,7 +5,7 @@ open LmcDsl.Core.Measures
 /// What the agreement of activations is stored as.
 module ActivationsValue =
 
-    type Group = { Name: string; Correlation: float; Kernel: float }
+    type Group = { Name: string; Correlation: float; Weighted: float; Kernel: float }
 
     type Activations = { Groups: Group list }
 
@@ -25,7 +25,12 @@ module ActivationsMetric =
                     Take.pairOnDevice context (fun a b ->
                         [
                             for g in ActivationAgreement.Between(a, b, Take.split context, examples, tell) ->
-                                { Name = g.Name; Correlation = g.Correlation; Kernel = g.Kernel }
+                                {
+                                    Name = g.Name
+                                    Correlation = g.Correlation
+                                    Weighted = g.Weighted
+                                    Kernel = g.Kernel
+                                }
                         ])
             })
 
@@ -41,6 +46,9 @@ module ActivationsMetric =
         /// The correlation of units with those that they are matched with, mean over units and groups.
         let unitCorrelation = measure |> Measure.quantityWhere "correlation of units" 3 (meanOf _.Correlation)
 
+        /// The same with each unit counting by how much it varies.
+        let weightedCorrelation = measure |> Measure.quantityWhere "correlation by variance" 3 (meanOf _.Weighted)
+
         /// Linear CKA of the layers' activations, mean over groups: what no permutation changes.
         let kernelAlignment = measure |> Measure.quantityWhere "CKA" 3 (meanOf _.Kernel)
 
@@ -49,6 +57,7 @@ module ActivationsMetric =
         measure
         |> Metric.on Looks.pairs "activations of" (Metric.onTest [ "examples", Json.int (int64 examples) ]) [
             Quantity.unitCorrelation
+            Quantity.weightedCorrelation
             Quantity.kernelAlignment
         ]
 

@@ -53,6 +53,8 @@ let tests =
                     ]
 
                 Expect.floatClose Accuracy.medium g.Correlation (List.average correlations) "correlation"
+                let weighted = (x * y).sum().ToDouble() / (x.norm().ToDouble() * y.norm().ToDouble())
+                Expect.floatClose Accuracy.medium g.Weighted weighted "weighted"
                 let norm (m: torch.Tensor) = m.norm().ToDouble()
                 let cka = norm (y.t().mm x) ** 2.0 / (norm (x.t().mm x) * norm (y.t().mm y))
                 Expect.floatClose Accuracy.medium g.Kernel cka "CKA"
@@ -65,6 +67,7 @@ let tests =
 
             for g in ActivationAgreement.Between(a, a, data, 300) do
                 Expect.floatClose Accuracy.medium g.Correlation 1.0 "itself"
+                Expect.floatClose Accuracy.medium g.Weighted 1.0 "itself"
                 Expect.floatClose Accuracy.medium g.Kernel 1.0 "itself"
 
             for g in ActivationAgreement.Between(a, moved, data, 300) do

@@ -235,18 +235,20 @@ let tests =
 
             beside [ "aligns dominant" ] (fun l v -> [ r ab true l v ]) "WM" 0.21 0.19 0.4
 
-            let activations labels (value: float) =
+            let activations (unit: float -> float) (variance: float -> float) labels (value: float) =
                 [
                     row
                         "activations"
                         ab
                         true
                         labels
-                        $$"""{"groups":[{"name":"fc1","correlation":{{value}},"kernel":0.9}]}"""
+                        $$"""{"groups":[{"name":"fc1","correlation":{{unit value}},"weighted":{{variance value}},"kernel":0.9}]}"""
                 ]
 
-            beside [ "units that do alike" ] activations "AM" 0.31 0.29 0.6
-            beside [ "less curved" ] (fun l v -> [ barrierOf "barrier" true l 1.0 0.0 v ]) "WM" -2.1 -1.9 -2.0
+            let constant _ = 0.9
+            beside [ "units that do alike" ] (activations id constant) "AM" 0.31 0.29 0.6
+            beside [ "alike that vary most" ] (activations constant id) "AM" 0.31 0.29 0.6
+            beside [ "less curved" ] (fun l v -> [ barrierOf "barrier" true l 1.0 0.0 v ]) "WM" -1.9 -2.1 -2.0
 
             let drop (labels: (string * string) list) percent =
                 [

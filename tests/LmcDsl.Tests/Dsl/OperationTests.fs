@@ -272,6 +272,7 @@ let private direct (data: ImageData) (node: Node) (inputs: Value list) : Value o
                         Json.Object [
                             "name", Json.Text g.Name
                             "correlation", Json.float g.Correlation
+                            "weighted", Json.float g.Weighted
                             "kernel", Json.float g.Kernel
                         ]
                 ]
