@@ -419,7 +419,7 @@ module Claims =
                 "widthLaw"
                 "law-conv-fashion-mnist"
                 "Within the widths measured the barrier falls below a tenth of the naive one."
-                "The width of a tenth by the fitted law, with its interval, lies within them."
+                "The first width of a tenth, between two that were measured, lies within them with its interval."
                 (ofNetworks (fun network curves ->
                     let widths = curves |> List.concat |> List.map (fun (width, _, _) -> width)
                     let range = Bounds.between (List.min widths) (List.max widths)

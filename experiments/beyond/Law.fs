@@ -3,7 +3,7 @@ namespace LmcDsl.Beyond
 open LmcDsl
 
 /// The law barrier = c width^slope after weight matching, fitted by least squares of logarithms, with intervals by bootstrap over pairs of
-/// models, and the width at which the barrier falls below a tenth of the naive one.
+/// models, and the width at which the barrier falls below a tenth of the naive one, between those measured.
 [<RequireQualifiedAccess>]
 module Law =
 
@@ -50,18 +50,18 @@ module Law =
         | Some(_, slope) -> slope.Value
         | None -> nan
 
-    /// The width at which the barrier after matching is a tenth of the naive one, on the fitted line of the two's quotient.
+    /// The first width at which the barrier after matching is a tenth of the naive one, between two that were measured on the straight line of
+    /// logarithms; infinite where it is more at all of them.
     let tenth (curves: Curve list) : float =
         let quotients =
-            [
-                for width, before, after in means curves do
-                    if before > floor && after > floor then
-                        width, after / before
-            ]
+            [ for width, before, after in means curves -> log width, log (max after 1e-6 / before) - log 0.1 ]
 
-        match fit quotients with
-        | Some(intercept, slope) when slope.Value < 0.0 -> exp ((log 0.1 - intercept.Value) / slope.Value)
-        | _ -> nan
+        match quotients |> List.tryFindIndex (fun (_, above) -> above <= 0.0) with
+        | None -> infinity
+        | Some 0 -> exp (fst quotients.Head)
+        | Some k ->
+            let (x0, y0), (x1, y1) = quotients[k - 1], quotients[k]
+            exp (x0 + (x1 - x0) * y0 / (y0 - y1))
 
     /// The same with intervals.
     let slopeOf (curves: Curve list) : Interval = Interval.bootstrap slope curves

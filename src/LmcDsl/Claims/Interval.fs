@@ -98,15 +98,19 @@ module Interval =
             let random = Random 1
             let source = List.toArray items
             let resample () = List.init source.Length (fun _ -> source[random.Next source.Length])
-            let drawn = Array.init 2000 (fun _ -> value (resample ())) |> Array.filter Double.IsFinite
+
+            let drawn =
+                Array.init 2000 (fun _ -> value (resample ())) |> Array.filter (Double.IsNaN >> not) |> Array.sort
+            // The nearest rank: numbers may be infinite.
+            let quantile share = drawn[max 0 (int (ceil (share * float drawn.Length)) - 1)]
 
             if drawn.Length = 0 then
                 { Value = own; Low = -infinity; High = infinity; Count = items.Length }
             else
                 {
                     Value = own
-                    Low = drawn.Quantile 0.025
-                    High = drawn.Quantile 0.975
+                    Low = quantile 0.025
+                    High = quantile 0.975
                     Count = items.Length
                 }
 
@@ -148,9 +152,9 @@ module Interval =
 
     /// As tables show it: the number, and its interval where there is one.
     let show (digits: int) (interval: Interval) : string =
-        let number = Number.fixedPoint digits
+        let number (value: float) = if Double.IsInfinity value then "no end" else Number.fixedPoint digits value
 
-        if Double.IsInfinity interval.Low || Double.IsInfinity interval.High then
+        if interval.Low = -infinity && interval.High = infinity then
             number interval.Value
         else
             $"{number interval.Value} ({number interval.Low} to {number interval.High})"

@@ -66,6 +66,21 @@ let private joined =
         "out", Dense 5, []
     ]
 
+/// Copies of units between layers of units that have none.
+let private between =
+    network "between" [ 3; 4; 4 ] [
+        "first", Convolution(9, 1, 1, 0), []
+        "relu1", Activation ActivationFunction.Relu, []
+        "reduce", Convolution(12, 1, 1, 0), []
+        "relu2", Activation ActivationFunction.Relu, []
+        "within", Convolution(12, groups = 3), []
+        "relu3", Activation ActivationFunction.Relu, []
+        "expand", Convolution(10, 1, 1, 0), []
+        "relu4", Activation ActivationFunction.Relu, []
+        "flatten", Flatten(), []
+        "out", Dense 5, []
+    ]
+
 /// A dense layer whose outputs are added to its inputs, twice: units on both sides of one weight.
 let private residual =
     network "residual" [ 1; 3; 4 ] [
@@ -271,7 +286,7 @@ let tests =
                     Expect.equal (bytes byActivations) (bytes a) $"by activations, seed {seed}"
             }
 
-        for network in [ grouped; joined; residual ] do
+        for network in [ grouped; joined; residual; between ] do
             test $"{network.Architecture.Name}: where the descent ends, one that begins there finds nothing better" {
                 for seed in 1L .. 20L do
                     use a = randomParameters network seed

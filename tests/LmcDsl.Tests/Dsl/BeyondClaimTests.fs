@@ -293,7 +293,7 @@ let tests =
                 widths [ 8.0, 2.0, 0.0; 16.0, 2.0, 0.0 ], "?"
             ]
             // 8 w^-0.5 = 0.2 at 1,600.
-            judges [ "below a tenth" ] [ power -1.5, "y"; power -0.5, "n"; power 0.5, "?" ]
+            judges [ "below a tenth" ] [ power -1.5, "y"; power -0.5, "n"; power 0.5, "n" ]
         }
 
         test "barriers at the floor do not bend the law" {
