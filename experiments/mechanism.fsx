@@ -44,16 +44,16 @@ let byImages (s: Subject) = s.Key "images" <> "–"
 /// What is the same on one scale of 0 to 1: how much of the barrier a search takes away, and what it aligns.
 let private shares: (string * (Subject -> float option)) list =
     [
-        "barrier taken away",
+        "barrier<br>taken away",
         fun s ->
             Option.map2
                 (fun after before -> 1.0 - after / before)
                 (Quantity.midpointLoss.Of s)
                 (Quantity.naiveBarrier.Of s)
         "R (γ=0.3)", (Quantity.r 0.3).Of
-        "correlation, unit by unit", Quantity.unitCorrelation.Of
-        "correlation by variance", Quantity.weightedCorrelation.Of
-        "units as by WM", Quantity.agreement.Of >> Option.map (fun percent -> percent / 100.0)
+        "correlation<br>unit by unit", Quantity.unitCorrelation.Of
+        "correlation<br>by variance", Quantity.weightedCorrelation.Of
+        "units as<br>by WM", Quantity.agreement.Of >> Option.map (fun percent -> percent / 100.0)
         "L2 drop", Quantity.reduction.Of >> Option.map (fun percent -> percent / 100.0)
     ]
 

@@ -121,6 +121,7 @@ module Law =
             let layout = Draw.layout "width" "loss barrier (nats)"
             layout.xaxis.``type`` <- "log"
             layout.yaxis.``type`` <- "log"
+            layout.yaxis.dtick <- 1.0 // at powers of ten
             layout.xaxis.tickvals <- [ for width, _, _ in points -> width ]
             layout.xaxis.ticktext <- [ for width, _, _ in points -> Number.shortest width ]
 

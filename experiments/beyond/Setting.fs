@@ -36,8 +36,8 @@ module Setting =
             FreeCopy = true
         }
 
-    /// Three pairs of models that share none.
-    let pairsOfSeeds: int64 list list = [ [ 0L; 1L ]; [ 2L; 3L ]; [ 4L; 5L ] ]
+    /// Five pairs of models that share none.
+    let pairsOfSeeds: int64 list list = [ for k in 0L..2L..8L -> [ k; k + 1L ] ]
 
     /// Three convolutions with batch norm, pooled, and a dense layer: 32, 64 and 64 channels times the width.
     let convolutional (width: float) (data: DataSet) : Architecture =
