@@ -82,8 +82,9 @@ for name, script, description in Targets.experiments do
     target name description (fun () -> experiment script)
     "Library" ==> name |> ignore
 
-target "Publish" "Copy the paper's results, small files only, to docs/results" (fun () ->
-    let results, published = Path.Combine(Packages.root, "results"), Path.Combine(Packages.root, "docs", "results")
+// The results of a page's items, small files only.
+let publish (script: string) (results: string) (published: string) =
+    let results, published = Path.Combine(Packages.root, results), Path.Combine(Packages.root, published)
 
     let copy folder name =
         let source, target = Path.Combine(results, folder, name), Path.Combine(published, folder, name)
@@ -94,13 +95,17 @@ target "Publish" "Copy the paper's results, small files only, to docs/results" (
 
     copy "" "report.md"
 
-    for item in Targets.itemsOfPaper do
+    for item in Targets.itemsOf script do
         let folder = Path.Combine(results, item)
 
         if Directory.Exists folder then
             for file in Directory.GetFiles folder do
                 if file.EndsWith ".md" || file.EndsWith ".svg" || file.EndsWith ".json" then
-                    copy item (Path.GetFileName file))
+                    copy item (Path.GetFileName file)
+
+target "Publish" "Copy the paper's results, and those beyond it, small files only, to docs" (fun () ->
+    publish "paper" "results" "docs/results"
+    publish "beyond" "results/beyond" "docs/beyond")
 
 target "Bench" "Measure speed against bare Torch and other references" (fun () -> program "tests/LmcDsl.Bench")
 

@@ -25,10 +25,10 @@ let experiments: (string * string * string) list =
                 found.Groups[2].Value, Path.GetFileNameWithoutExtension script, about
     ]
 
-/// The scripts that the paper's script loads: its tables and figures.
-let itemsOfPaper: string list =
+/// The scripts that another script loads, the prelude aside: the items of its page.
+let itemsOf (script: string) : string list =
     [
-        for line in File.ReadLines(Path.Combine(root, "experiments", "paper.fsx")) do
+        for line in File.ReadLines(Path.Combine(root, "experiments", $"{script}.fsx")) do
             let found = Regex.Match(line, "^#load \"(\\w+)\\.fsx\"")
 
             if found.Success && found.Groups[1].Value <> "prelude" then

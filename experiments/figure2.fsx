@@ -1,4 +1,4 @@
-// Figure 2: R between two models, with and without permutation, over five searches.   dotnet fsi build.fsx -t Figure2
+// Figure 2: R between two models, with and without permutation, over pairs and five searches of each.   dotnet fsi build.fsx -t Figure2
 #load "prelude.fsx"
 #load "paper/Recipe.fs"
 
@@ -14,7 +14,11 @@ let plans scale =
         for recipe in Recipe.all scale do
             recipe.Setup
             |> sweepOver "seed of the search" string [ 0L .. 4L ] (fun seed ->
-                recipe.Train >> align (searchWith seed) >> measureAll [ R; L2 ])
+
+                recipe.Train
+                >> align (searchWith seed)
+                >> measureAll [ R; L2 ]
+                |> sweep SeedsOf (Recipe.seedPairs recipe))
     ]
 
 let show report =
@@ -31,7 +35,7 @@ let show report =
         Figures =
             Draw.bars
                 "r-between-models"
-                "Agreement R of the singular vectors of two models, as trained and aligned by weight matching: all vectors (γ = 0) and the dominant ones (γ = 0.3). Mean over five searches."
+                "Agreement R of the singular vectors of two models, as trained and aligned by weight matching: all vectors (γ = 0) and the dominant ones (γ = 0.3). Mean over pairs of models and five searches of each."
                 "network"
                 [ "state" ]
                 [ Quantity.r 0.0; Quantity.r 0.3 ]

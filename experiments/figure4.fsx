@@ -8,7 +8,7 @@ open LmcDsl.Paper
 let plans scale =
     [
         for recipe in Recipe.all scale do
-            recipe.Setup |> (recipe.Train >> measure (InputProjections recipe.Inputs))
+            recipe.Setup |> (recipe.Train >> pairs [ 0, 1; 0, 2 ] >> measure (InputProjections recipe.Inputs))
     ]
 
 let show report =

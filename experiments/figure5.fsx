@@ -8,7 +8,9 @@ open LmcDsl.Paper
 let plans scale =
     [
         for recipe in Recipe.mlps scale @ [ Recipe.resnet20 scale ] do
-            for search in [ WM; AM ] @ recipe.StraightThrough do
+            let solver = if recipe.Title.StartsWith "MLP" then [] else [ recipe.SinkhornWM ]
+
+            for search in [ WM ] @ solver @ [ AM ] @ recipe.StraightThrough do
                 recipe.Setup
                 |> (recipe.Train
                     >> align search

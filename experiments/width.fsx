@@ -8,23 +8,36 @@ open LmcDsl.Paper
 open LmcDsl.Core.Architectures
 
 let measures (recipe: Recipe) =
-    recipe.Train >> align WM >> pairs [ 0, 1; 0, 2 ] >> measureAll [ recipe.Barrier; R; SingularValues ]
+    recipe.Train
+    >> align WM
+    >> measureAll [ recipe.Barrier; R; SingularValues ]
+    |> sweep SeedsOf (Recipe.seedPairs recipe |> List.truncate 3)
 
 let plans scale =
     let mlp = Recipe.mlp scale FashionMnist
 
     let widths =
         match scale.Size with
-        | Smoke -> [ 8; 16; 32 ]
+        | Smoke -> [ 4; 8; 16; 24; 32 ]
         | Laptop -> [ 32; 64; 128; 256; 512 ]
         | Size.Paper -> [ 64; 128; 256; 512; 1024; 2048; 4096 ]
 
     [
         mlp.Setup |> (measures mlp |> sweep (Width(fun w -> Networks.mlp [ w; w; w ])) widths)
-        if scale.Size = Size.Paper then
+        if scale.Size <> Smoke then
             let resnet = Recipe.resnet20 scale
-            let network multiplier = Networks.resnet20 (float multiplier) Norm.Batch
-            resnet.Setup |> (measures resnet |> sweep (Width network) [ 1; 2; 4; 8; 16 ])
+
+            let multiplier =
+                field "width" Number.shortest (fun width (setup: Setup) ->
+                    { setup with Network = Networks.resnet20 width Norm.Batch })
+
+            let multipliers =
+                if scale.Size = Size.Paper then
+                    [ 1.0; 2.0; 4.0; 8.0; 16.0 ]
+                else
+                    [ 0.125; 0.25; 0.5; 1.0; 2.0 ]
+
+            resnet.Setup |> (measures resnet |> sweep multiplier multipliers)
     ]
 
 let everything (_: Subject) = true

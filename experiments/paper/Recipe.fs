@@ -55,7 +55,7 @@ module Recipe =
         let hidden, part, epochs, steps, models =
             match scale.Size with
             | Smoke -> 32, Part(data, 2000, 500), 2, 20, 10
-            | Laptop -> 512, data, 20, 200, 10
+            | Laptop -> 512, data, 100, 200, 10
             | Paper -> 512, data, 100, 500, 10
 
         {
@@ -107,18 +107,25 @@ module Recipe =
             FreeCopy = (scale.Size = Size.Paper)
         }
 
+    /// An MLP's recipe at another width.
+    let ofWidth (width: int) (recipe: Recipe) : Recipe =
+        { recipe with
+            Title = recipe.Title.Replace("MLP", $"MLP {width}")
+            Setup = { recipe.Setup with Network = Networks.mlp [ width; width; width ] }
+        }
+
     /// VGG11 with batch norm on CIFAR-10.
     let vgg11 (scale: Scale) : Recipe =
         match scale.Size with
         | Smoke -> convolutional "VGG11" (Networks.vgg11 0.0625 Norm.Batch) 0.1 scale 1 5
-        | Laptop -> convolutional "VGG11" (Networks.vgg11 0.25 Norm.Batch) 0.1 scale 15 200
+        | Laptop -> convolutional "VGG11" (Networks.vgg11 1.0 Norm.Batch) 0.08 scale 15 200
         | Paper -> convolutional "VGG11" (Networks.vgg11 1.0 Norm.Batch) 0.08 scale 100 500
 
     /// ResNet20 with batch norm on CIFAR-10.
     let resnet20 (scale: Scale) : Recipe =
         match scale.Size with
         | Smoke -> convolutional "ResNet20" (Networks.resnet20 0.25 Norm.Batch) 0.1 scale 1 5
-        | Laptop -> convolutional "ResNet20" (Networks.resnet20 1.0 Norm.Batch) 0.4 scale 8 80
+        | Laptop -> convolutional "ResNet20" (Networks.resnet20 2.0 Norm.Batch) 0.4 scale 20 80
         | Paper -> convolutional "ResNet20" (Networks.resnet20 16.0 Norm.Batch) 0.4 scale 100 500
 
     /// Both MLPs.
@@ -138,10 +145,15 @@ module Recipe =
                         [ int64 i; int64 j ]
             ]
 
-    /// Seeds of three triples of a recipe's models that share no model where there are enough, else of the one triple of its first
-    /// models.
+    /// Seeds of three triples of a recipe's models that share no model where there are enough, else of its first three models, each in
+    /// turn the one that the others are aligned to.
     let seedTriples (recipe: Recipe) : int64 list list =
         if recipe.Models >= 9 then
             [ [ 0L; 1L; 2L ]; [ 3L; 4L; 5L ]; [ 6L; 7L; 8L ] ]
         else
-            [ [ 0L; 1L; 2L ] ]
+            [ [ 0L; 1L; 2L ]; [ 1L; 2L; 0L ]; [ 2L; 0L; 1L ] ]
+
+    /// Seeds of all models of a recipe, three times: each of the first three in turn is the one that the others are aligned to.
+    let seedTurns (recipe: Recipe) : int64 list list =
+        let seeds = [ 0L .. int64 recipe.Models - 1L ]
+        [ for turn in 0..2 -> List.skip turn seeds @ List.take turn seeds ]

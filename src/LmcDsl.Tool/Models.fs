@@ -329,7 +329,14 @@ module Models =
     /// What an answer says of the data that it rests on.
     let saidOfData (data: DataSet option) : (string * Json) list =
         match data with
-        | Some data -> [ "data", Json.Text data.Name; "inputs", Json.Text(Scaling.describe data.Scaling) ]
+        | Some data ->
+            [
+                "data", Json.Text data.Name
+                match DataNotes.ofData data with
+                | Some note -> "note", Json.Text note
+                | None -> ()
+                "inputs", Json.Text(Scaling.describe data.Scaling)
+            ]
         | None -> []
 
     /// A population of the models, as searches and metrics of scripts take it, whose steps are made in memory.

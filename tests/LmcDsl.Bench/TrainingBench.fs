@@ -75,5 +75,37 @@ let private resnetEpoch () =
         Rounds = 5
     }
 
+/// Products in bfloat16 beside the same training in float32.
+let private mixed name (network: DataSet -> Architecture) () =
+    let data = new DataSplit(torch.randn (1280L, 3L, 32L, 32L), torch.randint (10L, [| 1280L |]))
+    let network = Network(network Cifar10)
+
+    let epoch precision () =
+        let options =
+            TrainingOptions(
+                Epochs = 1,
+                BatchSize = batch,
+                LearningRate = 0.01,
+                Optimizer = Sgd 0.9,
+                Precision = precision
+            )
+
+        Timing.seconds (fun () -> ourEpoch network data options)
+
+    {
+        Name = $"training, {name} on 32x32, mixed precision, 10 steps"
+        N = 1280
+        Ours = epoch Precision.Mixed
+        Reference = "float32"
+        Theirs = epoch Precision.Float32
+        Rounds = 3
+    }
+
 /// The MLP of the papers on the shape of MNIST, 60,000 images; ResNet20 on the shape of CIFAR-10, 1,280.
-let comparisons: (unit -> Comparison) list = [ mlpEpoch; resnetEpoch ]
+let comparisons: (unit -> Comparison) list =
+    [
+        mlpEpoch
+        resnetEpoch
+        mixed "VGG11 x1" (vgg11 1.0 Norm.Batch)
+        mixed "ResNet20 x2" (resnet20 2.0 Norm.Batch)
+    ]

@@ -109,15 +109,17 @@ public sealed class Network
     /// <param name="input">A batch of examples: <c>[batch, ...Architecture.Input]</c>, or <c>[batch, features]</c> of the same size.</param>
     /// <param name="mode">Training or evaluation.</param>
     /// <param name="tap">Called with each node's name and output, where activations are wanted.</param>
+    /// <param name="precision">In which numbers linear layers multiply.</param>
     /// <returns>The logits <c>[batch, Classes]</c> or <c>[batch, Positions, Classes]</c>, in the caller's dispose scope.</returns>
     public Tensor Forward(
-        IReadOnlyList<Tensor> parameters, Tensor input, Mode mode = Mode.Evaluation, Action<string, Tensor>? tap = null)
+        IReadOnlyList<Tensor> parameters, Tensor input, Mode mode = Mode.Evaluation, Action<string, Tensor>? tap = null,
+        Precision precision = Precision.Float32)
     {
         var outputs = new Tensor[steps.Length + 1];
         outputs[0] = input;
         for (var k = 0; k < steps.Length; k++)
         {
-            outputs[k + 1] = Step(k, outputs, parameters, mode);
+            outputs[k + 1] = Step(k, outputs, parameters, mode, precision);
             if (!isChecked) RequireWired(k, outputs[k + 1]);
             tap?.Invoke(Architecture.Nodes[k].Name, outputs[k + 1]);
         }
@@ -157,12 +159,13 @@ public sealed class Network
     /// <summary>The groups' indices, copies before what has orders of its own within them; else as they are.</summary>
     internal IEnumerable<int> Order() => Enumerable.Range(0, Groups.Length).OrderBy(g => Groups[g].Depth);
 
-    private Tensor Step(int k, Tensor[] outputs, IReadOnlyList<Tensor> parameters, Mode mode)
+    private Tensor Step(
+        int k, Tensor[] outputs, IReadOnlyList<Tensor> parameters, Mode mode, Precision precision = Precision.Float32)
     {
         var (layer, reads, owns) = steps[k];
         Tensor[] inputs = [.. reads.Select(i => outputs[i])];
         Tensor[] own = [.. owns.Select(i => parameters[i])];
-        return layer.Forward(own, inputs, mode);
+        return precision == Precision.Mixed ? MixedPrecision.Forward(layer, own, inputs, mode) : layer.Forward(own, inputs, mode);
     }
 
     // A layer whose wiring and computation disagree would be told far from where it stands. Once is enough.

@@ -145,7 +145,7 @@ public static class ActivationMatching
         return (before, -cost);
     }
 
-    private static Dictionary<string, Tensor> Activations(ParameterSet model, Tensor images)
+    internal static Dictionary<string, Tensor> Activations(ParameterSet model, Tensor images)
     {
         var wanted = model.Network.Taps.Select(tap => tap.Node).ToHashSet();
         var outputs = new Dictionary<string, Tensor>();
@@ -157,7 +157,7 @@ public static class ActivationMatching
     }
 
     // [units, examples and positions].
-    private static Tensor ByUnit(Tensor output, Tap tap)
+    internal static Tensor ByUnit(Tensor output, Tap tap)
     {
         if (!tap.Axis.IsWhole) return UnitView.Matrix(output, tap.Axis);
         var units = output.shape[tap.Dimension] / tap.Block;

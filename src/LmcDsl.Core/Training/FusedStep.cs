@@ -29,19 +29,28 @@ internal static class FusedStep
         using var scope = NewDisposeScope();
         var p = state.Parameters.Learned();
         var g = cat([.. gradients.Select(t => t.flatten())]);
-        if (options.WeightDecay != 0) g.add_(p, alpha: options.WeightDecay);
+        if (options.WeightDecay != 0 && options.Optimizer is not AdamW) g.add_(p, alpha: options.WeightDecay);
         switch (options.Optimizer)
         {
             case Sgd sgd:
                 state.First.mul_(sgd.Momentum).add_(g);
                 p.add_(state.First, alpha: -rate);
                 break;
-            case Adam adam:
-                state.First.mul_(adam.Beta1).add_(g, alpha: 1 - adam.Beta1);
-                state.Second.mul_(adam.Beta2).addcmul_(g, g, value: 1 - adam.Beta2);
-                var root = state.Second.sqrt().div_(Math.Sqrt(1 - Math.Pow(adam.Beta2, step))).add_(adam.Epsilon);
-                p.addcdiv_(state.First, root, value: -rate / (1 - Math.Pow(adam.Beta1, step)));
+            case AdamW decoupled:
+                p.mul_(1 - rate * options.WeightDecay);
+                ByMoments(decoupled.Moments);
                 break;
+            case Adam adam:
+                ByMoments(adam);
+                break;
+        }
+
+        void ByMoments(Adam adam)
+        {
+            state.First.mul_(adam.Beta1).add_(g, alpha: 1 - adam.Beta1);
+            state.Second.mul_(adam.Beta2).addcmul_(g, g, value: 1 - adam.Beta2);
+            var root = state.Second.sqrt().div_(Math.Sqrt(1 - Math.Pow(adam.Beta2, step))).add_(adam.Epsilon);
+            p.addcdiv_(state.First, root, value: -rate / (1 - Math.Pow(adam.Beta1, step)));
         }
     }
 
@@ -57,10 +66,20 @@ internal static class FusedStep
             using var dense = gradient.contiguous();
             var g = MemoryMarshal.Cast<byte, float>(dense.bytes);
             var here = new Range(offset, offset + g.Length);
-            if (options.Optimizer is Adam adam)
-                AdamStep(p[here], m[here], v[here], g, adam, (float)options.WeightDecay, rate, step);
-            else
-                SgdStep(p[here], m[here], g, (float)((Sgd)options.Optimizer).Momentum, (float)options.WeightDecay, (float)rate);
+            var decay = (float)options.WeightDecay;
+            switch (options.Optimizer)
+            {
+                case Sgd sgd:
+                    SgdStep(p[here], m[here], g, (float)sgd.Momentum, decay, (float)rate);
+                    break;
+                case Adam adam:
+                    AdamStep(p[here], m[here], v[here], g, adam, decay, 1, rate, step);
+                    break;
+                case AdamW decoupled:
+                    AdamStep(p[here], m[here], v[here], g, decoupled.Moments, 0, (float)(1 - rate * options.WeightDecay), rate, step);
+                    break;
+            }
+
             offset += g.Length;
         }
     }
@@ -84,7 +103,8 @@ internal static class FusedStep
     }
 
     private static void AdamStep(
-        Span<float> p, Span<float> m, Span<float> v, ReadOnlySpan<float> g, Adam adam, float decay, double rate, long step)
+        Span<float> p, Span<float> m, Span<float> v, ReadOnlySpan<float> g, Adam adam, float decay, float kept,
+        double rate, long step)
     {
         var size = (float)(rate / (1 - Math.Pow(adam.Beta1, step)));
         var scale = (float)(1 / Math.Sqrt(1 - Math.Pow(adam.Beta2, step)));
@@ -100,7 +120,7 @@ internal static class FusedStep
             first.StoreUnsafe(ref m[k]);
             second.StoreUnsafe(ref v[k]);
             var root = Vector256.Sqrt(second) * scale + Vector256.Create(epsilon);
-            (weight - first * size / root).StoreUnsafe(ref p[k]);
+            (weight * kept - first * size / root).StoreUnsafe(ref p[k]);
         }
 
         for (; k < p.Length; k++)
@@ -108,7 +128,7 @@ internal static class FusedStep
             var slope = g[k] + p[k] * decay;
             m[k] = m[k] * b1 + slope * c1;
             v[k] = v[k] * b2 + slope * slope * c2;
-            p[k] -= m[k] * size / (MathF.Sqrt(v[k]) * scale + epsilon);
+            p[k] = p[k] * kept - m[k] * size / (MathF.Sqrt(v[k]) * scale + epsilon);
         }
     }
 

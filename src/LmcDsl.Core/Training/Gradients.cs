@@ -25,11 +25,12 @@ internal static class Gradients
     /// <param name="images">The batch.</param>
     /// <param name="labels">Its labels.</param>
     /// <param name="seen">Given the outputs, without their graph.</param>
+    /// <param name="precision">In which numbers linear layers multiply.</param>
     /// <returns>The loss, and one gradient for each learned parameter, in the caller's dispose scope; none where the loss is not finite.</returns>
     public static (double Loss, IReadOnlyList<Tensor> Gradients) Of(
-        Network network, Tensor[] leaves, Tensor images, Tensor labels, Action<Tensor>? seen = null)
+        Network network, Tensor[] leaves, Tensor images, Tensor labels, Action<Tensor>? seen = null, Precision precision = Precision.Float32)
     {
-        var outputs = network.Forward(leaves, images, Mode.Training);
+        var outputs = network.Forward(leaves, images, Mode.Training, precision: precision);
         seen?.Invoke(outputs.detach());
         var loss = CrossEntropy.Mean(outputs, labels);
         var value = loss.ToDouble();

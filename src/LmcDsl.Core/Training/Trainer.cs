@@ -24,7 +24,7 @@ public static class Trainer
     /// <param name="state">Where to begin; changed in place and owned from now on.</param>
     /// <param name="data">Training examples, on the state's device.</param>
     /// <param name="options">The recipe.</param>
-    /// <param name="seed">The seed of the order of examples: epoch e draws from its own stream.</param>
+    /// <param name="seed">The seed of the order of examples, but where the recipe says that one is shared: epoch e draws from its own stream.</param>
     /// <param name="epochDone">Called after each epoch with the state, for saving it; what it is given it must not keep.</param>
     /// <param name="progress">Called after each step.</param>
     /// <param name="cancel">Ends the training between steps.</param>
@@ -47,7 +47,7 @@ public static class Trainer
         {
             while (state.Epoch < options.Epochs)
             {
-                var score = Epoch(state, leaves, data, batches, options, seed, progress, cancel);
+                var score = Epoch(state, leaves, data, batches, options, options.SeedOf(seed, state.Epoch), progress, cancel);
                 // The last step's own loss does not see what it did.
                 Overflow.Refuse(state.Parameters, $"training stopped after epoch {state.Epoch + 1} (learning rate {options.LearningRate:g4})");
                 // Of a training that went on from where none was kept, it stays incomplete.
@@ -83,7 +83,8 @@ public static class Trainer
             var images = data.Images.index_select(0, chosen);
             if (options.Augmentation == Augmentation.FlipCrop) images = Augmenter.FlipCrop(images, variation);
             var labels = data.Labels.index_select(0, chosen);
-            var (loss, gradients) = Gradients.Of(network, leaves, images, labels, outputs => right.add_(CrossEntropy.Hits(outputs, labels)));
+            var (loss, gradients) = Gradients.Of(
+                network, leaves, images, labels, outputs => right.add_(CrossEntropy.Hits(outputs, labels)), options.Precision);
             var done = (long)state.Epoch * steps + k;
             var rate = options.LearningRate * options.Schedule.Share(done, (long)options.Epochs * steps);
             if (!double.IsFinite(loss))

@@ -8,12 +8,20 @@ module ClaimsPage =
 
     let private colour verdict =
         match verdict with
-        | Holds -> "holds"
+        | Holds
+        | HoldsWhereDecided -> "holds"
         | HoldsInPart -> "part"
         | DoesNotHold -> "fails"
+        | CannotBeDecided
         | NotMeasured -> "none"
 
-    let private badge verdict = $"<span class=\"verdict {colour verdict}\">{Claim.word verdict}</span>"
+    /// What a claim's verdict is called: of a finding, of a check of the code.
+    let word (claim: Claim) (verdict: Verdict) : string =
+        match claim.Kind with
+        | OfNature -> Claim.word verdict
+        | OfCode -> Claim.checkWord verdict
+
+    let private badge (word: string) verdict = $"<span class=\"verdict {colour verdict}\">{word}</span>"
 
     let private style =
         """
@@ -27,8 +35,7 @@ section { border-top: 1px solid #ccc; margin-top: 2rem; } section h2 { margin-to
 
     let private evidenceTable (evidence: Evidence list) =
         let row e =
-            let mark = if e.Holds then "✓" else "✗"
-            $"<tr><td>{encode e.Where}</td><td>{encode e.Measured}</td><td>{mark}</td></tr>"
+            $"<tr><td>{encode e.Where}</td><td>{encode e.Measured}</td><td>{encode (Claim.findingWord e.Finding)}</td></tr>"
 
         let body = evidence |> List.map row |> String.concat "\n"
         $"<table><thead><tr><th>where</th><th>measured</th><th>as claimed</th></tr></thead>\n<tbody>{body}</tbody></table>"
@@ -45,6 +52,12 @@ section { border-top: 1px solid #ccc; margin-top: 2rem; } section h2 { margin-to
 
                 claim, evidence, Claim.verdict evidence
         ]
+
+    // Theorems are apart: measurements cannot find them false, only their code wrong.
+    let private parts = [ "Findings", OfNature; "Checks of the code", OfCode ]
+
+    let private howJudged =
+        "Verdicts follow from the measurements by the rule given with each claim. Numbers stand with their 95 % confidence intervals over n pairs of models (of a few models, pairs share them); where an interval lies across a rule's threshold, or a premise fails, nothing is decided, and what deciding takes is said."
 
     // Seeds, code and machine in a line.
     let private origin (provenance: Json) =
@@ -82,32 +95,46 @@ section { border-top: 1px solid #ccc; margin-top: 2rem; } section h2 { margin-to
                 |> Option.defaultValue ""
             | _ -> ""
 
-        let count verdict = judged |> List.filter (fun (_, _, own) -> own = verdict) |> List.length
+        let count verdict =
+            judged |> List.filter (fun (claim, _, own) -> claim.Kind = OfNature && own = verdict) |> List.length
 
         let counts =
-            [ Holds; HoldsInPart; DoesNotHold; NotMeasured ]
+            [ Holds; HoldsWhereDecided; HoldsInPart; DoesNotHold; CannotBeDecided; NotMeasured ]
             |> List.filter (fun verdict -> count verdict > 0)
-            |> List.map (fun verdict -> $"{count verdict} {badge verdict}")
+            |> List.map (fun verdict -> $"{count verdict} {badge (Claim.word verdict) verdict}")
             |> String.concat " · "
+
+        let sections =
+            [
+                for heading, kind in parts do
+                    match judged |> List.indexed |> List.filter (fun (_, (claim, _, _)) -> claim.Kind = kind) with
+                    | [] -> ()
+                    | own -> heading, own
+            ]
 
         let body =
             [
                 $"<p>Scale: <b>{encode scale}</b>; {encode (origin text.Provenance)}.</p>"
-                $"<p>Verdicts follow from the measurements by the rule given with each claim. {counts}</p>"
-                "<ol class=\"summary\">"
-                for claim, _, verdict in judged do
-                    $"<li>{encode claim.Sentence} {badge verdict}</li>"
-                "</ol>"
-                for k, (claim, evidence, verdict) in List.indexed judged do
-                    "<section>"
-                    $"<h2>{k + 1}. {encode claim.Sentence} {badge verdict}</h2>"
-                    $"<p class=\"rule\">{encode claim.Rule} Measured by <a href=\"{claim.Experiment}/index.html\">{claim.Experiment}</a>.</p>"
+                $"<p>{encode howJudged} {counts}</p>"
+                for heading, own in sections do
+                    $"<h2>{heading}</h2>"
+                    "<ol class=\"summary\">"
 
-                    if not evidence.IsEmpty then
-                        evidenceTable evidence
+                    for k, (claim, _, verdict) in own do
+                        $"<li value=\"{k + 1}\">{encode claim.Sentence} {badge (word claim verdict) verdict}</li>"
 
-                    figureOf claim
-                    "</section>"
+                    "</ol>"
+                for _, own in sections do
+                    for k, (claim, evidence, verdict) in own do
+                        "<section>"
+                        $"<h2>{k + 1}. {encode claim.Sentence} {badge (word claim verdict) verdict}</h2>"
+                        $"<p class=\"rule\">{encode claim.Rule} Measured by <a href=\"{claim.Experiment}/index.html\">{claim.Experiment}</a>.</p>"
+
+                        if not evidence.IsEmpty then
+                            evidenceTable evidence
+
+                        figureOf claim
+                        "</section>"
             ]
             |> String.concat "\n"
 
@@ -116,17 +143,25 @@ section { border-top: 1px solid #ccc; margin-top: 2rem; } section h2 { margin-to
     /// The verdicts as Markdown.
     let markdown (text: PageText) (scale: string) (judged: (Claim * Evidence list * Verdict) list) : string =
         [
-            $"# {TableText.markdownText text.Title}\n\nScale: {scale}; {TableText.markdownText (origin text.Provenance)}. Made by `{text.Command}`. Verdicts follow from the measurements by the rule given with each claim.\n"
-            for k, (claim, evidence, verdict) in List.indexed judged do
-                $"## {k + 1}. {claim.Sentence}\n\n**{Claim.word verdict}**. Rule: {claim.Rule} (`{claim.Experiment}`)\n"
+            $"# {TableText.markdownText text.Title}\n\nScale: {scale}; {TableText.markdownText (origin text.Provenance)}. Made by `{text.Command}`. {howJudged}\n"
+            for note in Notes.ofProvenance text.Provenance do
+                TableText.markdownText note + "\n"
+            for heading, kind in parts do
+                let own = judged |> List.indexed |> List.filter (fun (_, (claim, _, _)) -> claim.Kind = kind)
 
-                if not evidence.IsEmpty then
-                    TableText.body
-                        {
-                            Title = ""
-                            Columns = [ "where"; "measured"; "as claimed" ]
-                            Rows = [ for e in evidence -> [ e.Where; e.Measured; (if e.Holds then "yes" else "no") ] ]
-                        }
-                    + "\n"
+                if not own.IsEmpty then
+                    $"## {heading}\n"
+
+                for k, (claim, evidence, verdict) in own do
+                    $"### {k + 1}. {claim.Sentence}\n\n**{word claim verdict}**. Rule: {claim.Rule} (`{claim.Experiment}`)\n"
+
+                    if not evidence.IsEmpty then
+                        TableText.body
+                            {
+                                Title = ""
+                                Columns = [ "where"; "measured"; "as claimed" ]
+                                Rows = [ for e in evidence -> [ e.Where; e.Measured; Claim.findingWord e.Finding ] ]
+                            }
+                        + "\n"
         ]
         |> String.concat "\n"

@@ -28,6 +28,29 @@ module Cifar10Data =
             Scaling.given scaling
         )
 
+    // By the files' content: they are read once for each copy.
+    let private throughJpeg =
+        lazy
+            (match DataFiles.locate cifar10Files with
+             | Error _ -> None // there is no copy to tell of
+             | Ok paths ->
+                 let path = List.last paths
+                 Some(JpegTrace.IsIn(CifarBinary.Read [| struct (path, System.IO.File.ReadAllBytes path) |])))
+
+    /// Whether this copy's images went through JPEG.
+    let cifar10Note: DataNote =
+        {
+            Data = cifar10Files.Name
+            Tell =
+                fun () ->
+                    throughJpeg.Value
+                    |> Option.map (fun lossy ->
+                        if lossy then
+                            "the images of this copy went through JPEG, so that networks do a little worse than on lossless ones"
+                        else
+                            "the images of this copy show no trace of JPEG")
+        }
+
     /// CIFAR-10: photographs, 50,000 + 10,000 of 32x32 in 10 classes, in their binary layout.
     let Cifar10 =
         {

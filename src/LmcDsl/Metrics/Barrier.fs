@@ -135,6 +135,22 @@ module BarrierMetric =
         let midpointLoss =
             measure |> Measure.quantity "excess loss at λ=1/2" 3 _.MidpointLoss |> Quantity.inUnits "nats"
 
+        /// The loss's second derivative by lambda halfway, from the points nearest to a quarter, a half and three quarters.
+        let curvature =
+            let near at (scores: LineScores) = scores.Curve |> List.minBy (fun point -> abs (point.Lambda - at))
+
+            measure
+            |> Measure.quantityWhere "curvature at 1/2" 2 (fun scores ->
+                let left, middle, right = near 0.25 scores, near 0.5 scores, near 0.75 scores
+                let before, after = middle.Lambda - left.Lambda, right.Lambda - middle.Lambda
+
+                if before <= 0.0 || after <= 0.0 then
+                    None
+                else
+                    let slopes = (right.Loss - middle.Loss) / after - (middle.Loss - left.Loss) / before
+                    Some(2.0 * slopes / (before + after)))
+            |> Quantity.inUnits "nats"
+
         /// The accuracy barrier in percentage points.
         let accuracyBarrier = measure |> Measure.quantity "acc. barrier (pp)" 2 _.Accuracy
 

@@ -6,10 +6,22 @@ module TrainingBarrierMetric =
 
     let private measure = Measure.make "trainingBarrier" 1 LineScores.compute
 
+    [<RequireQualifiedAccess>]
+    module Quantity =
+
+        /// The loss barrier on the training set.
+        let trainingBarrier = measure |> Measure.quantity "training loss barrier" 3 _.Loss |> Quantity.inUnits "nats"
+
+        /// The training loss's excess at lambda = 1/2.
+        let trainingMidpoint =
+            measure
+            |> Measure.quantity "excess training loss at λ=1/2" 3 _.MidpointLoss
+            |> Quantity.inUnits "nats"
+
     let private onPoints =
         measure
         |> Metric.on Looks.pairs "training barrier of" Metric.plain [
-            measure |> Measure.quantity "training loss barrier" 3 _.Loss |> Quantity.inUnits "nats"
+            Quantity.trainingBarrier
             measure |> Measure.quantity "training acc. barrier (pp)" 2 _.Accuracy
         ]
         |> Metric.called "training-barrier"

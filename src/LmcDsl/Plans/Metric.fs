@@ -182,6 +182,12 @@ module Metric =
                     | _ -> args
         }
 
+    /// The metric on the first so many training examples in place of all; test examples are no longer to be had.
+    let onFirst (examples: int) (metric: Metric) : Metric =
+        { metric with
+            Args = fun population -> metric.Args { population with Data = DataSet.part examples 1 population.Data }
+        }
+
     /// Its steps on a population: what each row is of, and what measures it.
     let internal steps (population: Population) (metric: Metric) : (Look * Node) list =
         let looks =

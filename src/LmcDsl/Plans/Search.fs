@@ -21,6 +21,8 @@ type Search =
         Options: Json
         /// Whether it reads training examples.
         ReadsTraining: bool
+        /// How many of them it is given, from the first on; all where this is not said.
+        Images: int option
         /// The search whose answer it begins at, where there is one.
         Start: Search option
         /// Whether its answer depends on where it begins.
@@ -93,6 +95,7 @@ module Search =
             Title = fun pair -> $"{title} {pair}"
             Options = Json.ofValue options
             ReadsTraining = false
+            Images = None
             Start = None
             TakesStart = true
             Turns = false
@@ -135,6 +138,11 @@ module Search =
         : Plan<Alignment> =
         let options = [ "options", search.Options ]
 
+        let seen =
+            match search.Images with
+            | Some images -> { p with Data = DataSet.part images 1 p.Data }
+            | None -> p
+
         let start =
             match search.Start with
             | Some _ when not search.TakesStart ->
@@ -153,7 +161,7 @@ module Search =
             search.Op
             (search.Title words)
             (if search.ReadsTraining then
-                 Population.onData "train" options p
+                 Population.onData "train" options seen
              else
                  Args.ofFields options)
             ([ Plan.node reference; Plan.node other ] @ start)
@@ -194,6 +202,17 @@ module JointSearch =
 /// The words of a script on searches.
 [<AutoOpen>]
 module SearchWords =
+
+    /// A search that is given so many training examples only, the first ones: `STE |> givenImages 1000`. Searches that read none are as
+    /// they were. Raises `LmcException` for fewer than 1.
+    let rec givenImages (images: int) (search: Search) : Search =
+        if images < 1 then
+            raise (LmcException $"givenImages: expected 1 or more, found {images}")
+
+        { search with
+            Images = if search.ReadsTraining then Some images else None
+            Start = search.Start |> Option.map (givenImages images)
+        }
 
     /// A search that begins at what another one found: `STE |> startingFrom AM`.
     let rec startingFrom (start: Search) (search: Search) : Search =

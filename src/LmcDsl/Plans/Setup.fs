@@ -26,12 +26,18 @@ type Setup =
         LearningRate: float
         /// Coefficient of the L2 penalty on all learned parameters.
         WeightDecay: float
-        /// `Adam()` or `Sgd(momentum)`.
+        /// `Adam()`, `AdamW()` or `Sgd(momentum)`.
         Optimizer: Optimizer
         /// `Constant()`, `LinearUpDown(rise)` or `Cosine(warmUp)`.
         Schedule: Schedule
         /// How training images are varied.
         Augmentation: Augmentation
+        /// In which numbers dense layers and convolutions multiply while training: `Precision.Mixed` takes bfloat16, which is faster where the
+        /// processor has it; weights and sums stay in float32.
+        Precision: Precision
+        /// What all members have in common before they part: `Some(SharedStart(seed, epochs))`, the first parameters and the order of the
+        /// examples of the first epochs.
+        Shared: SharedStart option
         /// Seed of each member.
         Seeds: Seeds
         /// `cpu`, `cuda` or `cuda:N`.
@@ -163,6 +169,8 @@ module Setup =
             Optimizer = Adam()
             Schedule = Constant()
             Augmentation = Augmentation.None
+            Precision = Precision.Float32
+            Shared = None
             Seeds = Counting
             Device = "cpu"
             Threads = cores
@@ -177,5 +185,7 @@ module Setup =
             WeightDecay = setup.WeightDecay,
             Optimizer = setup.Optimizer,
             Schedule = setup.Schedule,
-            Augmentation = setup.Augmentation
+            Augmentation = setup.Augmentation,
+            Precision = setup.Precision,
+            Shared = Option.toObj setup.Shared
         )

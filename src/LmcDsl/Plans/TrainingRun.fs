@@ -22,7 +22,9 @@ module internal TrainingRun =
         let start =
             match context.LoadPartial() with
             | Some kept -> ModelFile.ReadState(ReadOnlySpan kept, "unfinished training", device)
-            | None -> TrainingState.Start(Network(Architecture.FromJson(Json.text args["architecture"])), seed, device)
+            | None ->
+                let architecture = Architecture.FromJson(Json.text args["architecture"])
+                TrainingState.Start(Network architecture, options.FirstSeed seed, device)
 
         let save (state: TrainingState) =
             if state.Epoch < options.Epochs then

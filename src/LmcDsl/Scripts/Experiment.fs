@@ -249,6 +249,7 @@ module Experiment =
             after <-
                 fun () ->
                     List.iter Terminal.table tables
+                    Notes.ofProvenance provenance |> List.iter Console.WriteLine
                     notice |> Option.iter Console.WriteLine
                     Console.WriteLine $"Written: {Path.GetFullPath folder}/index.html, table.md, table.tex, report.json"
 
@@ -296,7 +297,7 @@ module Experiment =
         (provenance: Json)
         (finished: (string * Report * Exhibits) list)
         =
-        let judged = ClaimsPage.judge claims [ for name, report, _ in finished -> name, report ]
+        let judged = ClaimsPage.judge (claims scale.Size) [ for name, report, _ in finished -> name, report ]
         let figures = [ for name, _, exhibits in finished -> name, exhibits.Figures ]
         let command = provenance["command"].String
         let size = (string scale.Size).ToLowerInvariant()
@@ -305,15 +306,16 @@ module Experiment =
         AtomicFile.writeText (Path.Combine(root, "report.md")) (ClaimsPage.markdown text size judged)
 
         for claim, _, verdict in judged do
-            Console.WriteLine $"{Claim.word verdict, -20}{claim.Sentence}"
+            Console.WriteLine $"{ClaimsPage.word claim verdict, -32}{claim.Sentence}"
 
         Console.WriteLine $"Written: {Path.GetFullPath root}/report.html, report.md, and a folder for each experiment"
 
     let private runEach
         (script: string)
         name
+        (below: string)
         title
-        (claims: Claim list)
+        (claims: Size -> Claim list)
         (words: string list)
         (experiments: Experiment list)
         : int =
@@ -323,7 +325,7 @@ module Experiment =
             let mutable asked: (Arguments * Scale) option = None
             let mutable root = ""
             let mutable images = None
-            let target (arguments: Arguments) = defaultArg arguments.Results (folderOf arguments)
+            let target (arguments: Arguments) = defaultArg arguments.Results (Path.Combine(folderOf arguments, below))
 
             let write (arguments: Arguments) (experiment: Experiment) scale plans report store =
                 asked <- Some(arguments, scale)
@@ -362,9 +364,9 @@ module Experiment =
             if failed then
                 raise (LmcException failures))
 
-    let internal runAllOfScript caller (commandLine: string[]) name title claims experiments : unit =
+    let internal runAllOfScript caller (commandLine: string[]) name below title claims experiments : unit =
         ownScript caller commandLine
-        |> Option.iter (fun (script, words) -> exit (runEach script name title claims words experiments))
+        |> Option.iter (fun (script, words) -> exit (runEach script name below title claims words experiments))
 
 type Experiment with
 
@@ -375,9 +377,10 @@ type Experiment with
         : Experiment -> unit =
         Experiment.runScript caller commandLine
 
-    /// Runs several experiments in one process with the script's command line, each into a folder of its own under `--results`, judges
-    /// claims by their reports, and ends the process: name, title, claims, experiments. Does nothing where the script is loaded by another one.
+    /// Runs several experiments in one process with the script's command line, each into a folder of its own under `--results` (unless that
+    /// is said, the usual results and in them the folder `below`), judges the claims of the scale by their reports, and ends the process:
+    /// name, below, title, claims, experiments. Does nothing where the script is loaded by another one.
     static member runAll
         (commandLine: string[], [<CallerFilePath; Optional; DefaultParameterValue("")>] caller: string)
-        : string -> string -> Claim list -> Experiment list -> unit =
+        : string -> string -> string -> (Size -> Claim list) -> Experiment list -> unit =
         Experiment.runAllOfScript caller commandLine

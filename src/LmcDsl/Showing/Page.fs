@@ -35,6 +35,7 @@ figure { margin: 1.5rem 0; } figcaption { font-size: .92rem; color: var(--soft);
 code, pre { font-size: .85rem; background: var(--code); } pre { padding: .8rem; overflow-x: auto; white-space: pre-wrap; }
 details { margin: .8rem 0; } summary { cursor: pointer; }
 a { color: var(--accent); }
+.note { font-size: .92rem; color: var(--soft); }
 figure > div { max-width: 100%; }
 @media (max-width: 600px) { body { margin: 1rem auto; } table { font-size: .85rem; } th, td { padding: .22rem .45rem; } }
 @media screen and (prefers-color-scheme: dark) {
@@ -93,6 +94,8 @@ figure > div { max-width: 100%; }
             $"<script>{PlotlyScript.text.Value}</script>"
             "<script>Plotly.setPlotConfig({ displayModeBar: false, responsive: true });</script></head>\n<body>"
             $"<h1>{encode text.Title}</h1>"
+            for note in Notes.ofProvenance text.Provenance do
+                $"<p class=\"note\">{encode note}</p>"
             body
             "<h2>How this came about</h2>"
             $"<p>Made again by <code>{encode text.Command}</code></p>"

@@ -104,7 +104,14 @@ module Results =
 
     /// Where results come from: the command, the recipes of the models, code, packages and machine.
     let provenance (command: string) (plans: Plan<Report> list) : Json =
-        Json.Object [ "command", Json.Text command; "models", trainings plans; "made by", Provenance.current.Value ]
+        Json.Object [
+            "command", Json.Text command
+            "models", trainings plans
+            match Notes.ofPlans plans with
+            | [] -> ()
+            | notes -> "notes", Json.texts notes
+            "made by", Provenance.current.Value
+        ]
 
     /// Writes everything of a report into a folder, and gives the tables and a line to tell, where there is one. Each file is there
     /// whole or not at all.
@@ -165,11 +172,19 @@ module Results =
 
         AtomicFile.sweep folder "" |> ignore
         AtomicFile.writeText (target "report.json") (Json.indented data)
-        AtomicFile.writeText (target "table.md") $"## {TableText.markdownText title}\n\n{markdown}\n\n{madeBy}\n"
+        let notes = Notes.ofProvenance provenance
+        let noted = notes |> List.map (fun note -> TableText.markdownText note + "\n\n") |> String.concat ""
+
+        AtomicFile.writeText (target "table.md") $"## {TableText.markdownText title}\n\n{noted}{markdown}\n\n{madeBy}\n"
+
+        let commented =
+            notes
+            |> List.map (fun note -> $"%% {VisibleText.Of(note.ReplaceLineEndings(string ' '))}\n")
+            |> String.concat ""
 
         AtomicFile.writeText
             (target "table.tex")
-            $"%% {VisibleText.Of(title.ReplaceLineEndings(string ' '))}. {madeBy}\n{latex}\n"
+            $"%% {VisibleText.Of(title.ReplaceLineEndings(string ' '))}. {madeBy}\n{commented}{latex}\n"
 
         for table in tables do
             AtomicFile.writeText (target $"{Draw.slug table.Title}.csv") (TableText.csv table)

@@ -123,6 +123,27 @@ module Aligning =
         let name = $"{Search.title search}, first {groups} groups"
         alignedTo "alignFirst" name args $", first {groups} groups" search population
 
+    /// Permutes every member as the members of another population were, which were aligned one by one: whether the permutations of one
+    /// training serve the models of another. Rows are labelled with that population's search, and `found on` says where it was found.
+    /// Raises `LmcException` where that population was not aligned one by one.
+    let alignLike (foundOn: string) (source: Population) (population: Population) : Population =
+        match source.Alignment, source.Labels |> List.tryFind (fst >> (=) Report.searchLabel) with
+        | Some found, Some(_, search) ->
+            let reference = population.Member 0
+
+            let aligned index : Plan<Model> =
+                if index = 0 then
+                    reference
+                else
+                    let inputs = [ Plan.node (population.Member index); Plan.node (found index) ]
+                    Plan.make op $"permute {index}" Args.none inputs
+
+            population |> withLabel "found on" foundOn |> alignedBy "alignLike" search aligned (Some found)
+        | _ ->
+            raise (
+                LmcException "alignLike: expected a population aligned one by one (`align` before it), found another"
+            )
+
     /// Permutes members 0 .. n-1, all matched together, so that maps between any two compose without error. Member 0 stays as
     /// it is. Raises `LmcException` for n below 2, and later where a member past these is asked for.
     let alignAll (n: int) (search: JointSearch) (population: Population) : Population =

@@ -66,6 +66,36 @@ let private joined =
         "out", Dense 5, []
     ]
 
+/// Copies of units between layers of units that have none.
+let private between =
+    network "between" [ 3; 4; 4 ] [
+        "first", Convolution(9, 1, 1, 0), []
+        "relu1", Activation ActivationFunction.Relu, []
+        "reduce", Convolution(12, 1, 1, 0), []
+        "relu2", Activation ActivationFunction.Relu, []
+        "within", Convolution(12, groups = 3), []
+        "relu3", Activation ActivationFunction.Relu, []
+        "expand", Convolution(10, 1, 1, 0), []
+        "relu4", Activation ActivationFunction.Relu, []
+        "flatten", Flatten(), []
+        "out", Dense 5, []
+    ]
+
+/// A dense layer whose outputs are added to its inputs, twice: units on both sides of one weight.
+let private residual =
+    network "residual" [ 1; 3; 4 ] [
+        "flatten", Flatten(), []
+        "in", Dense 9, []
+        "relu1", Activation ActivationFunction.Relu, []
+        "one", Dense 9, []
+        "sum1", Sum(), [ "one"; "relu1" ]
+        "hidden", Dense 8, []
+        "relu2", Activation ActivationFunction.Relu, []
+        "two", Dense 9, []
+        "sum2", Sum(), [ "two"; "sum1" ]
+        "out", Dense 5, []
+    ]
+
 /// Every element of a network's group, for copies of units: an order of copies, and one of units within each.
 let private elements (network: Network) =
     let copies = network.Groups |> Seq.findIndex (fun g -> g.Parent < 0)
@@ -254,6 +284,17 @@ let tests =
                     use data = toyTask network 60 seed
                     use byActivations = ActivationMatching.Match(a, moved, data).Permutations.Apply moved
                     Expect.equal (bytes byActivations) (bytes a) $"by activations, seed {seed}"
+            }
+
+        for network in [ grouped; joined; residual; between ] do
+            test $"{network.Architecture.Name}: where the descent ends, one that begins there finds nothing better" {
+                for seed in 1L .. 20L do
+                    use a = randomParameters network seed
+                    use b = randomParameters network (seed + 50L)
+                    let found = WeightMatching.Match(a, b, WeightMatchingOptions(Seed = seed))
+                    let again = WeightMatching.Match(a, b, WeightMatchingOptions(Seed = seed + 1L), found.Permutations)
+                    let last (result: SearchResult) = result.Objective[result.Objective.Length - 1]
+                    Expect.floatClose Accuracy.high (last again) (last found) $"seed {seed}"
             }
 
         test "several models and the straight-through search know orders within copies" {

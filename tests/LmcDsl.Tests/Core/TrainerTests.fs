@@ -40,6 +40,15 @@ let private recipes: (string * TrainingOptions) list =
             WeightDecay = 1e-3,
             Schedule = LinearUpDown 0.3
         )
+        "AdamW",
+        TrainingOptions(
+            Epochs = 4,
+            BatchSize = 30,
+            LearningRate = 1e-2,
+            Optimizer = AdamW(0.85),
+            WeightDecay = 0.5,
+            Schedule = Cosine 0.2
+        )
         "plain SGD", TrainingOptions(Epochs = 4, BatchSize = 200, LearningRate = 0.1, Optimizer = Sgd 0.0)
     ]
 
@@ -52,6 +61,8 @@ let private referenceOn (task: LmcDsl.Core.Data.DataSplit) (network: Network) (o
         match options.Optimizer with
         | :? Adam as adam ->
             torch.optim.Adam(leaves, options.LearningRate, adam.Beta1, adam.Beta2, adam.Epsilon, options.WeightDecay)
+        | :? AdamW as adam ->
+            torch.optim.AdamW(leaves, options.LearningRate, adam.Beta1, adam.Beta2, adam.Epsilon, options.WeightDecay)
         | :? Sgd as sgd -> torch.optim.SGD(leaves, options.LearningRate, sgd.Momentum, 0.0, options.WeightDecay)
         | other -> failwith $"{other}"
 
@@ -144,6 +155,83 @@ let tests =
                 Expect.isLessThan (difference ours.Parameters.Flat theirs) float32Rounding $"{options.Augmentation}"
         }
 
+        test "models of two seeds with a shared start are the same until they part, and then differ" {
+            let options epochs shared =
+                TrainingOptions(Epochs = epochs, BatchSize = 30, LearningRate = 1e-2, Shared = SharedStart(9L, shared))
+
+            let trained seed (options: TrainingOptions) =
+                let start = TrainingState.Start(smallMlp, options.FirstSeed seed, torch.CPU)
+                use state = Trainer.Run(start, task, options, seed)
+                bytes state.Parameters
+
+            Expect.equal (trained 3L (options 2 2)) (trained 4L (options 2 2)) "together"
+            Expect.notEqual (trained 3L (options 3 2)) (trained 4L (options 3 2)) "and apart"
+            Expect.notEqual (trained 3L (options 1 0)) (trained 4L (options 1 0)) "the first parameters alone"
+            let plain epochs = TrainingOptions(Epochs = epochs, BatchSize = 30, LearningRate = 1e-2)
+            Expect.equal (trained 3L (options 2 2)) (trained 9L (plain 2)) "as the shared seed's own model"
+            Expect.notEqual (trained 3L (options 1 0)) (trained 9L (plain 1)) "its order is its own"
+            Expect.equal ((options 1 0).FirstSeed 3L) 9L "and its first parameters are shared"
+        }
+
+        test "mixed precision: gradients near float32's, in float32, and layers that are not linear as they were" {
+            let network =
+                Network(
+                    Architecture.FromJson
+                        """{"name":"mixed","input":[2,8,8],"nodes":[
+                           {"name":"c","layer":{"kind":"convolution","channels":16},"inputs":["input"]},
+                           {"name":"n","layer":{"kind":"batchNorm"},"inputs":["c"]},
+                           {"name":"r","layer":{"kind":"activation","function":"Relu"},"inputs":["n"]},
+                           {"name":"p","layer":{"kind":"convolution","channels":12,"kernel":1,"padding":0,"bias":true},"inputs":["r"]},
+                           {"name":"f","layer":{"kind":"flatten"},"inputs":["p"]},
+                           {"name":"o","layer":{"kind":"dense","units":5},"inputs":["f"]}]}"""
+                )
+
+            use model = ParameterSet.Initialize(network, 1L)
+            use data = toyTask network 40 2L
+
+            let gradients precision =
+                use copy = model.Clone()
+                let leaves = Gradients.Leaves copy
+                let struct (loss, gradients) = Gradients.Of(network, leaves, data.Images, data.Labels, precision)
+                loss, [ for g in gradients -> g.clone () ]
+
+            let loss, full = gradients Precision.Float32
+            let near, mixed = gradients Precision.Mixed
+            Expect.isLessThan (abs (near - loss)) (0.01 * loss) "loss"
+            Expect.notEqual near loss "rounded"
+
+            for f, m in List.zip full mixed do
+                Expect.equal m.dtype torch.float32 "float32"
+                let apart = (f - m).norm().ToDouble() / f.norm().ToDouble()
+                Expect.isLessThan apart 0.1 "each near"
+
+            let all gradients = torch.cat [| for g in gradients -> (g: torch.Tensor).flatten () |]
+            let f, m = all full, all mixed
+            Expect.isLessThan ((f - m).norm().ToDouble() / f.norm().ToDouble()) 0.03 "together nearer"
+
+            let layer = Activation ActivationFunction.Relu
+            use x = torch.tensor [| 1.0009765f; -1.0f |]
+            let relu = MixedPrecision.Forward(layer, [||], [| x |], Mode.Training)
+            Expect.equal (relu[0L].ToSingle()) 1.0009765f "not rounded"
+        }
+
+        test "mixed precision trains as well: within a point of float32 on shapes drawn by code, and otherwise" {
+            let network = Network(LmcDsl.Networks.mlp [ 64; 64 ] LmcDsl.GlyphsData.Glyphs)
+            use data = LmcDsl.DataSet.load (LmcDsl.DataWords.Part(LmcDsl.GlyphsData.Glyphs, 4000, 2000))
+
+            let accuracy precision =
+                let options = TrainingOptions(Epochs = 4, Precision = precision)
+                use state = Trainer.Run(start network, data.Train, options, 3L)
+                100.0 * (Evaluator.Evaluate(state.Parameters, data.Test)).Accuracy, bytes state.Parameters
+
+            let full, one = accuracy Precision.Float32
+            let mixed, other = accuracy Precision.Mixed
+            Expect.isGreaterThan full 80.0 "it learns"
+            Expect.isLessThan (abs (full - mixed)) 1.0 $"{full} and {mixed}"
+            Expect.notEqual one other "another model"
+            Expect.equal (accuracy Precision.Mixed |> snd) other "the same again"
+        }
+
         test "schedules have these shares at these steps" {
             let shares (schedule: Schedule) steps = [ for k in 0L .. steps - 1L -> schedule.Share(k, steps) ]
             let root = sqrt 0.5
@@ -213,6 +301,8 @@ let tests =
                     "weight decay", TrainingOptions(WeightDecay = -1.0)
                     "momentum", TrainingOptions(Optimizer = Sgd 1.0)
                     "adam", TrainingOptions(Optimizer = Adam(1.0))
+                    "adamW", TrainingOptions(Optimizer = AdamW(1.0))
+                    "shared epochs", TrainingOptions(Shared = SharedStart(1L, -1))
                     "linear schedule", TrainingOptions(Schedule = LinearUpDown 1.0)
                     "cosine schedule", TrainingOptions(Schedule = Cosine -0.1)
                 ] do

@@ -24,42 +24,145 @@ let private report =
     {
         Rows =
             [
-                for width, a, b in [ "1", 3.0, 1.0; "2", 2.0, 2.0; "4", 1.0, 4.0 ] do
-                    row "A" "WM" width a
-                    row "B" "WM" width b
-                    row "A" "STE" width (a + 1.0)
+                for seeds, more in [ "0, 1", 0.0; "2, 3", 0.25 ] do
+                    for width, a, b in [ "1", 3.0, 1.0; "2", 2.5, 2.0; "4", 2.0, 4.0; "8", 1.5, 5.0; "16", 1.0, 6.0 ] do
+                        let of' network search value =
+                            let made = row network search width (value + more)
+                            { made with Labels = made.Labels @ [ "seeds", seeds ] }
+
+                        of' "A" "WM" a
+                        of' "B" "WM" b
+                        of' "A" "STE" (a + 1.0)
             ]
     }
 
 let private all (_: Subject) = true
 let private ofWm (s: Subject) = s.Key "search" = "WM"
-let private holds (evidence: Evidence list) = evidence |> List.map (fun e -> e.Where, e.Holds)
+
+let private letters (evidence: Evidence list) =
+    [
+        for e in evidence ->
+            e.Where,
+            match e.Finding with
+            | AsClaimed -> 'y'
+            | NotAsClaimed -> 'n'
+            | Undecided _ -> '?'
+            | Beside -> '-'
+    ]
+
+let private takes (evidence: Evidence list) =
+    [
+        for e in evidence do
+            match e.Finding with
+            | Undecided takes -> takes
+            | _ -> ()
+    ]
+
+let private ofLoss = Quantity.lossBarrier
 
 let tests =
     testList "Claim" [
         test "a verdict follows from its evidence" {
-            let piece holds = { Where = ""; Measured = ""; Holds = holds }
+            let piece finding = { Where = ""; Measured = ""; Finding = finding }
             let verdict = List.map piece >> Claim.verdict
-            Expect.equal (verdict [ true; true ]) Holds "all"
-            Expect.equal (verdict [ true; false ]) HoldsInPart "some"
-            Expect.equal (verdict [ false ]) DoesNotHold "none"
+            let open' = Undecided "more"
+            Expect.equal (verdict [ AsClaimed; AsClaimed; Beside ]) Holds "all"
+            Expect.equal (verdict [ AsClaimed; NotAsClaimed; open' ]) HoldsInPart "some"
+            Expect.equal (verdict [ AsClaimed; open' ]) HoldsWhereDecided "all that could be decided"
+            Expect.equal (verdict [ NotAsClaimed; open' ]) DoesNotHold "none that could be decided"
+            Expect.equal (verdict [ open'; open'; Beside ]) CannotBeDecided "nothing could be decided"
+            Expect.equal (verdict [ Beside ]) NotMeasured "nothing judged"
             Expect.equal (verdict []) NotMeasured "nothing"
         }
 
+        test "an interval on one side of a rule decides, one across it says how many measurements would" {
+            let judge range values =
+                let rows =
+                    [
+                        for k, value in List.indexed values do
+                            let made = row "A" "WM" "1" value
+                            { made with Labels = made.Labels @ [ "seeds", string k ] }
+                    ]
+
+                Judge.mean [ "network" ] all ofLoss range { Rows = rows }
+
+            // Mean 2, deviation 1, t(2) = 4.303: 2 ± 2.484.
+            let one = [ 1.0; 2.0; 3.0 ]
+            Expect.equal (letters (judge (Bounds.below 4.5) one)) [ "A", 'y' ] "below"
+            Expect.equal (letters (judge (Bounds.below 4.4) one)) [ "A", '?' ] "across"
+            Expect.equal (letters (judge (Bounds.above 4.5) one)) [ "A", 'n' ] "not above"
+            Expect.equal (letters (judge (Bounds.between -0.5 4.5) one)) [ "A", 'y' ] "between"
+
+            Expect.stringContains
+                (judge (Bounds.below 4.4) one).Head.Measured
+                "2.000 (-0.484 to 4.484); n = 3"
+                "as shown"
+            // t(n-1) / √n below 2.4: 1.59 at n = 4.
+            Expect.equal
+                (takes (judge (Bounds.below 4.4) one))
+                [ "about 4 measurements of this spread" ]
+                "what it takes"
+            // Below 0.5: t(17) / √18 = 0.497, t(16) / √17 = 0.514.
+            Expect.equal (takes (judge (Bounds.below 2.5) one)) [ "about 18 measurements of this spread" ] "nearer"
+            Expect.stringContains (takes (judge (Bounds.below 2.0) one)).Head "1,000" "upon it"
+            Expect.stringContains (takes (judge (Bounds.below 9.0) [ 1.0 ])).Head "2 measurements" "one is no interval"
+            Expect.equal (letters (judge (Bounds.below 2.0) [ 2.0; 2.0 ])) [ "A", 'n' ] "alike, and not below"
+        }
+
         test "means are judged in each group" {
-            let evidence = Claim.mean [ "network" ] ofWm Quantity.lossBarrier (fun loss -> loss < 2.1) report
-            Expect.equal (holds evidence) [ "A", true; "B", false ] "2 and 2.33"
-            Expect.stringContains evidence[1].Measured "2.333 ± 1.528" "mean and deviation"
+            let evidence = Judge.mean [ "network" ] ofWm ofLoss (Bounds.below 3.0) report
+            // 2.125 and 3.725, each of two measurements 0.25 apart: ± 1.588.
+            Expect.equal (letters evidence) [ "A", '?'; "B", '?' ] "both across"
+            let evidence = Judge.mean [ "network" ] ofWm ofLoss (Bounds.below 3.8) report
+            Expect.equal (letters evidence) [ "A", 'y'; "B", '?' ] "one below"
+            Expect.stringContains evidence[0].Measured "2.125 (0.537 to 3.713); n = 2" "mean and interval"
         }
 
-        test "trends are judged by rank correlation" {
-            let evidence = Claim.trend "width" [ "network" ] ofWm Quantity.lossBarrier (fun c -> c <= -0.8) report
-            Expect.equal (holds evidence) [ "A", true; "B", false ] "A falls, B rises"
+        test "trends are judged by rank correlation over five values or more" {
+            let judge keep = Judge.trend "width" [ "network" ] keep ofLoss (Bounds.atMost -0.8) report
+            Expect.equal (letters (judge ofWm)) [ "A", 'y'; "B", 'n' ] "A falls, B rises"
+            Expect.stringContains (judge ofWm).Head.Measured "rank correlation -1.00 (-1.00 to -1.00)" "as shown"
+            Expect.stringContains (judge ofWm).Head.Measured "first to last -2.000" "the effect"
+            let four = judge (fun s -> ofWm s && s.Key "width" <> "8")
+            Expect.equal (takes four |> List.map (fun t -> t.Contains "5 values")) [ true; true ] "four are no trend"
         }
 
-        test "one search is judged against another" {
-            let evidence = Claim.against [ "network" ] all "WM" [ "STE" ] Quantity.lossBarrier (>) report
-            Expect.equal (holds evidence) [ "A, STE", true ] "only where both were measured"
+        test "one search is judged against another, model by model" {
+            let judge range = Judge.against [ "network" ] all [ "WM" ] [ "STE" ] ofLoss range report
+            // The measurements differ by 0.25, the differences not at all.
+            Expect.equal (letters (judge (Bounds.above 0.99))) [ "A, STE", 'y' ] "only where both were measured"
+            Expect.equal (letters (judge (Bounds.above 1.01))) [ "A, STE", 'n' ] "above"
+        }
+
+        test "a reference that comes first is judged, later ones are shown beside" {
+            let judge references = Judge.against [ "network" ] all references [ "STE" ] ofLoss (Bounds.above 0.0) report
+            Expect.equal (letters (judge [ "Sinkhorn"; "WM" ])) [ "A, STE", 'y' ] "the first that was measured"
+            Expect.equal (letters (judge [ "WM"; "STE" ])) [ "A, STE", 'y'; "A, STE", '-' ] "the others beside"
+        }
+
+        test "where a premise is not as claimed nothing that follows from it is decided" {
+            let asked range = Judge.mean [ "network" ] ofWm ofLoss range
+            let judge = Judge.against [ "network" ] all [ "WM" ] [ "STE" ] ofLoss (Bounds.above 0.0)
+            let given range = Judge.given "a low barrier" (asked range) judge report
+            Expect.equal (letters (given (Bounds.below 4.0))) [ "A, STE", 'y' ] "as claimed"
+            Expect.equal (letters (given (Bounds.below 0.1))) [ "A, STE", '?' ] "not"
+            Expect.equal (letters (given (Bounds.below 2.0))) [ "A, STE", '?' ] "not decided itself"
+
+            Expect.stringContains
+                (takes (given (Bounds.below 0.1))).Head
+                "a low barrier; here loss barrier: 2.125"
+                "why"
+
+            let unasked = Judge.given "a low barrier" (fun _ -> []) judge report
+            Expect.stringContains (takes unasked).Head "not measured" "none"
+        }
+
+        test "what a place lacks keeps it from counting against a claim, not for it" {
+            let judge range = Judge.mean [ "network" ] ofWm ofLoss range
+            let lacking (e: Evidence) = if e.Where = "B" then Some "more width" else None
+            let left range = Judge.unlessLacking lacking (judge range) report
+            Expect.equal (letters (left (Bounds.below 0.1))) [ "A", 'n'; "B", '?' ] "against"
+            Expect.equal (letters (left (Bounds.below 9.0))) [ "A", 'y'; "B", 'y' ] "for"
         }
 
         test "every claim of the paper names an experiment of the script, and a rule" {
@@ -76,5 +179,49 @@ let tests =
         test "without reports nothing is measured, and no claim fails" {
             let judged = ClaimsPage.judge Claims.all [ "table1", { Rows = [] } ]
             Expect.all judged (fun (_, _, verdict) -> verdict = NotMeasured) "not measured"
+        }
+
+        test "the page counts findings, and tells checks of the code apart" {
+            let claim kind sentence finding =
+                {
+                    Sentence = sentence
+                    Rule = "A rule."
+                    Kind = kind
+                    Experiment = "e"
+                    Figure = None
+                    Judge = fun _ -> [ { Where = "here"; Measured = "1"; Finding = finding } ]
+                }
+
+            let judged =
+                ClaimsPage.judge [
+                    claim OfNature "First." AsClaimed
+                    claim OfCode "Second." AsClaimed
+                    claim OfNature "Third." (Undecided "more models")
+                ] [ "e", { Rows = [] } ]
+
+            let provenance = Json.parse """{"models":[],"made by":{"code":"0","machine":{"cores":1,"processor":"p"}}}"""
+
+            let text = { Title = "T"; Command = "c"; Provenance = provenance }
+            let markdown = ClaimsPage.markdown text "laptop" judged
+
+            let at (part: string) =
+                let found = markdown.IndexOf part
+                Expect.isGreaterThanOrEqual found 0 part
+                found
+
+            let places =
+                [
+                    "## Findings"
+                    "### 1. First."
+                    "**holds**"
+                    "### 3. Third."
+                    "**cannot be decided at this scale**"
+                ]
+                @ [ "undecided; takes more models"; "## Checks of the code"; "### 2. Second."; "**passed**" ]
+                |> List.map at
+
+            Expect.equal places (List.sort places) "in this order"
+            let html = ClaimsPage.html text "laptop" judged []
+            Expect.stringContains html "1 <span class=\"verdict holds\">holds</span> · 1 <span" "checks do not count"
         }
     ]

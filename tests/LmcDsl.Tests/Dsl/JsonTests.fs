@@ -4,6 +4,7 @@ open System
 open Expecto
 open FsCheck.FSharp
 open LmcDsl
+open LmcDsl.Core.Architectures
 open LmcDsl.Core.Training
 open LmcDsl.Tests.Fixtures
 
@@ -65,10 +66,16 @@ let tests =
         }
 
         test "option records of the core come back, whatever the order of their fields" {
-            for optimizer in [ Adam(0.8) :> Optimizer; Sgd 0.5 ] do
+            for optimizer in [ Adam(0.8) :> Optimizer; Sgd 0.5; AdamW(0.7) ] do
                 let options = TrainingOptions(Epochs = 3, Optimizer = optimizer, Schedule = Cosine 0.25)
                 let json = Json.parse (Json.text (Json.ofValue options))
                 Expect.equal (Json.toValue<TrainingOptions> json) options "equal"
+                Expect.isFalse ((Json.text json).Contains "precision" || (Json.text json).Contains "shared") "not said"
+
+            let options = TrainingOptions(Precision = Precision.Mixed, Shared = SharedStart(5L, 2))
+            let json = Json.ofValue options
+            Expect.stringContains (Json.text json) "\"precision\":\"Mixed\"" "said where it is on"
+            Expect.equal (Json.toValue<TrainingOptions> json) options "equal"
         }
 
         test "a missing field and a wrong kind are told" {

@@ -136,6 +136,24 @@ let private pipelines: (string * Plan<Report> list) list =
             (train >> align WM >> mergeWith [ 0.5; 0.3; 0.2 ] >> measure Accuracy) setup
             (train >> alignFirst 1 WM >> measureAll [ L2; PermutationCycles ]) setup
         ]
+        "mixed precision, shared starts, decoupled decay",
+        [
+            for changed in
+                [
+                    { setup with Precision = Precision.Mixed }
+                    { setup with Shared = Some(SharedStart(7L, 3)) }
+                    { setup with Optimizer = AdamW(); WeightDecay = 0.01 }
+                ] -> (train >> measure Accuracy) changed
+        ]
+        "activations, few images, permutations of another training",
+        [
+            (train
+             >> align (STE |> givenImages 100)
+             >> measureAll [ ActivationsOn 40; Metric.onFirst 100 (BarrierOnTraining 5) ])
+                setup
+            (let wider = { setup with LearningRate = 1e-2 }
+             (train >> alignLike "lr 0.01" ((train >> align WM) wider) >> measure L2) setup)
+        ]
     ]
 
 let private text () =

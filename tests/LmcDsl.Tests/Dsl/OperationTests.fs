@@ -71,6 +71,7 @@ let private metrics =
         RByBlock
         AgreementWith AM
         PermutationCycles
+        ActivationsOn 60
     ]
 
 /// Merges beside the mean.
@@ -114,7 +115,8 @@ let private reads (node: Node) =
     | "score"
     | "taylor"
     | "outputBound"
-    | "inputProjections" -> false, true
+    | "inputProjections"
+    | "activations" -> false, true
     | "barrier"
     | "simplexBarrier"
     | "landscape" -> statistics, true
@@ -296,6 +298,20 @@ let private direct (data: ImageData) (node: Node) (inputs: Value list) : Value o
             ])
     | "singularValues" ->
         Some(Document(layers [ for l in Spectrum.Of models[0] -> l.Name, [ "values", Json.floats l.Values ] ]))
+    | "activations" ->
+        pair (fun (a, b) ->
+            Json.Object [
+                "groups",
+                Json.Array [
+                    for g in ActivationAgreement.Between(a, b, test, number "examples") ->
+                        Json.Object [
+                            "name", Json.Text g.Name
+                            "correlation", Json.float g.Correlation
+                            "weighted", Json.float g.Weighted
+                            "kernel", Json.float g.Kernel
+                        ]
+                ]
+            ])
     | "inputProjections" ->
         let found = InputProjection.Of(models[0], test, number "examples")
         let fields (l: LayerProjection) = [ "values", Json.floats l.Values; "shares", Json.floats l.Shares ]

@@ -98,11 +98,14 @@ let tests =
                 needingData (fun (_, results, output) ->
                     let page = File.ReadAllText(Path.Combine(results, "report.html"))
 
-                    for claim in Claims.all do
+                    for claim in Claims.at Smoke do
                         Expect.stringContains output claim.Sentence "in the terminal"
                         Expect.stringContains page (string (Net.WebUtility.HtmlEncode claim.Sentence)) "on the page"
 
-                    Expect.isFalse (output.Contains "not measured") "every claim was measured")
+                    Expect.isFalse (output.Contains "not measured") "every claim was measured"
+                    Expect.stringContains output "cannot be decided at this scale" "the smallest one decides nothing"
+                    Expect.stringContains page "CIFAR-10: the images of this copy" "what must be told of a copy"
+                    Expect.stringContains page "Checks of the code" "theorems apart")
             }
 
             test
@@ -150,6 +153,14 @@ let tests =
 
                             Expect.equal found["plots"].Int figures "as many as there are"
                             Expect.isGreaterThan figures 5 "and there are some"))
+            }
+
+            test "the experiments beyond the paper have a plan together, in which a name says one thing" {
+                inFolder (fun folder ->
+                    let code, output, errors = smoke folder "beyond" [ "--plan" ]
+                    Expect.equal code 0 (output + errors)
+                    Expect.stringContains output " steps: " "its size"
+                    Expect.stringContains output "straight-through Sinkhorn search" "a search")
             }
 
             test "wrong words for an item are told in one line" {
