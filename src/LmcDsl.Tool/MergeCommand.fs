@@ -147,7 +147,10 @@ module MergeCommand =
         try
             // Only where the stored numbers do not say it themselves.
             use merged: ParameterSet | null =
-                if permutations.IsNone || resetOn.IsSome then method.Merge(List.toArray aligned) else null
+                if permutations.IsNone || resetOn.IsSome then
+                    method.Merge(List.toArray aligned)
+                else
+                    null
 
             match resetOn, merged with
             | Some data, NonNull merged ->

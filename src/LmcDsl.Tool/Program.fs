@@ -131,8 +131,7 @@ let main words =
         | [ "--help" ]
         | [ "help" ] -> say usage
         | other :: _ ->
-            let known =
-                [ "align"; "merge"; "measure"; "describe"; "plan"; "run"; "store"; "prelude"; "new" ]
+            let known = [ "align"; "merge"; "measure"; "describe"; "plan"; "run"; "store"; "prelude"; "new" ]
 
             let listed = String.concat ", " known
             let hint = Nearest.Hint(other, known)
