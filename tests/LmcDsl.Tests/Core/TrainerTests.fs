@@ -205,7 +205,7 @@ let tests =
                 let apart = (f - m).norm().ToDouble() / f.norm().ToDouble()
                 Expect.isLessThan apart 0.1 "each near"
 
-            let all gradients = torch.cat [| for g in gradients -> (g: torch.Tensor).flatten () |]
+            let all gradients = torch.cat [| for g in gradients -> (g: torch.Tensor).flatten() |]
             let f, m = all full, all mixed
             Expect.isLessThan ((f - m).norm().ToDouble() / f.norm().ToDouble()) 0.03 "together nearer"
 
