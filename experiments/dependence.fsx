@@ -27,13 +27,6 @@ let cells (scale: Scale) =
 
 let searches (recipe: Recipe) = WM :: recipe.StraightThrough
 
-/// Pairs of models of each set-up.
-let pairsOfSeeds (scale: Scale) =
-    if scale.Size = Smoke then
-        List.truncate 3 Setting.pairsOfSeeds
-    else
-        Setting.pairsOfSeeds
-
 let private setupOf (recipe: Recipe) (_, make, rate, batch, decay) =
     { recipe.Setup with
         Optimizer = make
@@ -75,7 +68,7 @@ let published (scale: Scale) =
         >> labelled "network" $"MLP {hidden} / MNIST"
         >> align WM
         >> measureAll [ BarrierOnTest 11; R; Accuracy ]
-        |> sweep SeedsOf (pairsOfSeeds scale))
+        |> sweep SeedsOf (Setting.somePairs scale))
 
 let plans scale =
     let recipe = Setting.mlp scale
@@ -88,12 +81,12 @@ let plans scale =
                 let aligned setup = setup |> recipe.Train |> align search
 
                 setupOf recipe cell
-                |> sweep SeedsOf (pairsOfSeeds scale) (fun setup ->
+                |> sweep SeedsOf (Setting.somePairs scale) (fun setup ->
                     aligned setup |> told cell |> labelled "found on" "itself" |> metrics)
 
                 if cell <> all.Head then
                     setupOf recipe cell
-                    |> sweep SeedsOf (pairsOfSeeds scale) (fun setup ->
+                    |> sweep SeedsOf (Setting.somePairs scale) (fun setup ->
                         let source = { setupOf recipe all.Head with Seeds = setup.Seeds }
 
                         setup |> recipe.Train |> told cell |> alignLike "the first" (aligned source) |> metrics)

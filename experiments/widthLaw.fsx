@@ -25,7 +25,7 @@ let plans (scale: Scale) =
         recipe.Train
         >> align WM
         >> measureAll [ recipe.Barrier; R; SingularValues ]
-        |> sweep SeedsOf Setting.pairsOfSeeds
+        |> sweep SeedsOf (Setting.somePairs scale)
 
     let multiplier =
         field "width" Number.shortest (fun width (setup: Setup) -> { setup with Network = Setting.convolutional width })

@@ -39,6 +39,9 @@ module Setting =
     /// Five pairs of models that share none.
     let pairsOfSeeds: int64 list list = [ for k in 0L..2L..8L -> [ k; k + 1L ] ]
 
+    /// The same where each costs much: three of them at the smallest scale.
+    let somePairs (scale: Scale) = if scale.Size = Smoke then List.truncate 3 pairsOfSeeds else pairsOfSeeds
+
     /// Three convolutions with batch norm, pooled, and a dense layer: 32, 64 and 64 channels times the width.
     let convolutional (width: float) (data: DataSet) : Architecture =
         let chain = Chain()
