@@ -38,7 +38,7 @@ public sealed class Network
         foreach (var axis in output.Axes) wiring.Fix(axis);
         Guard.Require(
             output.Axes.Length is 1 or 2,
-            $"network '{architecture.Name}': expected an output of one axis, the classes, or of positions and classes, found {Guard.Show(output.Shape)}");
+            $"network '{architecture.Name}': expected an output of one axis, the classes, or of positions and classes, found {Guard.Show(output.Shape)}; put a flatten before the last layer");
         Classes = output.Axes[^1].Size;
         Positions = output.Axes.Length == 2 ? output.Axes[0].Size : null;
         Vocabulary = FindVocabulary(architecture);

@@ -43,7 +43,7 @@ module Fields =
         | Some value -> value
         | None -> wrong name anyNumber text
 
-    let private optimizers = "adam, adam:BETA1,BETA2, sgd or sgd:MOMENTUM"
+    let private optimizers = "adam, adam:BETA1,BETA2, adamw, adamw:BETA1,BETA2, sgd or sgd:MOMENTUM"
     let private schedules = "constant, linear:RISE or cosine:WARM-UP (shares of the steps)"
 
     let private networks =
@@ -54,7 +54,12 @@ module Fields =
     let private optimizer (text: string) : Optimizer =
         match text.Split(':', 2) |> List.ofArray with
         | [ "adam" ] -> Adam()
+        | [ "adamw" ] -> AdamW()
         | [ "sgd" ] -> Sgd()
+        | [ "adamw"; betas ] ->
+            match numbers betas with
+            | [ Some one; Some two ] -> AdamW(one, two)
+            | _ -> wrong "Optimizer" optimizers text
         | [ "adam"; betas ] ->
             match numbers betas with
             | [ Some one; Some two ] -> Adam(one, two)
@@ -81,6 +86,19 @@ module Fields =
         | _ ->
             let known = Enum.GetNames<Augmentation>() |> Array.map _.ToLowerInvariant() |> String.concat " or "
             wrong "Augmentation" known text
+
+    let private precision (text: string) : Precision =
+        match Enum.TryParse<Precision>(text, true) with
+        | true, value when Enum.IsDefined value && not (Char.IsDigit text[0]) -> value
+        | _ -> wrong "Precision" "float32 or mixed" text
+
+    let private sharedStarts = "none, or SEED,EPOCHS: what all members have in common before they part"
+
+    let private shared (text: string) : SharedStart option =
+        match text.Split ',' |> List.ofArray with
+        | [ "none" ] -> None
+        | [ seed; epochs ] -> Some(SharedStart(int64 (whole "Shared" seed), whole "Shared" epochs))
+        | _ -> wrong "Shared" sharedStarts text
 
     let private norm (text: string) =
         match text with
@@ -127,6 +145,8 @@ module Fields =
             field "Optimizer" optimizers (fun text setup -> { setup with Optimizer = optimizer text })
             field "Schedule" schedules (fun text setup -> { setup with Schedule = schedule text })
             field "Augmentation" "none or flipCrop" (fun text setup -> { setup with Augmentation = augmentation text })
+            field "Precision" "float32 or mixed" (fun text setup -> { setup with Precision = precision text })
+            field "Shared" sharedStarts (fun text setup -> { setup with Shared = shared text })
             field "Seeds" "whole numbers with commas between" (fun text setup ->
                 { setup with
                     Seeds = Listed [ for seed in text.Split ',' -> int64 (whole "Seeds" seed) ]

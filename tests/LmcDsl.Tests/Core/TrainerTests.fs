@@ -192,7 +192,10 @@ let tests =
             let gradients precision =
                 use copy = model.Clone()
                 let leaves = Gradients.Leaves copy
-                let struct (loss, gradients) = Gradients.Of(network, leaves, data.Images, data.Labels, precision = precision)
+
+                let struct (loss, gradients) =
+                    Gradients.Of(network, leaves, data.Images, data.Labels, precision = precision)
+
                 loss, [ for g in gradients -> g.clone () ]
 
             let loss, full = gradients Precision.Float32

@@ -150,7 +150,7 @@ let tests =
 
             Expect.stringContains
                 (takes (given (Bounds.below 0.1))).Head
-                "a low barrier; here loss barrier: 2.125"
+                "a low barrier; here loss barrier (nats): 2.125"
                 "why"
 
             let unasked = Judge.given "a low barrier" (fun _ -> []) judge report

@@ -63,6 +63,10 @@ let tests =
             Expect.equal (network setup) "mlp 16-8" "the network, then its width"
             Expect.equal (network (set [ "width=128" ])) "mlp 128-128-128" "names in any case"
             Expect.equal (set [ "Optimizer=adam:0.8,0.99" ]).Optimizer (Adam(0.8, 0.99)) "betas"
+            Expect.equal (set [ "Optimizer=adamw" ]).Optimizer (AdamW() :> Optimizer) "decoupled"
+            Expect.equal (set [ "Precision=mixed" ]).Precision LmcDsl.Core.Architectures.Precision.Mixed "precision"
+            Expect.equal (set [ "Shared=3,2" ]).Shared (Some(SharedStart(3L, 2))) "shared"
+            Expect.equal (set [ "Shared=none" ]).Shared None "not shared"
             Expect.equal (set [ "Schedule=constant" ]).Schedule (Constant()) "constant"
             Expect.stringContains (network (set [ "Network=resnet20:0.5:layer" ])) "resnet20" "of the catalogue"
 

@@ -67,6 +67,7 @@ let tests =
             Expect.equal
                 shapes
                 [
+                    "activations: groups[correlation,kernel,name,weighted]"
                     "agreement: agreement,layers[agreement,name]"
                     "barrier: accuracy,curve[accuracy,lambda,loss],loss,midpointAccuracy,midpointLoss"
                     "blockVectors: blocks[kept,kind,r],gamma"

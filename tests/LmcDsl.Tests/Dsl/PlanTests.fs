@@ -30,6 +30,8 @@ let private changes: (string * (Setup -> Setup)) list =
         "Seeds", fun s -> { s with Seeds = Listed [ 7L; 8L; 9L ] }
         "Device", fun s -> { s with Device = "cuda" }
         "Threads", fun s -> { s with Threads = 1 }
+        "Precision", fun s -> { s with Precision = Precision.Mixed }
+        "Shared", fun s -> { s with Shared = Some(SharedStart(1L, 2)) }
     ]
 
 let tests =
