@@ -17,7 +17,7 @@ let setup =
 
 // The same three models, aligned in two ways: what the next character's loss is on the line between two of them, and how far the singular
 // vectors of their weights agree.
-let quality search = train >> align search >> mergeN 3 >> measureAll [ BarrierOnTest 11; R; L2; Accuracy ]
+let quality search = train >> align search >> mergeN 3 >> measureAll [ BarrierOnTest 11; R; RByBlock; L2; Accuracy ]
 
 Experiment.create "text" "Language models in one basin" setup [ quality WM; quality RotatedWM ]
 |> Experiment.run fsi.CommandLineArgs

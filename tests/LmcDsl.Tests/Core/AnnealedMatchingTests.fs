@@ -60,6 +60,15 @@ let tests =
                         (best + 1e-6)
                         $"group {g}"
 
+        test "where it ends a descent of weight matching finds nothing to do, on wide layers too" {
+            for seed in 1..12 do
+                let a, b = pair wide (50 * seed)
+                let found = search a b (int64 seed)
+                let on = WeightMatching.Match(a, b, WeightMatchingOptions(Seed = int64 seed), found.Permutations)
+                let told, after: float * float = Seq.last found.Objective, Seq.last on.Objective
+                Expect.isLessThanOrEqual after (told + doubleRounding * (1.0 + abs told)) $"seed {seed}"
+        }
+
         test "on tiny networks its starts reach the best of all permutations" {
             let network = Network(Catalogue.Mlp([| 1; 1; 3 |], [| 4; 4 |], 2))
             let orders = permutations [ 0..3 ] |> List.map Permutation

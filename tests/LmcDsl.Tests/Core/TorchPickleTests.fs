@@ -193,6 +193,21 @@ let tests =
             Expect.isLessThan clock.Elapsed.TotalSeconds 30.0 "linear"
         }
 
+        test "a module's children have its name and a dot before theirs, and nested state dicts all the keys around them" {
+            let moduleOf (children: byte[]) =
+                Array.concat [
+                    call "torch.nn.Module"
+                    [| byte ')'; 0x81uy |]
+                    dict [ text "_parameters", dict [ text "w", matrix ]; text "_modules", children ]
+                    "b"B
+                ]
+
+            let nested = moduleOf (dict [ text "a", moduleOf (dict [ text "b", moduleOf "}"B ]) ])
+            Expect.equal (contentOf nested |> List.map (fun (name, _, _) -> name)) [ "w"; "a.w"; "a.b.w" ] "names"
+            let within name = text name, dict [ text "model", dict [ text "w", matrix ] ]
+            loads [ "one.model"; "other.model" ] (dict [ within "one"; within "other" ])
+        }
+
         test "many tensors in one storage are read as one storage" {
             // Each at a place of its own.
             let parts =

@@ -190,6 +190,7 @@ let tests =
             failsWith [ "one architecture"; "mlp 5-4"; "mlp 5-3" ] (fun () -> search a other 0L |> ignore)
             use broken = a.Clone()
             broken["fc2.bias"].fill_(nanf) |> ignore
-            failsWith [ "NaN"; "fc2.bias" ] (fun () -> search a broken 0L |> ignore)
+            failsWith [ "NaN"; "fc2.bias"; "the model to align" ] (fun () -> search a broken 0L |> ignore)
+            failsWith [ "NaN"; "fc2.bias"; "the reference model" ] (fun () -> search broken a 0L |> ignore)
         }
     ]
