@@ -19,7 +19,7 @@ let private declares =
         "EpochScore.cs"
         "LmcException.cs"
         "MemoryReuse.cs"
-        "PermutationGroup.cs"
+        "PermutationGroup.cs" "TransformerOptions.cs"
         "SearchResult.cs"
         "TorchRuntime.cs"
         "WeakVersionNeed.cs"
