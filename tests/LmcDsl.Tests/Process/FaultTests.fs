@@ -89,9 +89,16 @@ let private delete (folder: string) (names: string list) =
             Directory.Delete(at folder name, true)
 
 /// Takes away the values of a store that are documents: what was matched and measured; trained models stay.
+// A training's curve is made with its model only: nothing else gives it again.
+let private isCurve (file: string) =
+    let record = at (FileInfo(file).Directory.FullName) "record.json"
+    File.Exists record && (File.ReadAllText record).Contains "\"op\": \"trainingCurve\""
+
+// What is made of models.
 let private forgetDocuments (store: string) =
     for file in Directory.GetFiles(at store "objects", "value.json", SearchOption.AllDirectories) do
-        Directory.Delete(FileInfo(file).Directory.FullName, true)
+        if not (isCurve file) then
+            Directory.Delete(FileInfo(file).Directory.FullName, true)
 
 let private damage (random: Random) (path: string) =
     damaged.Add 1
@@ -211,6 +218,7 @@ let tests =
                     for round in 1 .. kills 8 do
                         let files =
                             Directory.GetFiles(at folder "store/objects", "*", SearchOption.AllDirectories)
+                            |> Array.filter (isCurve >> not)
                             |> Array.sort
 
                         for _ in 0 .. random.Next 3 do
