@@ -48,7 +48,34 @@ let tests =
                 let packages = Path.Combine(root, "packages")
 
                 for name in [ "LmcDsl.Core"; "LmcDsl"; "LmcDsl.Tool" ] do
-                    Expect.isNonEmpty (Directory.GetFiles(packages, $"{name}.?.*.nupkg")) name
+                    let package = Directory.GetFiles(packages, $"{name}.?.*.nupkg") |> Array.maxBy File.GetLastWriteTimeUtc
+                    use archive = System.IO.Compression.ZipFile.OpenRead package
+                    let entries = [ for entry in archive.Entries -> entry.FullName ]
+                    use text = new StreamReader((archive.GetEntry $"{name}.nuspec").Open())
+
+                    let dependencies =
+                        [
+                            for line in text.ReadToEnd().Split '\n' do
+                                if line.Contains "<dependency " then
+                                    line
+                        ]
+                    // What one package pins another one cannot have newer.
+                    Expect.all
+                        dependencies
+                        (fun line -> not (line.Contains "version=\"["))
+                        $"{name}: needs that or newer"
+
+                    Expect.all
+                        dependencies
+                        (fun line -> not (line.Contains "libtorch"))
+                        $"{name}: the native library is the user's choice"
+
+                    Expect.all entries (fun entry -> not (entry.Contains "torch_python")) $"{name}: nothing of Python"
+
+                    Expect.all
+                        entries
+                        (fun entry -> not (entry.Contains "runtimes/win" || entry.Contains "runtimes/osx"))
+                        $"{name}: nothing of other systems"
 
                 inFolder (fun folder ->
                     let succeed (code, output, errors: string) =
