@@ -123,6 +123,7 @@ let tests =
             use b' = move b 1
             use c' = move c 2
             Expect.isLessThan (middle a b') (middle a b) "first and second"
+            Expect.isLessThan (middle a c') (middle a c - 0.1) "first and third"
             Expect.isLessThan (middle b' c') (middle b c) "second and third"
         }
     ]

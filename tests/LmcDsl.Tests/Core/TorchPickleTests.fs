@@ -193,7 +193,8 @@ let tests =
             Expect.isLessThan clock.Elapsed.TotalSeconds 30.0 "linear"
         }
 
-        test "a module's children have its name and a dot before theirs, and nested state dicts all the keys around them" {
+        test
+            "a module's children have its name and a dot before theirs, and nested state dicts all the keys around them" {
             let moduleOf (children: byte[]) =
                 Array.concat [
                     call "torch.nn.Module"

@@ -48,7 +48,9 @@ let tests =
                 let packages = Path.Combine(root, "packages")
 
                 for name in [ "LmcDsl.Core"; "LmcDsl"; "LmcDsl.Tool" ] do
-                    let package = Directory.GetFiles(packages, $"{name}.?.*.nupkg") |> Array.maxBy File.GetLastWriteTimeUtc
+                    let package =
+                        Directory.GetFiles(packages, $"{name}.?.*.nupkg") |> Array.maxBy File.GetLastWriteTimeUtc
+
                     use archive = System.IO.Compression.ZipFile.OpenRead package
                     let entries = [ for entry in archive.Entries -> entry.FullName ]
                     use text = new StreamReader((archive.GetEntry $"{name}.nuspec").Open())

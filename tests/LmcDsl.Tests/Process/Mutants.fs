@@ -146,7 +146,16 @@ let private copySource (folder: string) =
     for name in [ "src"; ".paket"; "paket-files"; ".config" ] do
         copyFolder (inRoot name) (Path.Combine(folder, name)) unwanted
 
-    for name in [ "paket.lock"; "paket.dependencies"; "Directory.Build.props"; "global.json"; "README.md" ] do
+    for name in
+        [
+            "paket.lock"
+            "paket.dependencies"
+            "Directory.Build.props"
+            "global.json"
+            "README.md"
+            "CHANGELOG.md"
+            "Directory.Build.targets"
+        ] do
         File.Copy(inRoot name, Path.Combine(folder, name))
 
     for project in Directory.GetDirectories(Path.Combine(folder, "src")) do
