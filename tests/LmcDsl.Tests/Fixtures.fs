@@ -629,3 +629,8 @@ let failsWith (parts: string list) (work: unit -> unit) =
 
         for part in parts do
             Expect.stringContains error.Message part "the line says what was expected and found"
+
+/// Whether a file of a store is of a training's curve, which is made with its model only: nothing else gives it again.
+let isCurve (file: string) =
+    let record = Path.Combine(FileInfo(file).Directory.FullName, "record.json")
+    File.Exists record && (File.ReadAllText record).Contains "\"op\": \"trainingCurve\""

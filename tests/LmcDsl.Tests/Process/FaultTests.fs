@@ -89,11 +89,6 @@ let private delete (folder: string) (names: string list) =
             Directory.Delete(at folder name, true)
 
 /// Takes away the values of a store that are documents: what was matched and measured; trained models stay.
-// A training's curve is made with its model only: nothing else gives it again.
-let private isCurve (file: string) =
-    let record = at (FileInfo(file).Directory.FullName) "record.json"
-    File.Exists record && (File.ReadAllText record).Contains "\"op\": \"trainingCurve\""
-
 // What is made of models.
 let private forgetDocuments (store: string) =
     for file in Directory.GetFiles(at store "objects", "value.json", SearchOption.AllDirectories) do
