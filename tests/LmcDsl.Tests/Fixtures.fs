@@ -630,7 +630,34 @@ let failsWith (parts: string list) (work: unit -> unit) =
         for part in parts do
             Expect.stringContains error.Message part "the line says what was expected and found"
 
+/// A model's tensors in double, one for each parameter.
+let doubles (parameters: ParameterSet) = [| for view in parameters.Views -> view.``to`` torch.float64 |]
+
+/// Four drawn examples for a network in double: tokens where it reads such.
+let inputInDouble (network: Network) =
+    let x = randomInput network 4 1L
+    if network.Vocabulary.HasValue then x else x.``to`` torch.float64
+
 /// Whether a file of a store is of a training's curve, which is made with its model only: nothing else gives it again.
 let isCurve (file: string) =
     let record = Path.Combine(FileInfo(file).Directory.FullName, "record.json")
     File.Exists record && (File.ReadAllText record).Contains "\"op\": \"trainingCurve\""
+
+/// The command `lmc`, as it was built.
+let tool = Path.Combine(AppContext.BaseDirectory, "lmc.dll")
+
+/// The command, run in a folder as a user runs it: exit code, output, errors.
+let lmc folder words = runProgram folder "dotnet" (tool :: words)
+
+/// The output of a program that ended well.
+let done' (code, output: string, errors) =
+    Expect.equal code 0 (output + errors)
+    output
+
+/// A program that ended with exit code 1 and one line that has these parts.
+let refused parts (code, output: string, errors: string) =
+    Expect.equal code 1 (output + errors)
+    Expect.equal (errors.Trim().Split('\n').Length) 1 errors
+
+    for part in parts do
+        Expect.stringContains errors part "the line"

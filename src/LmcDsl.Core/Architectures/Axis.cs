@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using LmcDsl.Core.Runtime;
 
 namespace LmcDsl.Core.Architectures;
 
@@ -55,4 +56,10 @@ public sealed record Signal(ImmutableArray<Axis> Axes)
 
     /// <summary>The shape of one example.</summary>
     public long[] Shape => [.. Axes.Select(a => (long)a.Size)];
+
+    /// <summary>Requires axes of positions and units.</summary>
+    /// <param name="layer">What the message calls the layer that reads the signal.</param>
+    /// <exception cref="LmcException">There are other axes.</exception>
+    internal void RequireSequence(string layer) =>
+        Guard.Require(Axes.Length == 2, $"{layer} layer: expected axes of positions and units, found a shape of {Guard.Show(Shape)}");
 }

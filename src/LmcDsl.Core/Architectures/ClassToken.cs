@@ -14,7 +14,7 @@ public sealed class ClassToken : Layer
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
-        LearnedPositions.RequireSequence("class token", inputs[0]);
+        inputs[0].RequireSequence("class token");
         wiring.Parameter("weight", ParameterRole.Bias, Initializer.Small, 1, inputs[0].Axes[1]);
         return Signal.Of(wiring.Fixed(inputs[0].Axes[0].Size + 1), inputs[0].Axes[1]);
     }

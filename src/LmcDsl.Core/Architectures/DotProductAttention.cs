@@ -45,7 +45,7 @@ public sealed class DotProductAttention(
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
-        foreach (var input in inputs) LearnedPositions.RequireSequence("attention", input);
+        foreach (var input in inputs) input.RequireSequence("attention");
         var (queries, keys, values) = (inputs[0].Axes, inputs[1].Axes, inputs[2].Axes);
         Guard.Require(
             Heads >= 1 && KeyHeads >= 0 && Heads % Math.Max(1, Groups) == 0,
@@ -80,7 +80,7 @@ public sealed class DotProductAttention(
     public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode)
     {
         var (q, k, v) = (ByHead(inputs[0], Heads), ByHead(inputs[1], Groups), ByHead(inputs[2], Groups));
-        if (Rotary) (q, k) = (Turned(q), Turned(k));
+        if (Rotary) (q, k) = Turned(q, k);
         if (Groups < Heads) (k, v) = (k.repeat_interleave(Heads / Groups, 1), v.repeat_interleave(Heads / Groups, 1));
         return nn.functional.scaled_dot_product_attention(q, k, v, is_casual: Causal).transpose(1, 2).flatten(2);
     }
@@ -92,13 +92,19 @@ public sealed class DotProductAttention(
     private static Tensor ByHead(Tensor input, int heads) =>
         input.view(input.shape[0], input.shape[1], heads, input.shape[2] / heads).transpose(1, 2);
 
-    private Tensor Turned(Tensor x)
+    private (Tensor Queries, Tensor Keys) Turned(Tensor queries, Tensor keys)
     {
-        var (positions, half) = (x.shape[2], x.shape[3] / 2);
-        var rates = arange(half, dtype: ScalarType.Float64).mul(-2.0 / x.shape[3] * Math.Log(RotaryBase)).exp();
+        var (positions, size) = (queries.shape[2], queries.shape[3]);
+        var half = size / 2;
+        var rates = arange(half, dtype: ScalarType.Float64).mul(-2.0 / size * Math.Log(RotaryBase)).exp();
         var angles = arange(positions, dtype: ScalarType.Float64).unsqueeze(1) * rates;
-        var (cosine, sine) = (angles.cos().to(x.dtype, x.device), angles.sin().to(x.dtype, x.device));
-        var (left, right) = (x.narrow(3, 0, half), x.narrow(3, half, half));
-        return cat([left * cosine - right * sine, right * cosine + left * sine], 3);
+        var (cosine, sine) = (angles.cos().to(queries.dtype, queries.device), angles.sin().to(queries.dtype, queries.device));
+        return (Turn(queries), Turn(keys));
+
+        Tensor Turn(Tensor x)
+        {
+            var (left, right) = (x.narrow(3, 0, half), x.narrow(3, half, half));
+            return cat([left * cosine - right * sine, right * cosine + left * sine], 3);
+        }
     }
 }

@@ -1,4 +1,3 @@
-using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Architectures;
@@ -15,16 +14,11 @@ public sealed class LearnedPositions : Layer
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
-        RequireSequence("positions", inputs[0]);
+        inputs[0].RequireSequence("positions");
         wiring.Parameter("weight", ParameterRole.Weight, Initializer.Small, inputs[0].Axes[0].Size, [.. inputs[0].Axes]);
         return inputs[0];
     }
 
     /// <inheritdoc/>
     public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode) => inputs[0] + parameters[0];
-
-    /// <summary>Requires a signal of positions and units.</summary>
-    internal static void RequireSequence(string layer, Signal input) =>
-        Guard.Require(
-            input.Axes.Length == 2, $"{layer} layer: expected axes of positions and units, found a shape of {Guard.Show(input.Shape)}");
 }

@@ -1,4 +1,3 @@
-using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Architectures;
@@ -19,20 +18,8 @@ public sealed class Lstm(int hidden) : Layer
     public override string Title => "LSTM";
 
     /// <inheritdoc/>
-    public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
-    {
-        var axes = inputs[0].Axes;
-        Guard.Require(Hidden is >= 1 and <= int.MaxValue / Gates, $"LSTM layer: expected 1 or more hidden units, found {Hidden}");
-        Guard.Require(axes.Length == 2, $"LSTM layer: expected a sequence [steps, features], found a shape of {Guard.Show(inputs[0].Shape)}");
-        // A step reads the one before: they come in one order.
-        wiring.Fix(axes[0]);
-        var (rows, units) = RecurrentLoop.Wire(wiring, Gates, Hidden);
-        wiring.Parameter("weight_ih_l0", ParameterRole.Weight, Initializer.UniformFanIn, Hidden, rows, axes[1]);
-        wiring.Parameter("weight_hh_l0", ParameterRole.Weight, Initializer.UniformFanIn, Hidden, rows, units);
-        wiring.Parameter("bias_ih_l0", ParameterRole.Bias, Initializer.UniformFanIn, Hidden, rows);
-        wiring.Parameter("bias_hh_l0", ParameterRole.Bias, Initializer.UniformFanIn, Hidden, rows);
-        return Signal.Of(axes[0], units);
-    }
+    public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs) =>
+        RecurrentLoop.WireOwned(wiring, inputs[0], Title, Gates, Hidden);
 
     /// <inheritdoc/>
     public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode)

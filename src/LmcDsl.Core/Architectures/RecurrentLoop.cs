@@ -1,3 +1,4 @@
+using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Architectures;
@@ -13,6 +14,27 @@ internal static class RecurrentLoop
     {
         var units = wiring.Fresh(hidden);
         return (gates == 1 ? units : wiring.Product(wiring.Fixed(gates), units), units);
+    }
+
+    /// <summary>Wires a layer that owns its weights, under PyTorch's names: a sequence to the hidden states of each step.</summary>
+    /// <param name="wiring">Where to declare them.</param>
+    /// <param name="input">The sequence.</param>
+    /// <param name="title">What messages call the layer.</param>
+    /// <param name="gates">Number of gates.</param>
+    /// <param name="hidden">Number of hidden units.</param>
+    public static Signal WireOwned(Wiring wiring, Signal input, string title, int gates, int hidden)
+    {
+        var axes = input.Axes;
+        Guard.Require(hidden >= 1 && hidden <= int.MaxValue / gates, $"{title} layer: expected 1 or more hidden units, found {hidden}");
+        Guard.Require(axes.Length == 2, $"{title} layer: expected a sequence [steps, features], found a shape of {Guard.Show(input.Shape)}");
+        // A step reads the one before: they come in one order.
+        wiring.Fix(axes[0]);
+        var (rows, units) = Wire(wiring, gates, hidden);
+        wiring.Parameter("weight_ih_l0", ParameterRole.Weight, Initializer.UniformFanIn, hidden, rows, axes[1]);
+        wiring.Parameter("weight_hh_l0", ParameterRole.Weight, Initializer.UniformFanIn, hidden, rows, units);
+        wiring.Parameter("bias_ih_l0", ParameterRole.Bias, Initializer.UniformFanIn, hidden, rows);
+        wiring.Parameter("bias_hh_l0", ParameterRole.Bias, Initializer.UniformFanIn, hidden, rows);
+        return Signal.Of(axes[0], units);
     }
 
     /// <summary>A long short-term memory (Hochreiter and Schmidhuber, 1997): the hidden states and the cells.</summary>

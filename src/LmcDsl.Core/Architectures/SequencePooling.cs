@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization;
-using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Architectures;
@@ -27,7 +26,7 @@ public sealed class SequencePooling(SequencePoolingFunction function) : Layer
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
-        LearnedPositions.RequireSequence("sequence pooling", inputs[0]);
+        inputs[0].RequireSequence("sequence pooling");
         wiring.Fix(inputs[0].Axes[0]);
         return Signal.Of(inputs[0].Axes[1]);
     }

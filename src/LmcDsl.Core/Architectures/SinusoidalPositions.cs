@@ -17,7 +17,7 @@ public sealed class SinusoidalPositions : Layer
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
-        LearnedPositions.RequireSequence("positions", inputs[0]);
+        inputs[0].RequireSequence("positions");
         wiring.Parameter("table", ParameterRole.Constant, Initializer.Sinusoid, inputs[0].Axes[0].Size, [.. inputs[0].Axes]);
         return inputs[0];
     }

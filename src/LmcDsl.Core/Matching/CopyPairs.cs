@@ -20,11 +20,13 @@ internal sealed class CopyPairs(
     // Rounds over orders and matrices within a copy. Each is exact, and with one kind only the first is the last.
     private const int Rounds = 10;
 
+    private static readonly Permutation?[] None = [null];
+
     private readonly int copies = network.Groups[group].Units;
 
     private readonly int[] parameters = [.. network.Groups[group].Axes.Select(axis => axis.Parameter).Distinct()];
 
-    /// <summary>The best answer; nothing where it is no better than what is.</summary>
+    /// <summary>The best answer, its matrices in the caller's dispose scope; nothing where it is no better than what is.</summary>
     public CopyAnswer? Better()
     {
         using var scope = NewDisposeScope();
@@ -42,10 +44,8 @@ internal sealed class CopyPairs(
         return new CopyAnswer(
             order,
             innerGroups.Where(IsOrder).ToDictionary(g => g, g => chosen.Select(pair => pair.Orders[g]).ToArray()),
-            innerTurns.ToDictionary(t => t, t => stack(chosen.Select(pair => pair.Matrices[t])).DetachFromDisposeScope()));
+            innerTurns.ToDictionary(t => t, t => stack(chosen.Select(pair => pair.Matrices[t])).MoveToOuterDisposeScope()));
     }
-
-    private static readonly Permutation?[] None = [null];
 
     // Where rotations are allowed orders are among them.
     private bool IsOrder(int inner) => network.Groups[inner].Class == SymmetryClass.Permutation;
@@ -111,7 +111,7 @@ internal sealed class CopyPairs(
             best[i, (i + shift) % copies] = new Pair(
                 own,
                 orders.ToDictionary(pair => pair.Key, pair => pair.Value[i]),
-                matrices.ToDictionary(pair => pair.Key, pair => pair.Value.select(0, i).clone().DetachFromDisposeScope()));
+                matrices.ToDictionary(pair => pair.Key, pair => pair.Value.select(0, i).clone().MoveToOuterDisposeScope()));
         }
     }
 

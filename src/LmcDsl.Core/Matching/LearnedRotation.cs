@@ -5,6 +5,7 @@ using LmcDsl.Core.Data;
 using LmcDsl.Core.Measures;
 using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
+using LmcDsl.Core.Training;
 using LmcDsl.Core.Symmetries;
 using static TorchSharp.torch;
 
@@ -68,11 +69,12 @@ public static class LearnedRotation
         MixtureLoss.RequireFit(a, data, options.BatchSize, options.CheckOn);
         var clock = Stopwatch.StartNew();
         var matched = RotatedMatching.Match(a, b, options.Matching);
+        using var start = matched.Transformation!;
         using var scope = NewDisposeScope();
-        using var learner = new RotationLearner(a, b, matched.Transformation!);
+        using var learner = new RotationLearner(a, b, start);
         using var check = data.First(Math.Min(options.CheckOn, data.Count));
         var objective = ImmutableArray.CreateBuilder<double>();
-        var (best, least) = (learner.Angles(), double.PositiveInfinity);
+        var (best, least) = (learner.Angles.clone(), double.PositiveInfinity);
         var (first, second) = (zeros_like(best), zeros_like(best));
         for (var step = 0; step <= options.Steps; step++)
         {
@@ -81,7 +83,7 @@ public static class LearnedRotation
                 var loss = learner.Loss(check);
                 Guard.Require(double.IsFinite(loss), $"learned rotation: expected a finite loss, found {loss} at step {step}");
                 objective.Add(loss);
-                if (loss < least) (best, least) = (learner.Angles(), loss);
+                if (loss < least) (best, least) = (learner.Angles.clone(), loss);
                 progress?.Invoke((double)step / options.Steps, least);
             }
 
@@ -99,7 +101,7 @@ public static class LearnedRotation
         };
     }
 
-    // Adam (1412.6980) on the angles.
+    // One step of the angles down the loss of a mixture on a batch.
     private static void Step(RotationLearner learner, DataSplit data, LearnedRotationOptions options, int step, Tensor first, Tensor second)
     {
         using var scope = NewDisposeScope();
@@ -110,10 +112,7 @@ public static class LearnedRotation
         Guard.Require(
             double.IsFinite(loss), $"learned rotation: expected a finite loss, found {loss} at step {step + 1}, lambda = {lambda:g4}");
         using var quiet = no_grad();
-        first.mul_(0.9).add_(gradient, alpha: 0.1);
-        second.mul_(0.999).addcmul_(gradient, gradient, value: 0.001);
-        var rate = options.LearningRate * 0.5 * (1 + Math.Cos(Math.PI * step / options.Steps));
-        var scale = rate / (1 - Math.Pow(0.9, step + 1));
-        learner.Move(first / ((second / (1 - Math.Pow(0.999, step + 1))).sqrt() + 1e-8) * -scale);
+        var rate = options.LearningRate * new Cosine().Share(step, options.Steps);
+        FusedStep.ByMoments(learner.Angles, first, second, gradient, new Adam(), rate, step + 1);
     }
 }

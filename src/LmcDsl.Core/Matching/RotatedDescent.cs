@@ -9,7 +9,7 @@ namespace LmcDsl.Core.Matching;
 /// <summary>
 /// Coordinate descent over permutations and rotations: one group at a time gets its best element, the others held. Works on copies in double.
 /// </summary>
-internal sealed class RotatedDescent
+internal sealed class RotatedDescent : IDisposable
 {
     // What counts as a rise of the objective, as a share of it: rounding in double is far below.
     private const double LeastRise = 1e-9;
@@ -19,6 +19,7 @@ internal sealed class RotatedDescent
     private readonly Tensor[] b; // as transformed so far
     private readonly Permutation[] found;
     private readonly Tensor?[] turned;
+    private readonly List<Tensor> owned = []; // all that was ever in it: what is taken back may be asked for again
     private readonly int[] turnOf; // the turn of each group; -1 where it has none
     private readonly ILookup<int, int> innerGroups;
     private readonly ILookup<int, int> innerTurns;
@@ -52,6 +53,12 @@ internal sealed class RotatedDescent
 
     /// <summary>What took the terms of b from what they were.</summary>
     public Transformation Found() => new(new PermutationSet(network, found), turned.Select(matrix => matrix?.clone()));
+
+    /// <summary>Frees the matrices.</summary>
+    public void Dispose()
+    {
+        foreach (var matrix in owned) matrix.Dispose();
+    }
 
     /// <summary>Gives each group its best element, in the order in which the network has them.</summary>
     /// <param name="first">Whether nothing is aligned yet: then groups are matched first by what no other group moves, such as embeddings.</param>
@@ -122,7 +129,7 @@ internal sealed class RotatedDescent
         {
             foreach (var axis in group.Axes) UnitView.Permute(b[axis.Parameter], axis, answer);
             found[g] = answer.After(found[g]);
-            if (signed && turnOf[g] is var t and >= 0) turned[t] = Reordered(turned[t], answer);
+            if (signed && turned[turnOf[g]] is { } signs) turned[turnOf[g]] = Owned(Reordered(signs, answer));
         });
     }
 
@@ -136,7 +143,7 @@ internal sealed class RotatedDescent
             foreach (var axis in network.Groups[g].Axes) UnitView.Permute(b[axis.Parameter], axis, answer.Copies);
             found[g] = answer.Copies.After(found[g]);
             foreach (var t in innerTurns[g])
-                if (turned[t] is { } known) turned[t] = known.index_select(0, Torch(answer.Copies)).DetachFromDisposeScope();
+                if (turned[t] is { } known) turned[t] = Owned(known.index_select(0, Torch(answer.Copies)));
             foreach (var (inner, within) in answer.Orders)
             {
                 var order = PermutationSet.Inside(Permutation.Identity(answer.Copies.Count), within);
@@ -176,15 +183,19 @@ internal sealed class RotatedDescent
     }
 
     // After what was kept.
-    private void Keep(int t, Tensor matrix) =>
-        turned[t] = (turned[t] is { } known ? matrix.bmm(known) : matrix.clone()).DetachFromDisposeScope();
+    private void Keep(int t, Tensor matrix) => turned[t] = Owned(turned[t] is { } known ? matrix.bmm(known) : matrix.clone());
+
+    private Tensor Owned(Tensor matrix)
+    {
+        owned.Add(matrix.DetachFromDisposeScope());
+        return matrix;
+    }
 
     // Signs move with the units that have them.
-    private static Tensor? Reordered(Tensor? signs, Permutation order)
+    private static Tensor Reordered(Tensor signs, Permutation order)
     {
-        if (signs is null) return null;
         var at = Torch(order);
-        return signs.index_select(1, at).index_select(2, at).DetachFromDisposeScope();
+        return signs.index_select(1, at).index_select(2, at);
     }
 
     private Tensor Gain(IEnumerable<PermutedAxis> axes, Tensor[] moved, int copies, int units) =>

@@ -61,7 +61,7 @@ public static class RotatedMatching
         var folding = Folding.Of(a.Network, a.Views, b.Views);
         var (reference, other) = (Canonical(folding, a), Canonical(folding, b));
         var terms = new RotatedTerms(folding.Folded, options);
-        var descent = new RotatedDescent(folding.Folded, terms.Of(reference, other), terms.Of(other, reference));
+        using var descent = new RotatedDescent(folding.Folded, terms.Of(reference, other), terms.Of(other, reference));
         var objective = ImmutableArray.CreateBuilder<double>();
         objective.Add(descent.Objective());
         var stopped = StopReason.SweepLimit;

@@ -63,11 +63,13 @@ public static class RotatedMergeManyMatching
             if (!changed) stopped = StopReason.NothingChanged;
         }
 
+        var found = descents.Select(descent => descent.Found()).ToImmutableArray();
+        foreach (var descent in descents) descent.Dispose();
         return new JointResult(
             [.. models.Select(model => PermutationSet.Identity(model.Network))], sweeps, objective.ToImmutable(), stopped,
             clock.Elapsed.TotalSeconds)
         {
-            Transformations = [.. descents.Select(descent => descent.Found())],
+            Transformations = found,
         };
     }
 

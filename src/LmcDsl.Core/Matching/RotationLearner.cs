@@ -18,7 +18,6 @@ internal sealed class RotationLearner : IDisposable
     private readonly Tensor[] b;
     private readonly int[] turns; // those that are learned
     private readonly Tensor?[] bases; // orthonormal columns in which a turn's skew matrix is written; null for all
-    private Tensor angles;
 
     public RotationLearner(ParameterSet reference, ParameterSet other, Transformation matched)
     {
@@ -37,14 +36,11 @@ internal sealed class RotationLearner : IDisposable
         ];
         bases = [.. turns.Select(t => network.Turns[t].Class == SymmetryClass.Centred
             ? Single(ClassMatrix.Complement(network.Turns[t].Units, one[0])) : null)];
-        angles = zeros(turns.Sum(t => Count(Size(network.Turns[t]))), device: a[0].device).DetachFromDisposeScope();
+        Angles = zeros(turns.Sum(t => Count(Size(network.Turns[t]))), device: a[0].device).DetachFromDisposeScope();
     }
 
-    /// <summary>A copy of the angles, in the caller's dispose scope.</summary>
-    public Tensor Angles() => angles.clone();
-
-    /// <summary>Adds to the angles.</summary>
-    public void Move(Tensor step) => angles.add_(step);
+    /// <summary>The angles, which whoever learns them moves in place; 0 at first.</summary>
+    public Tensor Angles { get; }
 
     /// <summary>The loss halfway between the two models.</summary>
     public double Loss(DataSplit check)
@@ -53,7 +49,7 @@ internal sealed class RotationLearner : IDisposable
         using var scope = NewDisposeScope();
         var sum = 0.0;
         const long Batch = 100;
-        var mixture = Mixture(angles, 0.5);
+        var mixture = Mixture(Angles, 0.5);
         for (var start = 0L; start < check.Count; start += Batch)
         {
             using var inner = NewDisposeScope();
@@ -67,7 +63,7 @@ internal sealed class RotationLearner : IDisposable
     /// <summary>The loss of a mixture on a batch, and its gradient by the angles, in the caller's dispose scope.</summary>
     public (double Loss, Tensor Gradient) Gradient(Tensor images, Tensor labels, double lambda) =>
         Differentiation.Differentiate.Gradient(
-            point => CrossEntropy.Mean(network.Forward(Mixture(point, lambda), images, Mode.Training), labels), angles);
+            point => CrossEntropy.Mean(network.Forward(Mixture(point, lambda), images, Mode.Training), labels), Angles);
 
     /// <summary>What takes the second model, folded and balanced, to where angles turn it.</summary>
     public Transformation Found(Tensor point)
@@ -88,7 +84,7 @@ internal sealed class RotationLearner : IDisposable
     {
         foreach (var tensor in a.Concat(b)) tensor.Dispose();
         foreach (var basis in bases) basis?.Dispose();
-        angles.Dispose();
+        Angles.Dispose();
     }
 
     private Tensor[] Mixture(Tensor point, double lambda)

@@ -95,24 +95,18 @@ public sealed class PermutationSet
     /// <summary>Applies every group's permutation to the parameters themselves.</summary>
     /// <param name="parameters">The parameters to change.</param>
     /// <param name="which">Those that are changed.</param>
-    internal void ApplyInPlace(ParameterSet parameters, Func<ParameterSpec, bool> which)
+    internal void ApplyInPlace(ParameterSet parameters, Func<ParameterSpec, bool> which) => ApplyInPlace(parameters.Views, which);
+
+    /// <summary>Applies every group's permutation to tensors of any type, one for each parameter.</summary>
+    /// <param name="parameters">The tensors to change.</param>
+    /// <param name="which">Those that are changed.</param>
+    internal void ApplyInPlace(IReadOnlyList<Tensor> parameters, Func<ParameterSpec, bool> which)
     {
         foreach (var g in Network.Order())
         {
             var within = Within(g);
             foreach (var axis in Network.Groups[g].Axes)
-                if (which(Network.Parameters[axis.Parameter])) UnitView.Permute(parameters.Views[axis.Parameter], axis, within);
-        }
-    }
-
-    /// <summary>Applies every group's permutation to tensors of any type, one for each parameter.</summary>
-    /// <param name="parameters">The tensors to change.</param>
-    internal void ApplyInPlace(IReadOnlyList<Tensor> parameters)
-    {
-        foreach (var g in Network.Order())
-        {
-            var within = Within(g);
-            foreach (var axis in Network.Groups[g].Axes) UnitView.Permute(parameters[axis.Parameter], axis, within);
+                if (which(Network.Parameters[axis.Parameter])) UnitView.Permute(parameters[axis.Parameter], axis, within);
         }
     }
 

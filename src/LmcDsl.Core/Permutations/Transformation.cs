@@ -69,7 +69,7 @@ public sealed class Transformation : IDisposable
     public void ApplyInPlace(IReadOnlyList<Tensor> parameters)
     {
         using var quiet = no_grad();
-        Permutations.ApplyInPlace(parameters);
+        Permutations.ApplyInPlace(parameters, _ => true);
         ApplyMatrices(parameters);
     }
 

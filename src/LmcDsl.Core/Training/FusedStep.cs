@@ -38,20 +38,29 @@ internal static class FusedStep
                 break;
             case AdamW decoupled:
                 p.mul_(1 - rate * options.WeightDecay);
-                ByMoments(decoupled.Moments);
+                ByMoments(p, state.First, state.Second, g, decoupled.Moments, rate, step);
                 break;
             case Adam adam:
-                ByMoments(adam);
+                ByMoments(p, state.First, state.Second, g, adam, rate, step);
                 break;
         }
+    }
 
-        void ByMoments(Adam adam)
-        {
-            state.First.mul_(adam.Beta1).add_(g, alpha: 1 - adam.Beta1);
-            state.Second.mul_(adam.Beta2).addcmul_(g, g, value: 1 - adam.Beta2);
-            var root = state.Second.sqrt().div_(Math.Sqrt(1 - Math.Pow(adam.Beta2, step))).add_(adam.Epsilon);
-            p.addcdiv_(state.First, root, value: -rate / (1 - Math.Pow(adam.Beta1, step)));
-        }
+    /// <summary>Adam's step (1412.6980) of any tensor, by Torch operations.</summary>
+    /// <param name="p">What moves, in place.</param>
+    /// <param name="first">The first moment, brought up to date.</param>
+    /// <param name="second">The second moment, brought up to date.</param>
+    /// <param name="g">The gradient.</param>
+    /// <param name="adam">Decays and epsilon.</param>
+    /// <param name="rate">This step's learning rate.</param>
+    /// <param name="step">This step's number, 1 or more.</param>
+    internal static void ByMoments(Tensor p, Tensor first, Tensor second, Tensor g, Adam adam, double rate, long step)
+    {
+        using var scope = NewDisposeScope();
+        first.mul_(adam.Beta1).add_(g, alpha: 1 - adam.Beta1);
+        second.mul_(adam.Beta2).addcmul_(g, g, value: 1 - adam.Beta2);
+        var root = second.sqrt().div_(Math.Sqrt(1 - Math.Pow(adam.Beta2, step))).add_(adam.Epsilon);
+        p.addcdiv_(first, root, value: -rate / (1 - Math.Pow(adam.Beta1, step)));
     }
 
     private static void OnCpu(

@@ -34,11 +34,16 @@ module internal Alignments =
                     turn.Name, Json.floats (flat.data<float>().ToArray())
         ]
 
+    // Freed once it is written.
+    let private whole (found: Transformation) =
+        use found = found
+        [ "groups", groups found.Permutations; "turns", turns found ]
+
     /// The value of a search of two models.
     let ofPair context (found: SearchResult) : Value =
         match found.Transformation with
         | null -> [ "groups", groups found.Permutations ]
-        | whole -> [ "groups", groups whole.Permutations; "turns", turns whole ]
+        | found -> whole found
         @ ended context found.Sweeps found.Objective (string found.Stopped) found.Seconds
         |> Json.Object
         |> Document
@@ -49,10 +54,7 @@ module internal Alignments =
             if found.Transformations.IsEmpty then
                 [ for p in found.Permutations -> groups p ]
             else
-                [
-                    for whole in found.Transformations ->
-                        Json.Object [ "groups", groups whole.Permutations; "turns", turns whole ]
-                ]
+                [ for found in found.Transformations -> Json.Object(whole found) ]
 
         ("models", Json.Array models)
         :: ended context found.Sweeps found.Objective (string found.Stopped) found.Seconds
@@ -75,9 +77,15 @@ module internal Alignments =
             ]
         | _ -> []
 
+    let private ofGroups (network: Network) (groups: Json) : PermutationSet =
+        PermutationSet(
+            network,
+            network.Groups |> Seq.map (fun group -> Permutation(groups[group.Name].Items |> Seq.map _.Int))
+        )
+
     /// The transformation of a network's folded form that a search over all symmetries found.
     let transformation (network: Network) (alignment: Json) : Transformation =
-        let groups, turns = alignment["groups"], alignment["turns"]
+        let turns = alignment["turns"]
 
         let matrix (turn: PermutationGroup) : TorchSharp.torch.Tensor | null =
             match turns.TryItem turn.Name with
@@ -87,19 +95,11 @@ module internal Alignments =
                 let flat = numbers.Items |> List.map _.Float |> List.toArray
                 TorchSharp.torch.tensor(flat).view(int64 turn.Copies, units, units)
 
-        let permutations =
-            network.Groups |> Seq.map (fun group -> Permutation(groups[group.Name].Items |> Seq.map _.Int))
-
-        new Transformation(PermutationSet(network, permutations), Seq.map matrix network.Turns)
+        new Transformation(ofGroups network alignment["groups"], Seq.map matrix network.Turns)
 
     /// Permutations of a network from their JSON; of one of several models by its number.
     let permutations (network: Network) (index: int option) (alignment: Json) : PermutationSet =
-        let groups =
-            match index with
-            | Some index -> alignment["models"].Items[index]
-            | None -> alignment["groups"]
-
-        PermutationSet(
-            network,
-            network.Groups |> Seq.map (fun group -> Permutation(groups[group.Name].Items |> Seq.map _.Int))
-        )
+        match index with
+        | Some index -> alignment["models"].Items[index]
+        | None -> alignment["groups"]
+        |> ofGroups network

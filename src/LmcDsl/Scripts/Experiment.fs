@@ -224,6 +224,19 @@ module Experiment =
 
     let private failures = "some measurements failed; the table of failed measurements says why"
 
+    // Writes an experiment's results into its folder; gives its tables, and a line on pictures where there is one.
+    let private save folder (arguments: Arguments) (experiment: Experiment) provenance plans report store exhibits =
+        Results.write
+            folder
+            arguments.Images
+            experiment.Name
+            experiment.Title
+            provenance
+            (Table.shown (ReportStep.measures plans) report)
+            (Results.curves store plans)
+            exhibits
+            report
+
     let private runOne script (experiment: Experiment) words cancel =
         let mutable after: unit -> unit = ignore
 
@@ -235,16 +248,7 @@ module Experiment =
             let provenance = Results.provenance (commandOf script arguments) plans
 
             let tables, notice =
-                Results.write
-                    folder
-                    arguments.Images
-                    experiment.Name
-                    experiment.Title
-                    provenance
-                    (Table.shown (ReportStep.measures plans) report)
-                    (Results.curves store plans)
-                    (exhibitsOf experiment plans report)
-                    report
+                save folder arguments experiment provenance plans report store (exhibitsOf experiment plans report)
 
             after <-
                 fun () ->
@@ -336,18 +340,7 @@ module Experiment =
                 let folder = Path.Combine(root, experiment.Name)
                 let exhibits = exhibitsOf experiment plans report
 
-                let _, notice =
-                    Results.write
-                        folder
-                        arguments.Images
-                        experiment.Name
-                        experiment.Title
-                        provenance
-                        (Table.shown (ReportStep.measures plans) report)
-                        (Results.curves store plans)
-                        exhibits
-                        report
-
+                let _, notice = save folder arguments experiment provenance plans report store exhibits
                 images <- Option.orElse images notice
                 finished.Add(experiment.Name, report, exhibits)
                 allPlans.AddRange plans

@@ -7,15 +7,9 @@ open LmcDsl.Core.Symmetries
 open LmcDsl.Tests.Fixtures
 open TorchSharp
 
-let private doubles (parameters: ParameterSet) = [| for view in parameters.Views -> view.``to`` torch.float64 |]
-
-let private input (network: Network) =
-    let x = randomInput network 4 1L
-    if network.Vocabulary.HasValue then x else x.``to`` torch.float64
-
 let private output (network: Network) (parameters: torch.Tensor[]) =
     use _ = torch.no_grad ()
-    network.Forward(parameters, input network)
+    network.Forward(parameters, inputInDouble network)
 
 let private relative (one: torch.Tensor) (other: torch.Tensor) =
     difference one other / max 1.0 (one.abs().max().ToDouble())

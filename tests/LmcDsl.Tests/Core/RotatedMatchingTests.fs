@@ -22,14 +22,14 @@ let private draw (network: Network) (seed: int64) =
 // An element of the network's own group, and of its folded form's, applied to a model.
 let private planted (network: Network) (p: ParameterSet) seed =
     use _ = torch.NewDisposeScope()
-    let own = [| for view in p.Views -> view.``to`` torch.float64 |]
+    let own = doubles p
     let folding = Folding.Of(network, own)
     let folded = folding.Fold own
     use element = Transformation.Random(folding.Folded, seed)
     element.ApplyInPlace folded
     use other = draw network (seed + 500L)
     let result = p.Clone()
-    let gains = [| for view in other.Views -> view.``to`` torch.float64 |]
+    let gains = doubles other
 
     for view, tensor in Seq.zip result.Views (folding.Unfold(folded, gains)) do
         view.copy_ tensor |> ignore
@@ -46,7 +46,7 @@ let private valueOf (a: ParameterSet) (b: ParameterSet) (element: Transformation
     let folding = Folding.Of(a.Network, [| for v in a.Views -> v |], [| for v in b.Views -> v |])
 
     let canonical (p: ParameterSet) =
-        let own = folding.Fold [| for v in p.Views -> v.``to`` torch.float64 |]
+        let own = folding.Fold(doubles p)
         use balance = Balance.Of(folding.Folded, own)
         balance.ApplyInPlace own
         own

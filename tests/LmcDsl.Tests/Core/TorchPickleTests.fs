@@ -57,6 +57,15 @@ let private untyped (kind: string) (count: int64) =
         "R"B
     ]
 
+/// A pickled module with a weight `w` and these children.
+let private moduleOf (children: byte[]) =
+    Array.concat [
+        call "torch.nn.Module"
+        [| byte ')'; 0x81uy |]
+        dict [ text "_parameters", dict [ text "w", matrix ]; text "_modules", children ]
+        "b"B
+    ]
+
 let private loads words value =
     withArchive value (fun path -> failsWith words (fun () -> (TensorSource.Open path).Dispose()))
 
@@ -147,14 +156,6 @@ let tests =
             let sets = repeat (Array.concat [ call "builtins.set"; again 1; [| 0x85uy |]; "R"B ])
 
             // Modules that hold one module twice, 40 deep: 2^40 of them.
-            let moduleOf (children: byte[]) =
-                Array.concat [
-                    call "torch.nn.Module"
-                    [| byte ')'; 0x81uy |]
-                    dict [ text "_parameters", dict [ text "w", matrix ]; text "_modules", children ]
-                    "b"B
-                ]
-
             let doubling =
                 Array.concat [
                     moduleOf "}"B
@@ -195,14 +196,6 @@ let tests =
 
         test
             "a module's children have its name and a dot before theirs, and nested state dicts all the keys around them" {
-            let moduleOf (children: byte[]) =
-                Array.concat [
-                    call "torch.nn.Module"
-                    [| byte ')'; 0x81uy |]
-                    dict [ text "_parameters", dict [ text "w", matrix ]; text "_modules", children ]
-                    "b"B
-                ]
-
             let nested = moduleOf (dict [ text "a", moduleOf (dict [ text "b", moduleOf "}"B ]) ])
             Expect.equal (contentOf nested |> List.map (fun (name, _, _) -> name)) [ "w"; "a.w"; "a.b.w" ] "names"
             let within name = text name, dict [ text "model", dict [ text "w", matrix ] ]

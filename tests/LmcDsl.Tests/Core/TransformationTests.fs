@@ -7,17 +7,10 @@ open LmcDsl.Core.Permutations
 open LmcDsl.Tests.Fixtures
 open TorchSharp
 
-// One tensor for each parameter, in double.
-let private doubles (parameters: ParameterSet) = [| for view in parameters.Views -> view.``to`` torch.float64 |]
-
-let private input (network: Network) =
-    let x = randomInput network 4 1L
-    if network.Vocabulary.HasValue then x else x.``to`` torch.float64
-
 // How far the outputs of two lists of parameters are apart, as a share.
 let private apart (network: Network) (before: torch.Tensor[]) (after: torch.Tensor[]) =
     use _ = torch.no_grad ()
-    let x = input network
+    let x = inputInDouble network
     let one, other = network.Forward(before, x), network.Forward(after, x)
     difference one other / max 1.0 (one.abs().max().ToDouble())
 

@@ -11,13 +11,6 @@ open LmcDsl.Core.Checkpoints
 open LmcDsl.Tests.Fixtures
 
 let private root = Path.GetFullPath(Path.Combine(__SOURCE_DIRECTORY__, "..", "..", ".."))
-let private tool = Path.Combine(AppContext.BaseDirectory, "lmc.dll")
-let private lmc folder words = runProgram folder "dotnet" (tool :: words)
-
-let private succeed (code, output: string, errors: string) =
-    Expect.equal code 0 (output + errors)
-    output
-
 let private prelude = Path.Combine(root, "experiments", "prelude.fsx").Replace('\\', '/')
 
 let private script name =
@@ -36,7 +29,7 @@ let tests =
             test "a script runs whatever its name is, and is silent only where another one loads it" {
                 inFolder (fun folder ->
                     File.WriteAllText(Path.Combine(folder, "copy.fsx"), script "original")
-                    let output = fsi folder [ "copy.fsx"; "--no-images"; "--set"; "Width=4" ] |> succeed
+                    let output = fsi folder [ "copy.fsx"; "--no-images"; "--set"; "Width=4" ] |> done'
 
                     Expect.stringContains
                         output
@@ -48,9 +41,9 @@ let tests =
                     Expect.equal command "dotnet fsi copy.fsx --no-images --set Width=4" "made again by its own script"
                     Expect.stringContains (File.ReadAllText report) "mlp 4" "at the width that was set"
                     File.WriteAllText(Path.Combine(folder, "loads.fsx"), "#load \"copy.fsx\"\nprintfn \"loaded\"\n")
-                    let output = fsi folder [ "loads.fsx" ] |> succeed
+                    let output = fsi folder [ "loads.fsx" ] |> done'
                     Expect.equal (output.Trim()) "loaded" "and nothing else"
-                    let again = fsi folder [ "copy.fsx"; "--no-images"; "--set"; "Width=4"; "Epochs=1" ] |> succeed
+                    let again = fsi folder [ "copy.fsx"; "--no-images"; "--set"; "Width=4"; "Epochs=1" ] |> done'
                     Expect.stringContains again "--set Epochs=1 changes nothing" "what no step follows is said"
                     Expect.isFalse (again.Contains "A new store") "the store is there now")
             }
@@ -131,7 +124,7 @@ let tests =
                           && not (Directory.Exists partial && Directory.GetFileSystemEntries(partial).Length > 0) do
                         Threading.Thread.Sleep 200
 
-                    runProgram folder "kill" [ "-INT"; "--"; $"-{child.Id}" ] |> succeed |> ignore
+                    runProgram folder "kill" [ "-INT"; "--"; $"-{child.Id}" ] |> done' |> ignore
                     Expect.isTrue (child.WaitForExit 120_000) "ends"
                     Expect.equal child.ExitCode 130 (output.Result + errors.Result)
                     Expect.stringContains errors.Result "quickstart: interrupted" "in a line")
@@ -139,10 +132,10 @@ let tests =
 
             test "lmc new gives a folder whose experiment runs, and refuses a name that is taken" {
                 inFolder (fun folder ->
-                    let said = lmc folder [ "new"; "first" ] |> succeed
+                    let said = lmc folder [ "new"; "first" ] |> done'
                     Expect.stringContains said "lmc run first.fsx" "what to do next"
                     let made = Path.Combine(folder, "first")
-                    let output = lmc made [ "run"; "first.fsx"; "--no-images"; "--threads"; "1" ] |> succeed
+                    let output = lmc made [ "run"; "first.fsx"; "--no-images"; "--threads"; "1" ] |> done'
                     Expect.stringContains output "Pairs of models" "its tables"
                     Expect.isTrue (File.Exists(Path.Combine(made, "results", "first", "index.html"))) "its page"
                     let code, _, errors = lmc folder [ "new"; "first" ]
@@ -156,7 +149,7 @@ let tests =
             test "the template's folder is the same, by dotnet new" {
                 inFolder (fun folder ->
                     let hive = [ "--debug:custom-hive"; Path.Combine(folder, "hive") ]
-                    let new' words = runProgram folder "dotnet" ([ "new" ] @ words @ hive) |> succeed |> ignore
+                    let new' words = runProgram folder "dotnet" ([ "new" ] @ words @ hive) |> done' |> ignore
                     new' [ "install"; Path.Combine(root, "templates", "lmc") ]
                     new' [ "lmc"; "-n"; "Second"; "-o"; "second" ]
                     let made = Path.Combine(folder, "second")
@@ -171,14 +164,14 @@ let tests =
                         "#r \"nuget: LmcDsl"
                         "from NuGet"
                     // Here the library is the one that was built, as its README says.
-                    File.WriteAllText(Path.Combine(made, "prelude.fsx"), lmc folder [ "prelude" ] |> succeed)
-                    fsi made [ "Second.fsx"; "--no-images"; "--threads"; "1" ] |> succeed |> ignore
+                    File.WriteAllText(Path.Combine(made, "prelude.fsx"), lmc folder [ "prelude" ] |> done')
+                    fsi made [ "Second.fsx"; "--no-images"; "--threads"; "1" ] |> done' |> ignore
                     Expect.isTrue (File.Exists(Path.Combine(made, "results", "Second", "report.json"))) "runs")
             }
 
             test "a network's description comes out of lmc new network and goes in by --arch" {
                 inFolder (fun folder ->
-                    let text = lmc folder [ "new"; "network"; "resnet20"; "--width"; "0.5" ] |> succeed
+                    let text = lmc folder [ "new"; "network"; "resnet20"; "--width"; "0.5" ] |> done'
                     let expected = Catalogue.ResNet20([| 3; 32; 32 |], 0.5, 10, Norm.Batch)
                     Expect.equal ((Architecture.FromJson text).ToJson()) (expected.ToJson()) "the network"
                     Expect.equal (text.Trim().Split('\n').Length) (expected.Nodes.Length + 6) "a layer a line"
@@ -214,7 +207,7 @@ let tests =
                     use b = read "b"
 
                     let expect (method: LmcDsl.Core.Merging.MergeMethod) models words =
-                        let said = merge words |> succeed |> Json.parse
+                        let said = merge words |> done' |> Json.parse
                         use found = read "out"
                         use expected = method.Merge(List.toArray models)
                         Expect.isLessThan (difference found.Flat expected.Flat) 1e-6 (String.concat " " words)
@@ -289,9 +282,9 @@ let tests =
 
                         lmc folder (words @ [ "--first-groups"; string groups; "-o"; "part.safetensors"; "--json" ])
 
-                    let all = (partial 2 |> succeed |> Json.parse).["L2"].Float
-                    let one = (partial 1 |> succeed |> Json.parse).["L2"].Float
-                    let none = (partial 0 |> succeed |> Json.parse).["L2"].Float
+                    let all = (partial 2 |> done' |> Json.parse).["L2"].Float
+                    let one = (partial 1 |> done' |> Json.parse).["L2"].Float
+                    let none = (partial 0 |> done' |> Json.parse).["L2"].Float
                     Expect.isLessThan all none "aligned"
                     Expect.notEqual one all "in part"
                     let code, _, errors = partial 3

@@ -41,7 +41,6 @@ let private openMp policy count =
         Expect.equal code 0 (output + errors)
         spins errors)
 
-let private tool = Path.Combine(AppContext.BaseDirectory, "lmc.dll")
 
 /// Starts the command `lmc` in a folder of two small MLPs.
 let private lmcIn (environment: (string * string) list) folder (words: string list) : Process =

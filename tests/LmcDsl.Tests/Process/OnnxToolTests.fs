@@ -11,7 +11,6 @@ open LmcDsl.Core.Importing
 open LmcDsl.Tests.Fixtures
 open TorchSharp
 
-let private tool = Path.Combine(AppContext.BaseDirectory, "lmc.dll")
 let private script = Path.Combine(__SOURCE_DIRECTORY__, "onnx_export.py")
 let private python = "/usr/bin/python3"
 
@@ -19,19 +18,6 @@ let private isThere =
     lazy
         (File.Exists python
          && (let code, _, _ = runProgram "." python [ "-c"; "import torchvision, onnx" ] in code = 0))
-
-let private lmc folder words = runProgram folder "dotnet" (tool :: words)
-
-let private done' (code, output: string, errors) =
-    Expect.equal code 0 (output + errors)
-    output
-
-let private refused parts (code, output: string, errors: string) =
-    Expect.equal code 1 (output + errors)
-    Expect.equal (errors.Trim().Split('\n').Length) 1 errors
-
-    for part in parts do
-        Expect.stringContains errors part "the line"
 
 /// Two models of each network, and images for one of them.
 let private exports folder =

@@ -8,21 +8,7 @@ open LmcDsl
 open LmcDsl.Core.Checkpoints
 open LmcDsl.Tests.Fixtures
 
-let private tool = Path.Combine(AppContext.BaseDirectory, "lmc.dll")
 let private roundTrip = Path.Combine(__SOURCE_DIRECTORY__, "pytorch_round_trip.py")
-
-let private lmc folder words = runProgram folder "dotnet" (tool :: words)
-
-let private done' (code, output: string, errors) =
-    Expect.equal code 0 (output + errors)
-    output
-
-let private refused parts (code, output: string, errors: string) =
-    Expect.equal code 1 (output + errors)
-    Expect.equal (errors.Trim().Split('\n').Length) 1 errors
-
-    for part in parts do
-        Expect.stringContains errors part "the line"
 
 /// Two MLPs as safetensors, written by the command's own library.
 let private models folder =
