@@ -9,23 +9,27 @@ namespace LmcDsl.Core.Data;
 /// </summary>
 public static class TextWindows
 {
-    /// <summary>Cuts a text in three, one after the other: 90 % for training, 5 % for validation, which no one reads here, 5 % for test.</summary>
+    /// <summary>A text's two parts as examples.</summary>
     /// <param name="name">The text's name, for messages.</param>
-    /// <param name="tokens">The whole text.</param>
+    /// <param name="train">The tokens to train on.</param>
+    /// <param name="test">The tokens to test on.</param>
     /// <param name="vocabulary">Number of tokens there are; each is below it.</param>
     /// <param name="context">Tokens of a window.</param>
     /// <returns>The data, on the CPU: inputs and labels int64 <c>[windows, context]</c>.</returns>
     /// <exception cref="LmcException">A token is out of range, or a part is shorter than one window and the token after it.</exception>
-    public static ImageData Split(string name, long[] tokens, int vocabulary, int context)
+    public static ImageData Of(string name, long[] train, long[] test, int vocabulary, int context)
     {
         Guard.Require(context >= 1, $"{name}: expected windows of 1 or more tokens, found {context}");
-        var stray = Array.FindIndex(tokens, token => token < 0 || token >= vocabulary);
-        Guard.Require(
-            stray < 0, $"{name}: expected tokens from 0 to {vocabulary - 1}, found {(stray < 0 ? 0 : tokens[stray])} at place {stray}");
-        var (train, test) = (tokens.Length * 9L / 10, tokens.Length * 19L / 20);
-        return new ImageData(
-            Cut($"{name}, training part", tokens.AsSpan(0, (int)train), context), Cut($"{name}, test part", tokens.AsSpan((int)test), context),
-            vocabulary);
+        return new ImageData(Part("training part", train), Part("test part", test), vocabulary);
+
+        DataSplit Part(string part, long[] tokens)
+        {
+            var stray = Array.FindIndex(tokens, token => token < 0 || token >= vocabulary);
+            Guard.Require(
+                stray < 0,
+                $"{name}, {part}: expected tokens from 0 to {vocabulary - 1}, found {(stray < 0 ? 0 : tokens[stray])} at place {stray}");
+            return Cut($"{name}, {part}", tokens, context);
+        }
     }
 
     /// <summary>Cuts a text into windows. What is left at its end is not used.</summary>

@@ -20,7 +20,8 @@ let private text =
              at <- if random.Next 8 = 0 then int64 (random.Next 8) else (at * 3L + 1L) % 8L
              at
 
-         TextWindows.Split("text", Array.init 6000 (fun _ -> next ()), 8, 8))
+         let tokens = Array.init 6000 (fun _ -> next ())
+         TextWindows.Of("text", tokens[..5399], tokens[5700..], 8, 8))
 
 let private architecture norm =
     Catalogue.Gpt(8, TransformerOptions(Layers = 2, Width = 16, Heads = 2, Hidden = 24, Context = 8, Norm = norm))

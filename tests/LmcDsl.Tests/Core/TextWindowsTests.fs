@@ -16,24 +16,12 @@ let tests =
             Expect.equal (values split.Labels) [ 1L; 2L; 3L; 4L; 0L; 6L ] "labels"
         }
 
-        test "the first 90 in 100 tokens are for training, the last 5 for test, and none is in both" {
-            use data = TextWindows.Split("text", [| for k in 0L .. 199L -> k |], 200, 4)
-            let train, test = values data.Train.Images, values data.Test.Images
-            Expect.equal (List.head train) 0L "from the first on"
-            Expect.isLessThan (List.max (values data.Train.Labels)) 180L "up to the 180th"
-            Expect.equal (List.head test) 190L "from the 190th on"
-            Expect.equal data.Classes 200 "vocabulary"
-        }
-
         test "tokens out of range and texts shorter than a window are told" {
-            failsWith [ "text"; "0 to 4"; "found 7"; "place 1" ] (fun () ->
-                TextWindows.Split("text", [| 1L; 7L |], 5, 1) |> ignore)
-
-            failsWith [ "text"; "training part"; "5 or more tokens" ] (fun () ->
-                TextWindows.Split("text", [| 1L; 2L |], 5, 4) |> ignore)
-
-            failsWith [ "windows of 1 or more"; "found 0" ] (fun () ->
-                TextWindows.Split("text", [| 1L; 2L |], 5, 0) |> ignore)
+            let of' train context = TextWindows.Of("text", train, [| 0L; 1L |], 5, context) |> ignore
+            failsWith [ "text, training part"; "0 to 4"; "found 7"; "place 1" ] (fun () -> of' [| 1L; 7L |] 1)
+            failsWith [ "text"; "training part"; "5 or more tokens" ] (fun () -> of' [| 1L; 2L |] 4)
+            failsWith [ "text"; "test part"; "5 or more tokens" ] (fun () -> of' [| 1L; 2L; 3L; 4L; 1L |] 4)
+            failsWith [ "windows of 1 or more"; "found 0" ] (fun () -> of' [| 1L; 2L |] 0)
         }
 
         test "tokens beyond a network's, a longer context, and images for a network of tokens are refused" {
