@@ -150,6 +150,13 @@ let tests =
             like (normal.pow(2.0f.ToScalar()).mean([| 1L |])) (torch.ones 2L) "mean square 1"
         }
 
+        test "signals of fewer axes stand under the last ones of each example" {
+            use _ = torch.NewDisposeScope()
+            let examples, rows = random 8L [ 2L; 4L; 3L ], random 9L [ 2L; 3L ]
+            let sum = (Arithmetic ArithmeticFunction.Add).Forward([||], [| examples; rows |], Mode.Evaluation)
+            like sum (examples + rows.unsqueeze 1L) "one row for each example"
+        }
+
         test "products of signals, and convolutions and pools of any sides, are Torch's" {
             use _ = torch.NewDisposeScope()
             let a, b = random 1L [ 2L; 3L; 4L ], random 2L [ 4L; 5L ]

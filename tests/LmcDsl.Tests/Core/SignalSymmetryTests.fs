@@ -1,0 +1,90 @@
+/// What may move in networks of layers that take their weights as signals: groups counted by hand, and the law.
+module LmcDsl.Tests.Core.SignalSymmetryTests
+
+open System.Collections.Immutable
+open Expecto
+open LmcDsl.Core.Architectures
+
+let private ints (items: int list) = ImmutableArray.CreateRange items
+
+let private node name layer (inputs: string list) = LayerNode(name, layer, ImmutableArray.CreateRange inputs)
+
+let private parameter name shape = node name (Parameter(ints shape)) [ Architecture.InputName ]
+
+let private product = MatrixProduct()
+let private relu = Activation ActivationFunction.Relu
+
+/// How many units may move in each group, in ascending order, once the law is known to hold.
+let private moving input nodes =
+    let network = Network(Architecture("signals", ints input, ImmutableArray.CreateRange<LayerNode> nodes))
+    Expect.equal (Option.ofNullable (LmcDsl.Core.Permutations.SymmetryCheck.FirstBreak network)) None "the law"
+    [ for group in network.Groups -> group.Units ] |> List.sort
+
+/// Four rows of three through a product, and what is between it and the next.
+let private between shape nodes last =
+    moving [ 4; 3 ] [
+        parameter "w" [ 3; 5 ]
+        node "h" product [ Architecture.InputName; "w" ]
+        node "r" relu [ "h" ]
+        yield! nodes
+        parameter "v" shape
+        node "y" product [ last; "v" ]
+    ]
+
+let tests =
+    testList "Symmetry of signal layers" [
+        test "units between two products move" { Expect.equal (between [ 5; 2 ] [] "r") [ 5 ] "five units" }
+
+        test "units of which some are taken by place do not" {
+            Expect.isEmpty (between [ 3; 2 ] [ node "some" (Gathering(1, ints [ 0; 2; 4 ])) [ "r" ] ] "some") "none"
+        }
+
+        test "a table's columns move, its rows do not" {
+            let groups =
+                moving [ 4 ] [
+                    parameter "table" [ 6; 5 ]
+                    node "rows" (Lookup 0) [ "table"; Architecture.InputName ]
+                    node "r" relu [ "rows" ]
+                    parameter "v" [ 5; 2 ]
+                    node "y" product [ "r"; "v" ]
+                ]
+
+            Expect.equal groups [ 5 ] "five columns"
+        }
+
+        test "copies of one entry have an order of their own" {
+            let groups =
+                between
+                    [ 5; 2 ]
+                    [
+                        parameter "one" [ 1; 5 ]
+                        node "copies" (Expansion(ints [ 3; 5 ])) [ "one" ]
+                        parameter "three" [ 3; 5 ]
+                        node "each" (Arithmetic ArithmeticFunction.Multiply) [ "copies"; "three" ]
+                        node "all" (Reduction(ReductionFunction.Sum, ints [ 0 ])) [ "each" ]
+                        node "sum" (Arithmetic ArithmeticFunction.Add) [ "h"; "all" ]
+                        node "again" relu [ "sum" ]
+                    ]
+                    "again"
+
+            Expect.equal groups [ 5; 15 ] "five units, and three rows in an order of their own for each"
+        }
+
+        test "groups of a convolution move with the channels that they read" {
+            let convolve groups = Correlation(ints [ 1 ], ints [ 1 ], ints [ 1 ], ints [ 1 ], groups)
+
+            let groups =
+                moving [ 2; 8 ] [
+                    parameter "a" [ 4; 2; 3 ]
+                    node "first" (convolve 1) [ Architecture.InputName; "a" ]
+                    node "r" relu [ "first" ]
+                    parameter "b" [ 6; 2; 3 ]
+                    node "second" (convolve 2) [ "r"; "b" ]
+                    node "s" relu [ "second" ]
+                    parameter "c" [ 2; 6; 3 ]
+                    node "third" (convolve 1) [ "s"; "c" ]
+                ]
+
+            Expect.equal groups [ 2; 4; 6 ] "two groups, with two channels and three within each"
+        }
+    ]
