@@ -26,7 +26,7 @@ let private tests =
                 test
     ]
 
-let private runAll arguments =
+let private runAll (tests: Test) arguments =
     let summary = ref None
     let printer = TestPrinters.defaultPrinter
 
@@ -37,6 +37,16 @@ let private runAll arguments =
                     summary.Value <- Some results
                     printer.summary config results
         }
+
+    // Of a mutant one failure says all.
+    let counting =
+        if isNull (System.Environment.GetEnvironmentVariable Process.Mutants.switch) then
+            counting
+        else
+            { counting with
+                failed = fun _ _ _ -> async { exit 1 }
+                exn = fun _ _ _ -> async { exit 1 }
+            }
 
     // One after another: Torch uses the cores within each operation.
     let code = runTestsWithCLIArgs [ Printer counting; Sequenced; No_Spinner; Colours 0 ] arguments tests
@@ -62,4 +72,6 @@ let main arguments =
     | first :: words when List.contains first Process.SmallExperiment.names -> Process.SmallExperiment.run first words
     | first :: words when List.contains first Process.SmallSweep.words -> Process.SmallSweep.run first words
     | first :: words when first = Process.Mutants.word -> Process.Mutants.command words
-    | _ -> runAll arguments
+    // The lists of exactly this name, where --filter-test-list takes all whose names hold it.
+    | "--list" :: name :: rest -> runAll (Test.filter "." (List.contains name) tests) (List.toArray rest)
+    | _ -> runAll tests arguments

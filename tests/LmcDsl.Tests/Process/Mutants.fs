@@ -88,7 +88,8 @@ let place (mutant: Mutant) : Result<int, string> =
         let inside = only mutant.Old mutant.In |> Result.mapError (fun why -> $"'{mutant.Old}' {why} in '{mutant.In}'")
         Result.bind (fun at -> inside |> Result.map ((+) at)) within
 
-let private switch = "LMC_MUTANT"
+/// The environment variable that says which mutant is on.
+let switch = "LMC_MUTANT"
 
 let private switchSource =
     $$"""namespace LmcDsl.Core.Runtime;
@@ -239,7 +240,7 @@ let private prepare (folder: string) (chosen: (int * int * Mutant) list) : strin
 
 let private testsOf (program: string) (number: int option) (limit: TimeSpan) (list: string) =
     let environment = [ for n in Option.toList number -> switch, string n ]
-    run program environment [ "LmcDsl.Tests.dll"; "--filter-test-list"; list ] limit
+    run program environment [ "LmcDsl.Tests.dll"; "--list"; list ] limit
 
 /// Runs mutants: tells of each whether a test list of its own fails, and gives the numbers of those caught, those that survived, and those
 /// that could not be applied. Raises where the source does not build with them, or where a list fails without any.
@@ -310,15 +311,17 @@ let draw (count: int) (day: DateOnly) (mutants: Mutant list) : Mutant list =
 /// The word by which this program runs mutants in place of tests.
 let word = "mutants"
 
-/// `mutants [--draw N] [--only TEXT]`: all of them, N drawn by the day's date, or those whose name or file holds a text. The exit code is 1
+/// `mutants [--draw N] [--only TEXT ...]`: all of them, N drawn by the day's date, or those whose name or file holds one of the texts. The exit code is 1
 /// where one survives or cannot be applied.
 let command (words: string list) : int =
     let chosen =
         match words with
         | [] -> all ()
         | [ "--draw"; count ] -> all () |> draw (int count) (DateOnly.FromDateTime DateTime.UtcNow)
-        | [ "--only"; text ] -> all () |> List.filter (fun m -> m.Name.Contains text || m.File.Contains text)
-        | _ -> failwith $"""expected [--draw N] or [--only TEXT], found '{String.Join(" ", words)}'"""
+        | "--only" :: texts ->
+            all ()
+            |> List.filter (fun m -> texts |> List.exists (fun text -> m.Name.Contains text || m.File.Contains text))
+        | _ -> failwith $"""expected [--draw N] or [--only TEXT ...], found '{String.Join(" ", words)}'"""
 
     try
         let caught, survived, missing = runAll (fun line -> printfn $"{line}") chosen
