@@ -3,13 +3,29 @@
 #load "paper/Recipe.fs"
 #load "beyond/Setting.fs"
 #load "beyond/Law.fs"
+#load "beyond/Language.fs"
+#load "beyond/Sentence.fs"
+#load "beyond/LanguageClaims.fs"
 #load "beyond/Claims.fs"
 #load "dependence.fsx"
 #load "several.fsx"
 #load "mechanism.fsx"
 #load "widthLaw.fsx"
+#load "attention.fsx"
+#load "languageMeans.fsx"
+#load "vision.fsx"
+#load "publishedRow.fsx"
 
 open LmcDsl.Beyond
 
-[ Dependence.item; Several.item; Mechanism.item; WidthLaw.item ]
+[
+    Dependence.item
+    Several.item
+    Mechanism.item
+    WidthLaw.item
+    Attention.item
+    LanguageMeans.item
+    Vision.item
+    PublishedRow.item
+]
 |> LmcDsl.Experiment.runAll fsi.CommandLineArgs "beyond" "beyond" "Beyond the paper" Claims.at

@@ -1,20 +1,11 @@
 namespace LmcDsl.Beyond
 
 open LmcDsl
+open LmcDsl.Beyond.Sentence
 
 /// The questions that 2402.04051 leaves open, as sentences that measurements decide by rule.
 [<RequireQualifiedAccess>]
 module Claims =
-
-    let private claim experiment figure sentence rule judge =
-        {
-            Sentence = sentence
-            Rule = rule
-            Kind = OfNature
-            Experiment = experiment
-            Figure = Some figure
-            Judge = judge
-        }
 
     let private straightThrough =
         [
@@ -22,16 +13,9 @@ module Claims =
             "Sinkhorn STE", "the straight-through estimator over Sinkhorn logits"
         ]
 
-    let private by search (s: Subject) = s.Key "search" = search
-
     // Numbers of pairs of models: one for each list of seeds, where there is one.
     let private perSeeds (keep: Subject -> bool) (number: Subject list -> float option) (report: Report) : float list =
         Subject.ofReport report |> List.filter keep |> List.groupBy _.Key("seeds") |> List.choose (snd >> number)
-
-    let private mean (quantity: Quantity) (subjects: Subject list) : float option =
-        match subjects |> List.choose quantity.Of with
-        | [] -> None
-        | values -> Some(List.average values)
 
     // Deviation over mean of a quantity over subjects.
     let private variation (quantity: Quantity) (subjects: Subject list) : float option =
@@ -40,9 +24,6 @@ module Claims =
         | values ->
             let summary = Statistics.summarise values
             if summary.Mean = 0.0 then None else Some(summary.Deviation / abs summary.Mean)
-
-    let private evidence (range: Bounds) where words digits (values: float list) =
-        if values.IsEmpty then [] else [ Judge.values range where words digits values ]
 
     /// Next check 2: dependence on the loss landscape.
     let private dependence =
@@ -279,22 +260,8 @@ module Claims =
         let ste = "Sinkhorn STE"
         let all (s: Subject) = s.Aligned && s.Key "images" = "–"
 
-        // The search's number less a share of another's, pair by pair.
-        let less other (share: float) (quantity: Quantity) (report: Report) =
-            let of' search =
-                Subject.ofReport report |> List.filter (fun s -> all s && by search s) |> Judge.byMeasurement quantity
-
-            let own, theirs = of' ste, of' other
-
-            [
-                for KeyValue(key, x) in own do
-                    match theirs.TryFind key with
-                    | Some y -> x - share * y
-                    | None -> ()
-            ]
-
         let explained figure sentence rule other share quantity words range =
-            claim "mechanism" figure sentence rule (less other share quantity >> evidence range ste words 3)
+            claim "mechanism" figure sentence rule (less all ste share other quantity >> evidence range ste words 3)
 
         [
             explained
@@ -482,7 +449,7 @@ module Claims =
         ]
 
     /// All of them, in the order of the questions.
-    let all: Claim list = dependence @ several @ mechanism @ width
+    let all: Claim list = dependence @ several @ mechanism @ width @ LanguageClaims.all
 
     /// Those of a scale: all; what is found of small networks is found of those.
     let at (_: Size) : Claim list = all

@@ -26,7 +26,7 @@ module Language =
     let characters (scale: Scale) (parts: TransformerOptions -> TransformerOptions) : Recipe =
         let layers, width, context, epochs, data =
             match scale.Size with
-            | Smoke -> 2, 64, 64, 2, TinyShakespeare
+            | Smoke -> 2, 64, 64, 3, Part(TinyShakespeare, 6_000, 400)
             | Laptop -> 4, 128, 128, 4, TinyShakespeare
             | Paper -> 4, 128, 128, 20, TinyShakespeare
 
@@ -105,11 +105,13 @@ module Language =
             )
         )
 
-    /// The searches that are compared, as tables call them: permutations alone, and all symmetries.
-    let searches (steps: int) : (string * Search) list =
-        [
-            "permutations", WM
-            "rotations", RotatedWM
-            "rotations, each weight alike", normalised
-            "learned", learned steps
-        ]
+    /// Searches that need no data, as tables call them: among permutations alone, and among all symmetries.
+    let withoutData: (string * Search) list =
+        [ "permutations", WM; "rotations", RotatedWM; "rotations, each weight alike", normalised ]
+
+    /// Those, and one that learns rotations in so many steps.
+    let searches (steps: int) : (string * Search) list = withoutData @ [ "learned", learned steps ]
+
+    /// Those, and the straight-through estimator, which learns permutations.
+    let allSearches (recipe: Recipe) : (string * Search) list =
+        searches recipe.Steps @ [ "straight-through", recipe.SinkhornSTE ]

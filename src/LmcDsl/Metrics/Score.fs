@@ -17,6 +17,9 @@ module ScoreMetric =
         /// The loss of a model on the test set.
         let loss = measure |> Measure.quantity "loss" 4 _.Loss |> Quantity.inUnits "nats"
 
+        /// The perplexity of a language model on the test set: e to the loss.
+        let perplexity = measure |> Measure.quantity "perplexity" 2 (fun score -> exp score.Loss)
+
         /// The accuracy of a model on the test set, in per cent.
         let accuracy = measure |> Measure.quantity "accuracy (%)" 2 (fun score -> 100.0 * score.Accuracy)
 

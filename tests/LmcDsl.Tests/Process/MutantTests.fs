@@ -44,6 +44,23 @@ let tests =
                 Expect.isGreaterThanOrEqual all.Length 80 "as many as are wanted"
             }
 
+            test "every list that a mutant names is there" {
+                let folder = Path.Combine(__SOURCE_DIRECTORY__, "..")
+
+                let sources =
+                    Directory.GetFiles(folder, "*.fs", SearchOption.AllDirectories)
+                    |> Array.map File.ReadAllText
+                    |> String.concat "\n"
+
+                let missing =
+                    Mutants.all ()
+                    |> List.collect _.Lists
+                    |> List.distinct
+                    |> List.filter (fun list -> not (sources.Contains $"testList \"{list}\""))
+
+                Expect.isEmpty missing "lists"
+            }
+
             test "every file of the core that computes has a mutant" {
                 let has = Mutants.all () |> List.map (fun m -> Path.GetFileName m.File) |> set
 

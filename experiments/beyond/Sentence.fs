@@ -1,0 +1,46 @@
+namespace LmcDsl.Beyond
+
+open LmcDsl
+
+/// What sentences on measurements are made of.
+module Sentence =
+
+    /// A sentence on nature, the rule that decides it, and where: the experiment, its figure, what is looked at.
+    let claim experiment figure sentence rule judge : Claim =
+        {
+            Sentence = sentence
+            Rule = rule
+            Kind = OfNature
+            Experiment = experiment
+            Figure = Some figure
+            Judge = judge
+        }
+
+    /// Whether a subject was aligned by a search.
+    let by search (s: Subject) = s.Key "search" = search
+
+    /// The mean of a quantity over the subjects that have it.
+    let mean (quantity: Quantity) (subjects: Subject list) : float option =
+        match subjects |> List.choose quantity.Of with
+        | [] -> None
+        | values -> Some(List.average values)
+
+    /// Evidence of numbers, none where there are no numbers.
+    let evidence (range: Bounds) where words digits (values: float list) : Evidence list =
+        if values.IsEmpty then [] else [ Judge.values range where words digits values ]
+
+    /// A quantity of one search less a share of another's, for the same models, of the aligned subjects that are kept.
+    let less keep (search: string) (share: float) (other: string) (quantity: Quantity) (report: Report) : float list =
+        let of' search =
+            Subject.ofReport report
+            |> List.filter (fun s -> s.Aligned && keep s && by search s)
+            |> Judge.byMeasurement quantity
+
+        let own, theirs = of' search, of' other
+
+        [
+            for KeyValue(key, x) in own do
+                match theirs.TryFind key with
+                | Some y -> x - share * y
+                | None -> ()
+        ]
