@@ -114,4 +114,4 @@ module Language =
 
     /// Those, and the straight-through estimator, which learns permutations.
     let allSearches (recipe: Recipe) : (string * Search) list =
-        searches recipe.Steps @ [ "straight-through", recipe.SinkhornSTE ]
+        List.append (searches recipe.Steps) [ ("straight-through", recipe.SinkhornSTE) ]

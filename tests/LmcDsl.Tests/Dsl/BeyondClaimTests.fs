@@ -5,7 +5,8 @@ open Expecto
 open LmcDsl
 open LmcDsl.Beyond
 
-let private row measure models aligned labels (value: string) =
+/// A row of a report.
+let row measure models aligned labels (value: string) =
     {
         Measure = measure
         Models = models
@@ -14,7 +15,8 @@ let private row measure models aligned labels (value: string) =
         Value = Json.parse value
     }
 
-let private ab = [ "0"; "1" ]
+/// A pair of models.
+let ab = [ "0"; "1" ]
 
 /// A loss barrier and the excess halfway; the curve has this second derivative there.
 let private barrierOf measure aligned labels (loss: float) (midpoint: float) (curvature: float) =
@@ -28,9 +30,11 @@ let private barrierOf measure aligned labels (loss: float) (midpoint: float) (cu
         $$"""{"loss":{{loss}},"accuracy":0,"midpointLoss":{{midpoint}},"midpointAccuracy":0,
             "curve":[{"lambda":0.25,"loss":{{side}},"accuracy":0.5},{"lambda":0.5,"loss":1,"accuracy":0.5},{"lambda":0.75,"loss":{{side}},"accuracy":0.5}]}"""
 
-let private barrier aligned labels loss midpoint = barrierOf "barrier" aligned labels loss midpoint 0.0
+/// The same where the line is straight.
+let barrier aligned labels loss midpoint = barrierOf "barrier" aligned labels loss midpoint 0.0
 
-let private r models aligned labels (value: float) =
+/// R of dominant singular vectors.
+let r models aligned labels (value: float) =
     row
         "singularVectors"
         models
@@ -60,9 +64,10 @@ let private claim (parts: string list) =
     |> List.exactlyOne
 
 /// Two pairs of models, alike but for their seeds.
-let private twice (make: string -> Row list) = [ "0, 1"; "2, 3" ] |> List.collect make
+let twice (make: string -> Row list) = [ "0, 1"; "2, 3" ] |> List.collect make
 
-let private judges (parts: string list) (cases: (Row list * string) list) =
+/// Expects a claim's judgements of reports: y as claimed, n not, ? not decided.
+let judges (parts: string list) (cases: (Row list * string) list) =
     let found = claim parts
 
     for k, (rows, expected) in List.indexed cases do
