@@ -85,3 +85,12 @@ let trainedResnets width examples epochs =
         $"resnet20-{width}-{examples}x{epochs}"
         (resnet20 (float width) Norm.Batch Cifar10)
         (longer epochs)
+
+/// Three language models by characters, as experiments/text.fsx trains them, with the test split and their number of heads.
+let languageModels () =
+    let size = { Layers = 4; Width = 128; Heads = 4; Context = 128 }
+    let network = Network(gpt size TinyShakespeare)
+    let options = TrainingOptions(Epochs = 2, BatchSize = 32, LearningRate = 2e-3, Schedule = Cosine 0.05)
+    use data = DataSet.load TinyShakespeare
+    let models = [ for seed in 0L .. 2L -> trainOne network data.Train options seed "gpt-4x128" ]
+    new DataSplit(data.Test.Images.clone (), data.Test.Labels.clone ()), size.Heads, models
