@@ -42,13 +42,17 @@ public static class RotatedMatching
     /// <param name="b">The model to transform, of the same architecture and on the same device.</param>
     /// <param name="options">Options; the defaults where none are given.</param>
     /// <param name="progress">Called after each pass with the number of passes and the objective.</param>
+    /// <param name="frequencies">
+    /// Shares of tokens, as <see cref="TokenFrequencies.Of"/> gives them, by which rows of tokens count; all alike where none are given.
+    /// </param>
     /// <returns>
     /// The transformation of the folded and balanced model b, for <see cref="Apply"/>, and how the search ended. The objective is ⟨a, g b⟩,
     /// weighted as the options say.
     /// </returns>
     /// <exception cref="LmcException">Two architectures, a model with NaN or infinity, or an option out of range.</exception>
     public static SearchResult Match(
-        ParameterSet a, ParameterSet b, RotatedMatchingOptions? options = null, Action<int, double>? progress = null)
+        ParameterSet a, ParameterSet b, RotatedMatchingOptions? options = null, Action<int, double>? progress = null,
+        IReadOnlyList<double>? frequencies = null)
     {
         options ??= new RotatedMatchingOptions();
         RequireOptions(options);
@@ -60,7 +64,10 @@ public static class RotatedMatching
         using var scope = NewDisposeScope();
         var folding = Folding.Of(a.Network, a.Views, b.Views);
         var (reference, other) = (Canonical(folding, a), Canonical(folding, b));
-        var terms = new RotatedTerms(folding.Folded, options);
+        Guard.Require(
+            frequencies is null || frequencies.Count == a.Network.Vocabulary,
+            $"rotated matching: expected a share for each of {a.Network.Vocabulary} tokens, found {frequencies?.Count}");
+        var terms = new RotatedTerms(folding.Folded, options, frequencies);
         using var descent = new RotatedDescent(folding.Folded, terms.Of(reference, other), terms.Of(other, reference));
         var objective = ImmutableArray.CreateBuilder<double>();
         objective.Add(descent.Objective());

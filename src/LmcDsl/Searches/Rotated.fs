@@ -18,6 +18,30 @@ module RotatedSearch =
     /// permutations only, weight matching.
     let RotatedWM = rotatedMatching (RotatedMatchingOptions())
 
+/// Weight matching over all symmetries in which each token's rows count as often as the token occurs in the training examples.
+[<AutoOpen>]
+module TokenMatchingSearch =
+
+    let private op =
+        Search.opOnTraining<RotatedMatchingOptions> "tokenMatching" 1 2.0 (fun context options a b _ ->
+            let frequencies: float array | null =
+                if a.Network.Vocabulary.HasValue then
+                    TokenFrequencies.Of(a.Network, Take.split context)
+                else
+                    null
+
+            RotatedMatching.Match(a, b, options, Search.passes context, frequencies))
+
+    /// The search with options of its own.
+    let tokenMatching (options: RotatedMatchingOptions) : Search =
+        Search.make "TokenWM" op "match weights, tokens by their frequency, of" options
+        |> Search.onTraining
+        |> Search.turning
+
+    /// Rotated weight matching, each parameter counting alike, tokens by their frequency. Of networks that read
+    /// no tokens, the same without data.
+    let TokenWM = tokenMatching (RotatedMatchingOptions(Normalised = true))
+
 /// Rotations of the residual stream learned on training examples, from where RotatedWM is (in the manner of 2506.22712).
 [<AutoOpen>]
 module LearnedRotationSearch =

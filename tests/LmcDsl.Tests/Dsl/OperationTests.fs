@@ -51,6 +51,7 @@ let private searches =
         )
         AnnealedWM
         RotatedWM
+        TokenWM
         learnedRotation (LearnedRotationOptions(Steps = 2, CheckEvery = 1, BatchSize = 50, CheckOn = 100))
     ]
 
@@ -126,6 +127,7 @@ let private reads (node: Node) =
     | "universeMatching"
     | "annealedMatching"
     | "rotatedMatching"
+    | "tokenMatching" // reads training text; here there are no tokens to count
     | "rotatedMergeMany"
     | "permute"
     | "turn"
