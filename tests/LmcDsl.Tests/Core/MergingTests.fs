@@ -76,6 +76,12 @@ let tests =
                 (merged (SphericalMerge(1.0 / 3.0)) [ x; y ])
                 "a third of the way"
 
+            // Two vectors of length 2, 60 degrees apart: the middle is as long, at 30 degrees.
+            near
+                [ 2.0 * cos third; 2.0 * sin third; 0.0; 0.0; 0.0; 0.0 ]
+                (merged (SphericalMerge 0.5) [ x; [ 1.0; sqrt 3.0; 0.0; 0.0; 0.0; 0.0 ] ])
+                "an angle that is not right"
+
             near
                 [ 5.0; 0.0; 0.0; 0.0; 0.0; 0.0 ]
                 (merged (SphericalMerge 0.5) [ x; [ 8.0; 0.0; 0.0; 0.0; 0.0; 0.0 ] ])

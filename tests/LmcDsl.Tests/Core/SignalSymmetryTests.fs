@@ -70,6 +70,52 @@ let tests =
             Expect.equal groups [ 5; 15 ] "five units, and three rows in an order of their own for each"
         }
 
+        test "axes that are parted in ways that do not fit keep their places where they meet" {
+            // Six units, two of three in one branch and three of two in the other.
+            let branch name parts =
+                [
+                    parameter $"{name}.w" [ 3; 6 ]
+                    node $"{name}.h" product [ Architecture.InputName; $"{name}.w" ]
+                    node $"{name}.parted" (Reshaping(ints (4 :: parts))) [ $"{name}.h" ]
+                    parameter $"{name}.scale" [ List.last parts ]
+                    node $"{name}.scaled" (Arithmetic ArithmeticFunction.Multiply) [ $"{name}.parted"; $"{name}.scale" ]
+                    node $"{name}.whole" (Reshaping(ints [ 4; 6 ])) [ $"{name}.scaled" ]
+                ]
+
+            let groups =
+                moving [ 4; 3 ] [
+                    yield! branch "a" [ 2; 3 ]
+                    yield! branch "b" [ 3; 2 ]
+                    node "sum" (Arithmetic ArithmeticFunction.Add) [ "a.whole"; "b.whole" ]
+                    node "r" relu [ "sum" ]
+                    parameter "v" [ 6; 2 ]
+                    node "y" product [ "r"; "v" ]
+                ]
+
+            Expect.isEmpty groups "nothing moves"
+        }
+
+        test "units beside two axes of one order have one order themselves" {
+            let groups =
+                moving [ 4; 3 ] [
+                    parameter "w" [ 3; 2 ]
+                    node "h" product [ Architecture.InputName; "w" ]
+                    node "r" relu [ "h" ]
+                    // Its rows are the two units, and so are the halves of its columns.
+                    parameter "p" [ 2; 6 ]
+                    node "q" product [ "r"; "p" ]
+                    node "parted" (Reshaping(ints [ 4; 2; 3 ])) [ "q" ]
+                    node "beside" (Reshaping(ints [ 4; 2; 1 ])) [ "r" ]
+                    node "both" (Arithmetic ArithmeticFunction.Multiply) [ "parted"; "beside" ]
+                    node "whole" (Reshaping(ints [ 4; 6 ])) [ "both" ]
+                    node "s" relu [ "whole" ]
+                    parameter "v" [ 6; 2 ]
+                    node "y" product [ "s"; "v" ]
+                ]
+
+            Expect.equal groups [ 2; 3 ] "two units, and three in one order for both"
+        }
+
         test "groups of a convolution move with the channels that they read" {
             let convolve groups = Correlation(ints [ 1 ], ints [ 1 ], ints [ 1 ], ints [ 1 ], groups)
 

@@ -75,6 +75,21 @@ let tests =
             Expect.equal (verdict []) NotMeasured "nothing"
         }
 
+        test "a search run with several seeds on the same models is one measurement, their mean" {
+            let rows =
+                [
+                    for again, value in [ "0", 1.0; "1", 3.0 ] do
+                        let made = row "A" "STE" "1" value
+
+                        { made with
+                            Labels = made.Labels @ [ "seeds", "0, 1"; "seed of the search", again ]
+                        }
+                ]
+
+            let found = Subject.ofReport { Rows = rows } |> Judge.byMeasurement ofLoss
+            Expect.equal (found |> Map.values |> List.ofSeq) [ 2.0 ] "one"
+        }
+
         test "an interval on one side of a rule decides, one across it says how many measurements would" {
             let judge range values =
                 let rows =
