@@ -20,6 +20,8 @@ type Models =
         Placements: Placement list
         /// Their parameters, on the device.
         Parameters: ParameterSet list
+        /// What was found again of names that an export lost, in words; empty where none were.
+        Found: string
         /// How well the derived symmetries held on the first model, in words; empty where the network is of the library's own layers.
         Law: string
     }
@@ -190,6 +192,56 @@ module Models =
                 LmcException $"--key: expected one key, or one for each of {files.Length} files, found {keys.Length}"
             )
 
+    // The network under the checkpoints' names: where the graph's do not fit, those that the numbers of one of the files say.
+    let private found
+        (arguments: ParseResults<ModelArgument>)
+        (model: OnnxModel)
+        (network: Network)
+        (files: (string * (string | null)) list)
+        : Network * string =
+        let fits (file, key) =
+            try
+                (Checkpoint.Open(file, network, names network arguments, key)).Source.Dispose()
+                None
+            with :? LmcException as error ->
+                Some error
+
+        match fits files.Head with
+        | None -> network, ""
+        | Some misfit ->
+            let rename =
+                arguments.TryGetResult ModelArgument.Names
+                |> Option.map (fun file ->
+                    let map = NameMap.FromJson(InputFile.ReadText(file, "a map of names"), file)
+                    Func<string, string>(map.Apply))
+                |> Option.toObj
+
+            let search (file: string, key) =
+                try
+                    use source = TensorSource.Open(file, Placement.Fitting(network, names network arguments, key))
+                    let named = model.Named(source, rename)
+                    Choice1Of2(Network named.Architecture, $"those that the export lost, by the numbers of {file}: {named.Found}")
+                with :? LmcException as error ->
+                    Choice2Of2 $"{file}: {error.Message}"
+
+            let rec first told files =
+                match files with
+                | [] ->
+                    let reasons = String.concat "; " (List.rev told)
+
+                    raise (
+                        LmcException(
+                            $"{misfit.Message}; the names were looked for by numbers: {reasons}; an export keeps names by: {OnnxModel.ExportLines}",
+                            misfit
+                        )
+                    )
+                | file :: rest ->
+                    match Stage.during $"finding names in {fst file}" (fun () -> search file) with
+                    | Choice1Of2 answer -> answer
+                    | Choice2Of2 reason -> first (reason :: told) rest
+
+            first [] files
+
     /// Opens and reads every checkpoint. Expects at least `least` of them.
     let load (least: int) (arguments: ParseResults<ModelArgument>) : Models =
         arguments.GetResult(ModelArgument.Threads, defaultValue = Environment.ProcessorCount)
@@ -204,21 +256,20 @@ module Models =
 
         let network, graph = network arguments
         let device = device arguments
+        let keyed = List.zip files (keys files arguments)
+
+        let network, said =
+            match graph with
+            | Some model when not (files |> List.exists TensorSource.IsOnnx) -> found arguments model network keyed
+            | _ -> network, ""
+
         let names = names network arguments
         let opened = ResizeArray<Placement>()
         let read = ResizeArray<ParameterSet>()
 
         try
-            for file, key in List.zip files (keys files arguments) do
-                try
-                    opened.Add(Checkpoint.Open(file, network, names, key))
-                with :? LmcException as error when graph |> Option.exists _.LostNames ->
-                    raise (
-                        LmcException(
-                            $"{error.Message}; the export has lost names of weights, which it keeps by: {OnnxModel.ExportLines}",
-                            error
-                        )
-                    )
+            for file, key in keyed do
+                opened.Add(Checkpoint.Open(file, network, names, key))
 
             for placement in opened do
                 Stage.during $"reading {placement.Source.Path}" (fun () ->
@@ -229,6 +280,7 @@ module Models =
                 Network = network
                 Placements = List.ofSeq opened
                 Parameters = List.ofSeq read
+                Found = said
                 Law =
                     match graph with
                     | Some _ -> law network read[0]
@@ -255,6 +307,9 @@ module Models =
             with
             | [] -> ()
             | notes -> "read", Json.texts notes
+
+            if models.Found <> "" then
+                "names", Json.Text models.Found
 
             if models.Law <> "" then
                 "symmetries", Json.Text models.Law

@@ -223,7 +223,7 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most)
         if (!graph.Tensors.TryGetValue(name, out var tensor)) throw new LmcException($"{what}: expected a value that an earlier node gives, found '{name}'");
         // Whole numbers, and lone ones, are what the network is; the rest is what it learned.
         Guard.Require(tensor.Shape.All(size => size >= 0), $"tensor '{name}': expected sizes of 0 or more, found {Guard.Show([.. tensor.Shape])}");
-        var value = tensor.IsReal && tensor.Shape.Count > 0 && tensor.Shape.All(size => size > 0)
+        var value = tensor.IsReal && !tensor.IsFixed && tensor.Shape.Count > 0 && tensor.Shape.All(size => size > 0)
             ? new GraphValue(name, [.. tensor.Shape]) { Parameter = tensor }
             : graph.Constant(name, tensor.Load(folder));
         values[name] = value;

@@ -1,12 +1,13 @@
 using Google.Protobuf;
 using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Checkpoints;
 using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Importing;
 
 /// <summary>
-/// A network read from an ONNX file (opset 9 to 23) into the language of layers, with its numbers. Layers are called by the names that
+/// A network read from an ONNX file (opset 9 to 28) into the language of layers, with its numbers. Layers are called by the names that
 /// their weights have in the file, which are the checkpoint's where the export kept them; in PyTorch by
 /// <c>training=TrainingMode.PRESERVE, do_constant_folding=False</c>.
 /// </summary>
@@ -15,11 +16,12 @@ public sealed class OnnxModel
     private const long MostConstant = 1 << 22; // numbers of a mask, beside as many as the file has bytes
 
     private readonly string path;
+    private readonly string? output;
     private readonly Dictionary<string, (OnnxTensor Tensor, bool Transposed)> stored;
 
-    private OnnxModel(string path, Architecture architecture, Dictionary<string, (OnnxTensor, bool)> stored)
+    private OnnxModel(string path, string? output, Architecture architecture, Dictionary<string, (OnnxTensor, bool)> stored)
     {
-        (this.path, this.stored) = (path, stored);
+        (this.path, this.output, this.stored) = (path, output, stored);
         Architecture = architecture;
     }
 
@@ -28,6 +30,9 @@ public sealed class OnnxModel
 
     /// <summary>Whether the export gave weights numbers in the place of their names.</summary>
     public bool LostNames => stored.Values.Any(tensor => LayerNames.IsLost(tensor.Tensor.Name));
+
+    /// <summary>What was found again of names that the export lost, in words; empty where nothing was looked for.</summary>
+    public string Found { get; private init; } = "";
 
     /// <summary>The two lines by which an export keeps the names of the state dict.</summary>
     public static string ExportLines =>
@@ -46,7 +51,21 @@ public sealed class OnnxModel
     /// <exception cref="LmcException">
     /// There is no such file, it is no ONNX model, or an operator in it has no rule: the line names the node.
     /// </exception>
-    public static OnnxModel Read(string path, string? output = null)
+    public static OnnxModel Read(string path, string? output = null) => Read(path, output, null, null);
+
+    /// <summary>
+    /// The same file's network under the names of a checkpoint that it was exported from, where the export lost them: weights are found by
+    /// their numbers, norms that were folded into weights stand by themselves again.
+    /// </summary>
+    /// <param name="checkpoint">The checkpoint; it must stay open while the model's numbers are loaded, which are the checkpoint's then.</param>
+    /// <param name="rename">How its names become the network's; where none is given, without wrappers.</param>
+    /// <returns>The model.</returns>
+    /// <exception cref="LmcException">
+    /// The graph has numbers that are not the checkpoint's, or numbers leave several ways: the line names the node.
+    /// </exception>
+    public OnnxModel Named(TensorSource checkpoint, Func<string, string>? rename = null) => Read(path, output, checkpoint, rename);
+
+    private static OnnxModel Read(string path, string? output, TensorSource? checkpoint, Func<string, string>? rename)
     {
         try
         {
@@ -54,9 +73,15 @@ public sealed class OnnxModel
             using var file = System.IO.File.OpenRead(path);
             using var quiet = no_grad();
             using var scope = NewDisposeScope();
-            var graph = new OnnxGraph(OnnxProto.Read(file), Path.GetDirectoryName(Path.GetFullPath(path))!, MostConstant + file.Length);
+            var (proto, folder) = (OnnxProto.Read(file), Path.GetDirectoryName(Path.GetFullPath(path))!);
+            using var search = checkpoint is null ? null : new NameSearch(proto, folder, checkpoint, rename);
+            var found = search?.Run() ?? "";
+            var graph = new OnnxGraph(proto, folder, MostConstant + file.Length);
             var architecture = graph.Import(Path.GetFileNameWithoutExtension(path), output);
-            return new OnnxModel(path, architecture, graph.Stored);
+            var missing = search?.Required.Where(name => !graph.Stored.ContainsKey(name)).ToArray() ?? [];
+            Guard.Require(
+                missing.Length == 0, $"expected every tensor of {checkpoint?.Path} in the graph, found {found}, and no {Excerpt.Of(missing, 5)}");
+            return new OnnxModel(path, output, architecture, graph.Stored) { Found = found };
         }
         catch (InvalidProtocolBufferException error)
         {
