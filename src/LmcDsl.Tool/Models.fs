@@ -220,14 +220,18 @@ module Models =
                 try
                     use source = TensorSource.Open(file, Placement.Fitting(network, names network arguments, key))
                     let named = model.Named(source, rename)
-                    Choice1Of2(Network named.Architecture, $"those that the export lost, by the numbers of {file}: {named.Found}")
+
+                    Choice1Of2(
+                        Network named.Architecture,
+                        $"those that the export lost, by the numbers of {file}: {named.Found}"
+                    )
                 with :? LmcException as error ->
-                    Choice2Of2 $"{file}: {error.Message}"
+                    Choice2Of2 error.Message
 
             let rec first told files =
                 match files with
                 | [] ->
-                    let reasons = String.concat "; " (List.rev told)
+                    let reasons = told |> List.rev |> List.distinct |> String.concat "; "
 
                     raise (
                         LmcException(
@@ -240,7 +244,7 @@ module Models =
                     | Choice1Of2 answer -> answer
                     | Choice2Of2 reason -> first (reason :: told) rest
 
-            first [] files
+            first [] (List.distinctBy fst files)
 
     /// Opens and reads every checkpoint. Expects at least `least` of them.
     let load (least: int) (arguments: ParseResults<ModelArgument>) : Models =

@@ -48,11 +48,11 @@ internal static class FusedNorms
     public static List<FusedNorm> Fits(Tensor weight, Tensor bias, IEnumerable<(KnownTensor Weight, Tensor Rows, KnownTensor? Bias)> candidates, IReadOnlyList<KnownNorm> norms)
     {
         using var scope = NewDisposeScope();
-        var tolerance = weight.dtype is ScalarType.Float32 or ScalarType.Float64 ? Single : Half;
         var (fused, shift) = (weight.to(ScalarType.Float64), bias.to(ScalarType.Float64));
         var found = new List<FusedNorm>();
         foreach (var (own, rows, before) in candidates)
         {
+            var tolerance = Math.Min(weight.element_size(), rows.element_size()) >= 4 ? Single : Half;
             var plain = rows.to(ScalarType.Float64);
             var squares = plain.square().sum(1);
             var scale = (fused * plain).sum(1) / squares.clamp(min: 1e-300);

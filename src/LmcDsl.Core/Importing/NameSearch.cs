@@ -16,6 +16,7 @@ internal sealed class NameSearch : IDisposable
 
     private readonly OnnxProto proto;
     private readonly string folder;
+    private readonly string path;
     private readonly KnownTensors known;
     private readonly GraphEdit edit;
     private readonly Dictionary<string, OnnxTensor> given;
@@ -23,7 +24,7 @@ internal sealed class NameSearch : IDisposable
     private readonly Dictionary<string, Tensor> numbers = [];
     private readonly HashSet<string> lost = []; // tensors that the checkpoint has not under their names
     private readonly List<string> kept = [];
-    private int fused, gates, turned, parts;
+    private int fused, gates, renamed, turned, parts;
 
     /// <summary>Takes a graph and a checkpoint.</summary>
     /// <param name="proto">The graph; it is changed.</param>
@@ -32,7 +33,7 @@ internal sealed class NameSearch : IDisposable
     /// <param name="rename">How its names become the network's; where none is given, without wrappers.</param>
     public NameSearch(OnnxProto proto, string folder, TensorSource source, Func<string, string>? rename)
     {
-        (this.proto, this.folder) = (proto, folder);
+        (this.proto, this.folder, path) = (proto, folder, source.Path);
         var nodes = OnnxFunctions.Inline(proto.Nodes, proto.Functions);
         proto.Functions.Clear();
         proto.Nodes.Clear();
@@ -58,7 +59,8 @@ internal sealed class NameSearch : IDisposable
         List<string> said = [];
         if (fused > 0) said.Add($"{fused} norms that were folded into weights");
         if (gates > 0) said.Add($"{gates} recurrent layers");
-        if (turned > 0) said.Add($"{turned} tensors equal but for the order of their axes");
+        if (renamed > 0) said.Add($"{renamed} tensors under other names");
+        if (turned > 0) said.Add($"{turned} tensors with their axes in another order");
         if (parts > 0) said.Add($"{parts} parts of tensors");
         if (kept.Count > 0) said.Add($"kept as a part of the graph, being like none of the checkpoint's tensors: {Excerpt.Of(kept, 5)}");
         return string.Join("; ", said);
@@ -107,14 +109,14 @@ internal sealed class NameSearch : IDisposable
             {
                 using var scope = NewDisposeScope();
                 var numbers = Numbers(name);
-                if (TensorMap.Same(own.Numbers.to(numbers.dtype), numbers))
+                if (TensorMap.Same(own.Numbers, numbers))
                 {
                     Use(name, edit.Known(own));
                     continue;
                 }
 
                 // A norm may have been folded into it under its name.
-                Guard.Require(IsBefore(name), $"expected the numbers that the graph has, found others in '{own.Name}'");
+                Guard.Require(IsBefore(name), $"expected the graph's numbers in a checkpoint that it was exported from, found others in '{own.Name}' of {path}");
             }
 
             // What an operator is told beside its data, such as scales of a resize, is no weight.
@@ -129,7 +131,7 @@ internal sealed class NameSearch : IDisposable
         if (node.Inputs.Count < 3 || !node.Inputs.Skip(1).Any(given.ContainsKey)) return;
         string[] before = [.. node.Inputs];
         var fits = RecurrentNames.Write(node, name => given.ContainsKey(name) ? Numbers(name) : null, known, Module(node), edit);
-        Guard.Require(fits <= 1, $"{node.Place}: expected weights of one layer of the checkpoint, found {fits} layers of equal numbers");
+        Guard.Require(fits <= 1, $"{node.Place}: expected weights of one layer of {path}, found {fits} layers of equal numbers");
         if (fits == 0) return;
         gates++;
         foreach (var name in before.Skip(1).Take(3).Where(given.ContainsKey)) Done(name);
@@ -167,7 +169,7 @@ internal sealed class NameSearch : IDisposable
         {
             Guard.Require(
                 fits.Count == 1,
-                $"{node.Place}: expected one norm that was folded into its weight, found several of equal numbers: {Excerpt.Of([.. fits.Select(fit => $"{fit.Norm.Name} after {fit.Weight.Name}")], 5)}");
+                $"{node.Place}: expected one norm of {path} that was folded into its weight, found several of equal numbers: {Excerpt.Of([.. fits.Select(fit => $"{fit.Norm.Name} after {fit.Weight.Name}")], 5)}");
             Unfold(node, fits[0]);
         }
     }
@@ -214,7 +216,8 @@ internal sealed class NameSearch : IDisposable
         {
             if (Way(numbers, name, node) is { } way)
             {
-                if (way.Places.All(places => places is null)) turned++;
+                if (way.IsSame) renamed++;
+                else if (way.Places.All(places => places is null)) turned++;
                 else parts++;
                 node.Inputs[input] = way.Write(edit);
                 continue;
@@ -224,7 +227,7 @@ internal sealed class NameSearch : IDisposable
             var shape = Significant(tensor.Shape);
             Guard.Require(
                 known.All.All(other => !Significant(other.Shape).SequenceEqual(shape)),
-                $"{node.Place}: expected numbers of the checkpoint (equal, transposed, a part, gates in another order, or with a norm folded in), found others in '{name}'");
+                $"{node.Place}: expected numbers of {path} (equal, transposed, a part, gates in another order, or with a norm folded in), found others in '{name}'");
             tensor.IsFixed = true;
             node.Inputs[input] = tensor.Name;
             if (!kept.Contains(name)) kept.Add(name);
@@ -243,7 +246,7 @@ internal sealed class NameSearch : IDisposable
                 if (ways.Length == 0) continue;
                 Guard.Require(
                     ways.Length == 1,
-                    $"{node.Place}: expected one tensor of the checkpoint that '{name}' is, found several of equal numbers: {Excerpt.Of([.. ways.Select(way => way.Source.Name)], 5)}");
+                    $"{node.Place}: expected one tensor of {path} that '{name}' is, found several of equal numbers: {Excerpt.Of([.. ways.Select(way => way.Source.Name)], 5)}");
                 return ways[0];
             }
 

@@ -80,7 +80,7 @@ public sealed class OnnxModel
             var architecture = graph.Import(Path.GetFileNameWithoutExtension(path), output);
             var missing = search?.Required.Where(name => !graph.Stored.ContainsKey(name)).ToArray() ?? [];
             Guard.Require(
-                missing.Length == 0, $"expected every tensor of {checkpoint?.Path} in the graph, found {found}, and no {Excerpt.Of(missing, 5)}");
+                missing.Length == 0, $"expected every tensor of {checkpoint?.Path} in the graph, found none that is {Excerpt.Of(missing, 5)} ({found})");
             return new OnnxModel(path, output, architecture, graph.Stored) { Found = found };
         }
         catch (InvalidProtocolBufferException error)

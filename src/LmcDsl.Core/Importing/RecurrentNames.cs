@@ -62,7 +62,7 @@ internal static partial class RecurrentNames
                 long[]?[] all = [gates.Length == 1 ? null : places, .. source.Shape.Skip(1).Select(_ => (long[]?)null)];
                 var map = new TensorMap(source, all, wanted.shape, [.. Enumerable.Range(0, wanted.shape.Length)], wanted.shape);
                 maps.Add(map);
-                return TensorMap.Same(map.Apply(source.Numbers.to(wanted.dtype)), wanted);
+                return TensorMap.Same(map.Apply(source.Numbers), wanted);
             }
         }
 

@@ -34,8 +34,10 @@ internal sealed record TensorMap(KnownTensor Source, long[]?[] Places, long[] Si
         long[] own = [.. source.Shape.Where(size => size != 1)], wanted = [.. lost.shape.Where(size => size != 1)];
         if (own.Length != wanted.Length || own.Length > 5 || !own.Order().SequenceEqual(wanted.Order())) return null;
         using var scope = NewDisposeScope();
-        if (RangeOf(lost) != source.Range(lost.dtype)) return null;
-        var (numbers, sought) = (source.Numbers.to(lost.dtype).reshape(own), lost.reshape(wanted));
+        var type = Coarser(lost, source.Numbers);
+        lost = lost.to(type);
+        if (RangeOf(lost) != source.Range(type)) return null;
+        var (numbers, sought) = (source.Numbers.to(type).reshape(own), lost.reshape(wanted));
         TensorMap? found = null;
         foreach (var order in Orders(own.Length))
         {
@@ -54,8 +56,10 @@ internal sealed record TensorMap(KnownTensor Source, long[]?[] Places, long[] Si
     public static TensorMap? Parts(Tensor lost, KnownTensor source)
     {
         using var scope = NewDisposeScope();
-        if (lost.numel() < 2 || source.Numbers.numel() < 2) return null;
-        var (type, (least, most), (low, high)) = (lost.dtype, RangeOf(lost), source.Range(lost.dtype));
+        if (lost.numel() < 2 || source.Shape.Aggregate(1L, (product, size) => product * size) < 2) return null;
+        var type = Coarser(lost, source.Numbers);
+        lost = lost.to(type);
+        var ((least, most), (low, high)) = (RangeOf(lost), source.Range(type));
         if (!(least >= low && most <= high)) return null;
         if (!Enumerable.Range(0, (int)Math.Min(4, lost.numel())).All(k => source.Holds(lost.flatten()[k]))) return null;
         var sought = lost.squeeze();
@@ -132,8 +136,15 @@ internal sealed record TensorMap(KnownTensor Source, long[]?[] Places, long[] Si
         return runs;
     }
 
-    /// <summary>Whether two tensors have the same shape and the same numbers.</summary>
-    public static bool Same(Tensor one, Tensor other) => one.shape.SequenceEqual(other.shape) && one.eq(other).all().item<bool>();
+    /// <summary>Whether two tensors have the same shape and, rounded to the coarser type of both, the same numbers.</summary>
+    public static bool Same(Tensor one, Tensor other)
+    {
+        var type = Coarser(one, other);
+        return one.shape.SequenceEqual(other.shape) && one.to(type).eq(other.to(type)).all().item<bool>();
+    }
+
+    // A graph in single precision may be that of a checkpoint that was saved in half, or the other way round.
+    private static ScalarType Coarser(Tensor one, Tensor other) => one.element_size() < other.element_size() ? one.dtype : other.dtype;
 
     private static (double, double) RangeOf(Tensor values) =>
         values.numel() == 0 ? (0, 0) : (values.to(ScalarType.Float64).min().item<double>(), values.to(ScalarType.Float64).max().item<double>());
