@@ -19,7 +19,7 @@ internal static partial class RecurrentNames
     public static int Write(OnnxNode node, Func<string, Tensor?> given, KnownTensors known, string? module, GraphEdit edit)
     {
         // Where ONNX's gates stand among PyTorch's: input, output, forget, cell; update, reset, new.
-        int[] gates = node.Operator switch { "LSTM" => [0, 3, 1, 2], "GRU" => [1, 0, 2], _ => [0] };
+        var gates = node.Operator switch { "LSTM" => new[] { 0, 3, 1, 2 }, "GRU" => [1, 0, 2], _ => [0] };
         if (node.Inputs.Count < 3 || given(node.Inputs[1]) is not { } w || given(node.Inputs[2]) is not { } r || w.dim() != 3 || r.dim() != 3) return 0;
         var b = node.Inputs.Count > 3 && node.Inputs[3].Length > 0 ? given(node.Inputs[3]) : null;
         var fits = new List<(string Name, TensorMap[][] Maps)>();

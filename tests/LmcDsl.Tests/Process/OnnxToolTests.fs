@@ -116,6 +116,15 @@ let tests =
                     for one, other in Array.zip (outputs "c.onnx") (outputs "b/timm_vit.onnx") do
                         Expect.isLessThan (abs (one - other)) 1e-4f "the same function"
 
+                    // ONNX Runtime takes what was written, and gives the same by it.
+                    let byRuntime (path: string) =
+                        use _ = torch.NewDisposeScope()
+                        use io = TensorSource.Open(at "b/timm_vit.io.pt")
+                        (OnnxOracle.output (at path) (io.Read "input")).data<float32>().ToArray()
+
+                    for one, other in Array.zip (byRuntime "c.onnx") (outputs "b/timm_vit.onnx") do
+                        Expect.isLessThan (abs (one - other)) 1e-4f "ONNX Runtime on what was written"
+
                     lmc folder [ "merge"; "a/timm_vit.onnx"; "b/timm_vit.onnx"; "-o"; "m.onnx" ] |> done' |> ignore
 
                     let measured =

@@ -343,6 +343,10 @@ ENTRIES = {
     "regnet_y_400mf": (torchvision("regnet_y_400mf"), image(3, 64, 64)),
     "shufflenet_v2_x0_5": (torchvision("shufflenet_v2_x0_5"), image(3, 64, 64)),
     "vgg16_bn": (torchvision("vgg16_bn"), image(3, 224, 224)),
+    "convnext_tiny": (torchvision("convnext_tiny"), image(3, 64, 64)),
+    "vit_b_32": (torchvision("vit_b_32", image_size=64), image(3, 64, 64)),
+    "vit_narrow": (lambda: VisionTransformer(64, 32, 12, 12, 96, 384, num_classes=10), image(3, 64, 64)),
+    "swin_t": (torchvision("swin_t"), image(3, 64, 64)),
     "unet": (UNet, image(3, 16, 16)),
     "sequence": (Sequence, image(4, 10)),
     "groupnorm": (GroupNet, image(3, 8, 8)),
@@ -362,9 +366,6 @@ ENTRIES = {
 LARGE = {
     "resnet20": (ResNet20, image(3, 32, 32)),
     "vgg16_bn_narrow": (narrow_vgg, image(3, 64, 64)),
-    "vit_b_32": (torchvision("vit_b_32"), image(3, 224, 224)),
-    "swin_t": (torchvision("swin_t"), image(3, 224, 224)),
-    "convnext_tiny": (torchvision("convnext_tiny"), image(3, 224, 224)),
 }
 
 
