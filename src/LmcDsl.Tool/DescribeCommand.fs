@@ -87,6 +87,7 @@ module DescribeCommand =
                     ]
             ]
             "notes", Json.texts [ for note in network.Notes -> note ]
+            yield! graph |> Option.map Models.openedAt |> Option.defaultValue []
             match graph with
             | Some model when model.LostNames ->
                 "names", Json.Text $"the export has lost names of weights; it keeps them by: {OnnxModel.ExportLines}"

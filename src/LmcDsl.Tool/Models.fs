@@ -20,8 +20,8 @@ type Models =
         Placements: Placement list
         /// Their parameters, on the device.
         Parameters: ParameterSet list
-        /// What was found again of names that an export lost, in words; empty where none were.
-        Found: string
+        /// What was decided in reading the graph: sizes that it leaves open, names that the export lost.
+        Decided: (string * Json) list
         /// How well the derived symmetries held on the first model, in words; empty where the network is of the library's own layers.
         Law: string
     }
@@ -62,11 +62,26 @@ module Models =
 
     let private norm name = Words.oneOf "--norm" [ "batch", Norm.Batch; "layer", Norm.Layer; "none", Norm.None ] name
 
+    // Which of a graph's outputs is the network's.
+    let private graphOutput (arguments: ParseResults<ModelArgument>) : string | null =
+        arguments.TryGetResult ModelArgument.Graph_Output |> Option.toObj
+
+    // What a graph leaves open of the sizes of its inputs.
+    let private openSizes (arguments: ParseResults<ModelArgument>) : int[] | null =
+        arguments.TryGetResult ModelArgument.Input |> Option.map (sizes "--input") |> Option.toObj
+
     // The graph that an ONNX file holds.
     let private graph (arguments: ParseResults<ModelArgument>) (file: string) : Network * OnnxModel option =
-        let output: string | null = arguments.TryGetResult ModelArgument.Graph_Output |> Option.toObj
-        let model = OnnxModel.Read(file, output)
+        let model = OnnxModel.Read(file, graphOutput arguments, openSizes arguments)
         Network model.Architecture, Some model
+
+    /// Which sizes were taken where a graph leaves them open and none are given.
+    let openedAt (model: OnnxModel) : (string * Json) list =
+        match model.TakenSizes with
+        | null -> []
+        | sizes ->
+            let shown = String.Join(" ", sizes)
+            [ "open sizes", Json.Text $"taken as {shown}; --input says others" ]
 
     // The network that an architecture's word describes, or a file of it.
     let private named (arguments: ParseResults<ModelArgument>) (arch: string) : Network * OnnxModel option =
@@ -192,8 +207,12 @@ module Models =
                 LmcException $"--key: expected one key, or one for each of {files.Length} files, found {keys.Length}"
             )
 
+    // A checkpoint as one of the network's.
+    let private open' arguments network (names: NameMap) (file: string, key: string | null) : Placement =
+        Checkpoint.Open(file, network, names, key, graphOutput arguments, openSizes arguments)
+
     // The network under the checkpoints' names: where the graph's do not fit, those that the numbers of one of the files say.
-    let private found
+    let private named'
         (arguments: ParseResults<ModelArgument>)
         (model: OnnxModel)
         (network: Network)
@@ -201,7 +220,7 @@ module Models =
         : Network * string =
         let fits (file, key) =
             try
-                (Checkpoint.Open(file, network, names network arguments, key)).Source.Dispose()
+                (open' arguments network (names network arguments) (file, key)).Source.Dispose()
                 None
             with :? LmcException as error ->
                 Some error
@@ -262,9 +281,9 @@ module Models =
         let device = device arguments
         let keyed = List.zip files (keys files arguments)
 
-        let network, said =
+        let network, found =
             match graph with
-            | Some model when not (files |> List.exists TensorSource.IsOnnx) -> found arguments model network keyed
+            | Some model when not (files |> List.exists TensorSource.IsOnnx) -> named' arguments model network keyed
             | _ -> network, ""
 
         let names = names network arguments
@@ -273,7 +292,7 @@ module Models =
 
         try
             for file, key in keyed do
-                opened.Add(Checkpoint.Open(file, network, names, key))
+                opened.Add(open' arguments network names (file, key))
 
             for placement in opened do
                 Stage.during $"reading {placement.Source.Path}" (fun () ->
@@ -284,7 +303,13 @@ module Models =
                 Network = network
                 Placements = List.ofSeq opened
                 Parameters = List.ofSeq read
-                Found = said
+                Decided =
+                    [
+                        yield! graph |> Option.map openedAt |> Option.defaultValue []
+
+                        if found <> "" then
+                            "names", Json.Text found
+                    ]
                 Law =
                     match graph with
                     | Some _ -> law network read[0]
@@ -312,8 +337,7 @@ module Models =
             | [] -> ()
             | notes -> "read", Json.texts notes
 
-            if models.Found <> "" then
-                "names", Json.Text models.Found
+            yield! models.Decided
 
             if models.Law <> "" then
                 "symmetries", Json.Text models.Law

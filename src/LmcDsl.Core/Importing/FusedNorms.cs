@@ -1,3 +1,4 @@
+using System.Globalization;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Importing;
@@ -48,39 +49,39 @@ internal static class FusedNorms
     public static List<FusedNorm> Fits(Tensor weight, Tensor bias, IEnumerable<(KnownTensor Weight, Tensor Rows, KnownTensor? Bias)> candidates, IReadOnlyList<KnownNorm> norms)
     {
         using var scope = NewDisposeScope();
-        var (fused, shift) = (weight.to(ScalarType.Float64), bias.to(ScalarType.Float64));
+        var (fused, shift) = (weight.to(ScalarType.Float64), Numbers(bias));
         var found = new List<FusedNorm>();
         foreach (var (own, rows, before) in candidates)
         {
             var tolerance = Math.Min(weight.element_size(), rows.element_size()) >= 4 ? Single : Half;
             var plain = rows.to(ScalarType.Float64);
-            var squares = plain.square().sum(1);
-            var scale = (fused * plain).sum(1) / squares.clamp(min: 1e-300);
-            if (Apart(fused, plain * scale.unsqueeze(1), 1) > tolerance) continue;
-            var alive = squares > 0; // a row of zeros tells nothing of its scale
+            // The scale of each channel that comes nearest, and what it leaves; a row of zeros has none.
+            var (products, squares) = (Numbers((fused * plain).sum(1)), Numbers(plain.square().sum(1)));
+            double?[] scales = [.. products.Zip(squares, (product, square) => square > 0 ? product / square : (double?)null)];
+            var rest = Numbers((fused - plain * tensor(scales.Select(scale => scale ?? 0).ToArray()).unsqueeze(1)).abs().amax([1]));
+            var largest = Numbers(fused.abs().amax([1]));
+            if (Enumerable.Range(0, rest.Length).Any(k => !(rest[k] <= tolerance * largest[k]))) continue;
             foreach (var norm in norms.Where(norm => norm.Mean.Shape[0] == fused.shape[0]))
-                if (Epsilon(norm, scale, alive, before, shift, tolerance) is { } epsilon) found.Add(new FusedNorm(own, before, norm, epsilon));
+                if (Epsilon(norm, scales, before, shift, tolerance) is { } epsilon) found.Add(new FusedNorm(own, before, norm, epsilon));
         }
 
         return found;
     }
 
-    // What a norm adds to variances if it is the one that was folded; null where it is not.
-    private static double? Epsilon(KnownNorm norm, Tensor scale, Tensor alive, KnownTensor? bias, Tensor shift, double tolerance)
+    // What a norm adds to variances if it is the one that was folded; null where it is not. Channel by channel, in double.
+    private static double? Epsilon(KnownNorm norm, double?[] scales, KnownTensor? bias, double[] shift, double tolerance)
     {
-        var variance = norm.Variance.Numbers.to(ScalarType.Float64);
-        var own = norm.Scale?.Numbers.to(ScalarType.Float64) ?? ones_like(variance);
-        var centre = -norm.Mean.Numbers.to(ScalarType.Float64);
-        if (bias is not null) centre = centre + bias.Numbers.to(ScalarType.Float64);
-        var zero = norm.Shift?.Numbers.to(ScalarType.Float64) ?? zeros_like(variance);
+        var (mean, variance) = (Numbers(norm.Mean.Numbers), Numbers(norm.Variance.Numbers));
+        double[] own = norm.Scale is null ? [.. mean.Select(_ => 1.0)] : Numbers(norm.Scale.Numbers);
+        double[] zero = norm.Shift is null ? new double[mean.Length] : Numbers(norm.Shift.Numbers);
+        double[] before = bias is null ? new double[mean.Length] : Numbers(bias.Numbers);
         var distances = new List<(double Epsilon, double Apart)>();
-        foreach (var epsilon in Epsilons.Concat(Estimate(own, variance, scale, alive)))
+        foreach (var epsilon in Epsilons.Concat(Estimate(own, variance, scales)))
         {
-            var factor = own / (variance + epsilon).sqrt();
-            var weights = Apart(where(alive, scale, factor), factor, 0);
-            var (product, sum) = (centre * factor, centre * factor + zero);
-            var size = product.abs() + zero.abs();
-            var shifts = ((shift - sum).abs() / (size + 1e-3 * size.max() + 1e-30)).max().item<double>();
+            double[] factor = [.. own.Select((value, k) => value / Math.Sqrt(variance[k] + epsilon))];
+            double[] size = [.. factor.Select((value, k) => Math.Abs((before[k] - mean[k]) * value) + Math.Abs(zero[k]))];
+            var weights = Apart(factor.Length, k => (scales[k] ?? factor[k]) - factor[k], k => Math.Abs(factor[k]));
+            var shifts = Apart(factor.Length, k => shift[k] - ((before[k] - mean[k]) * factor[k] + zero[k]), k => size[k]);
             distances.Add((epsilon, Math.Max(weights, shifts)));
         }
 
@@ -91,23 +92,22 @@ internal static class FusedNorms
     }
 
     // By the channel where it counts for most, to one digit.
-    private static IEnumerable<double> Estimate(Tensor own, Tensor variance, Tensor scale, Tensor alive)
+    private static IEnumerable<double> Estimate(double[] own, double[] variance, double?[] scales)
     {
-        var usable = alive & (scale != 0);
-        if (!usable.any().item<bool>()) yield break;
-        var least = where(usable, variance, full_like(variance, double.PositiveInfinity)).argmin().item<long>();
-        var estimate = Math.Pow(own[least].item<double>() / scale[least].item<double>(), 2) - variance[least].item<double>();
-        if (!(estimate is > 1e-15 and < 1e3)) yield break;
-        var digit = Math.Pow(10, Math.Floor(Math.Log10(estimate)));
-        yield return double.Parse((Math.Round(estimate / digit) * digit).ToString("E0", System.Globalization.CultureInfo.InvariantCulture), System.Globalization.CultureInfo.InvariantCulture);
+        int[] usable = [.. Enumerable.Range(0, own.Length).Where(k => scales[k] is { } scale && scale != 0)];
+        if (usable.Length == 0) yield break;
+        var least = usable.MinBy(k => variance[k]);
+        var estimate = Math.Pow(own[least] / scales[least]!.Value, 2) - variance[least];
+        if (estimate is > 1e-15 and < 1e3)
+            yield return double.Parse(estimate.ToString("E0", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
     }
 
-    // The largest difference, as a share of each number, or of a thousandth of the largest beside it.
-    private static double Apart(Tensor one, Tensor other, int rows)
+    // The largest difference, as a share of what it is of, or of a thousandth of the largest of such.
+    private static double Apart(int count, Func<int, double> difference, Func<int, double> size)
     {
-        if (one.numel() == 0) return 0;
-        var size = other.abs();
-        var largest = rows == 1 ? size.amax([1], keepdim: true) : size.max();
-        return ((one - other).abs() / (size + 1e-3 * largest + 1e-30)).max().item<double>();
+        var largest = Enumerable.Range(0, count).Max(size);
+        return Enumerable.Range(0, count).Max(k => Math.Abs(difference(k)) / (size(k) + 1e-3 * largest + 1e-30));
     }
+
+    private static double[] Numbers(Tensor values) => values.to(ScalarType.Float64).contiguous().data<double>().ToArray();
 }

@@ -76,7 +76,7 @@ let private found (folder: string) (name: string) (tolerance: float) =
     let given = network.Forward(model.Views, input)
     let error = difference given (output.reshape given.shape)
     Expect.isLessThan (error / max 1.0 (output.abs().max().ToDouble())) tolerance $"{name}: output"
-    let runtime = OnnxOracle.output (at "onnx") input
+    let runtime = OnnxOracle.output (at "onnx") 1 input
     let apart = difference given (runtime.reshape given.shape)
     Expect.isLessThan (apart / max 1.0 (output.abs().max().ToDouble())) tolerance $"{name}: ONNX Runtime's output"
     // The description alone is the network.

@@ -8,8 +8,9 @@ open TorchSharp
 
 let private numbers (tensor: torch.Tensor) = tensor.``to``(torch.float32).contiguous().data<float32>().ToArray()
 
-/// What the first output of a model is for one example: its inputs one after the other, each flattened, as the library reads them.
-let output (path: string) (example: torch.Tensor) : torch.Tensor =
+/// What the first output of a model is for one example: its inputs one after the other, each flattened, as the library reads them; sizes that
+/// the file leaves open are `length`.
+let output (path: string) (length: int) (example: torch.Tensor) : torch.Tensor =
     use options =
         new SessionOptions(IntraOpNumThreads = 2, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR)
 
@@ -21,7 +22,14 @@ let output (path: string) (example: torch.Tensor) : torch.Tensor =
         [
             for name in session.InputNames do
                 let meta = session.InputMetadata[name]
-                let shape = meta.Dimensions |> Array.map (fun size -> if size < 1 then 1 else size)
+
+                let shape =
+                    meta.Dimensions
+                    |> Array.mapi (fun d size ->
+                        if size >= 1 then size
+                        elif d = 0 then 1
+                        else length)
+
                 let count = Array.fold (*) 1 shape
                 let part = given[start .. start + count - 1]
                 start <- start + count
