@@ -299,6 +299,18 @@ module Models =
                     use model = Checkpoint.Load placement
                     read.Add(model.To device))
 
+            // A graph is written with all its outputs, of which the network has one.
+            match graph with
+            | Some model when files |> List.forall TensorSource.IsOnnx ->
+                match model.ChangedOutput read[0] with
+                | null -> ()
+                | other ->
+                    raise (
+                        LmcException
+                            $"{files.Head}: expected outputs that a permutation of the units leaves as they are, found that '{other}' changes, which is not the network's; export the model with one of them"
+                    )
+            | _ -> ()
+
             {
                 Network = network
                 Placements = List.ofSeq opened

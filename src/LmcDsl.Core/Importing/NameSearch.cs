@@ -49,6 +49,18 @@ internal sealed class NameSearch : IDisposable
     /// <exception cref="LmcException">Something was not found, or several ways are left: the line says what.</exception>
     public string Run()
     {
+        try
+        {
+            return Searched();
+        }
+        catch (Exception error) when (error is System.Runtime.InteropServices.ExternalException or ArithmeticException or ArgumentException or IndexOutOfRangeException or InvalidOperationException)
+        {
+            throw new LmcException($"expected tensors of shapes that fit their operators, to be held against {path}, found others", error);
+        }
+    }
+
+    private string Searched()
+    {
         Identities();
         foreach (var node in Everywhere(proto.Nodes)) Read(node);
         RequireNumbers();

@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Checkpoints;
+using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
@@ -20,6 +21,7 @@ public sealed class OnnxModel
     private readonly string path;
     private readonly string? output;
     private readonly IReadOnlyList<int>? open;
+    private string[] others = []; // outputs of the graph beside the network's
     private readonly Dictionary<string, (OnnxTensor Tensor, bool Transposed)> stored;
 
     private OnnxModel(
@@ -91,7 +93,8 @@ public sealed class OnnxModel
             var missing = search?.Required.Where(name => !graph.Stored.ContainsKey(name)).ToArray() ?? [];
             Guard.Require(
                 missing.Length == 0, $"expected every tensor of {checkpoint?.Path} in the graph, found none that is {Excerpt.Of(missing, 5)} ({found})");
-            return new OnnxModel(path, output, sizes, architecture, graph.Stored) { Found = found, TakenSizes = open is null ? sizes : null };
+            var outputs = proto.Outputs.Select(other => other.Name).Where(other => other != (output ?? proto.Outputs[0].Name));
+            return new OnnxModel(path, output, sizes, architecture, graph.Stored) { Found = found, TakenSizes = open is null ? sizes : null, others = [.. outputs] };
         }
         catch (InvalidProtocolBufferException error)
         {
@@ -105,6 +108,36 @@ public sealed class OnnxModel
         {
             throw new LmcException($"{path}: {error.Message}", error);
         }
+    }
+
+    /// <summary>
+    /// An output of the file beside the network's that a permutation of the network's units changes, since it reads units that the network's
+    /// output lets move, or gives them: a file with its numbers moved would not be the same model.
+    /// </summary>
+    /// <param name="model">The file's numbers, as the network has them.</param>
+    /// <param name="seed">Seed of the permutation and of the input.</param>
+    /// <returns>The output's name; null where all stay.</returns>
+    public string? ChangedOutput(ParameterSet model, long seed = 0)
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        using var moved = PermutationSet.Random(model.Network, seed).Apply(model);
+        var own = model.Network.Parameters.Select((spec, k) => (spec.Name, k)).ToDictionary(p => p.Name, p => p.k);
+        foreach (var other in others)
+        {
+            var read = Read(path, other, open);
+            var network = new Network(read.Architecture);
+            using var generator = Seeds.Generator(seed, "other outputs");
+            var input = randn([2, .. network.Architecture.Input.Select(size => (long)size)], generator: generator).mul(10).round();
+            using var plain = read.Load(network);
+            using var changed = plain.Clone();
+            foreach (var (spec, view) in network.Parameters.Zip(changed.Views))
+                if (own.TryGetValue(spec.Name, out var place)) view.copy_(moved.Views[place]);
+            var (before, after) = (network.Forward(plain.Views, input), network.Forward(changed.Views, input));
+            if (!((before - after).abs().max().ToDouble() <= SymmetryCheck.Tolerance * Math.Max(1e-2, before.abs().max().ToDouble()))) return other;
+        }
+
+        return null;
     }
 
     // At the sizes that are given; where the file leaves some open and none are, at the first of the usual ones by which it can be read.

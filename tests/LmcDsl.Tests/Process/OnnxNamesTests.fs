@@ -178,6 +178,14 @@ let tests =
 
                             Expect.equal (groups network) (groups kept) $"{name}: groups"
 
+                    // A graph is written with all its outputs: they must stay what they are.
+                    let twice name words =
+                        lmc folder ([ "align"; $"{name}.onnx"; $"{name}.onnx"; "-o"; "two.onnx" ] @ words)
+
+                    twice "two-heads" [] |> refused [ "two-heads.onnx"; "'b' changes" ]
+                    twice "two-heads" [ "--graph-output"; "b" ] |> refused [ "'a' changes" ]
+                    twice "two-inner" [] |> done' |> ignore
+                    twice "two-inner" [ "--graph-output"; "b" ] |> refused [ "'a' changes" ]
                     // What is refused says why, and how to export.
                     for name, parts in
                         [

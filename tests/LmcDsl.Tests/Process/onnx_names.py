@@ -169,6 +169,18 @@ def half_told():
     return model
 
 
+class Two(nn.Module):
+    """Two outputs, of which the second reads the units of the first, or is what they are read of."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.one, self.two, self.first, self.second, self.inner = nn.Linear(5, 8), nn.Linear(8, 8), nn.Linear(8, 3), nn.Linear(8, 4), inner
+
+    def forward(self, x):
+        y = self.two(torch.relu(self.one(x)))
+        return (y, self.first(torch.tanh(y))) if self.inner else (self.first(torch.relu(y)), self.second(torch.relu(y)))
+
+
 IMAGE, STEPS = (1, 3, 8, 8), (1, 6, 5)
 
 
@@ -235,3 +247,5 @@ if __name__ == "__main__":
         with torch.no_grad():
             torch.save({"input": x, "output": model(x)}, f"{sys.argv[1]}/{name}.io.pt")
         print(name, flush=True)
+    for name in ("two-heads", "two-inner"):
+        torch.onnx.export(drawn(Two(name == "two-inner")), torch.randn(1, 5), f"{sys.argv[1]}/{name}.onnx", output_names=["a", "b"], **kept)
