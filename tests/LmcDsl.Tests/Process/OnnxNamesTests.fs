@@ -191,6 +191,7 @@ let tests =
                         [
                             "refused-equal", [ "one.weight, two.weight" ]
                             "refused-fresh", [ "bn1 after conv1.weight"; "bn2 after conv1.weight" ]
+                            "refused-rows", [ "found none that is table" ]
                             "refused-mixed", [ "found none that is table" ]
                             "refused-scaled", [ "/MatMul"; "found others" ]
                             "refused-other", [ "found others in 'before.weight'" ]

@@ -130,6 +130,14 @@ class Places(Masked):
         return self.head(y.transpose(1, 2).reshape(b, n, 12).mean(1))
 
 
+def repeated():
+    """Two rows of the table are equal: which of them stands where, numbers do not tell."""
+    model = drawn(Places())
+    with torch.no_grad():
+        model.table[5] = model.table[2]
+    return model
+
+
 class Scaled(nn.Module):
     """A weight that the export has computed of two: nothing of the checkpoint has its numbers."""
 
@@ -221,6 +229,7 @@ CASES = {
     "both-ways": (lambda: drawn(Recurrent(nn.LSTM, bidirectional=True)), (1, 7, 6)),
     "plain-rnn": (lambda: drawn(Recurrent(nn.RNN)), (1, 7, 6)),
     "places": (lambda: drawn(Places()), STEPS),
+    "refused-rows": (repeated, STEPS),
     "refused-mixed": (lambda: drawn(Masked()), STEPS),
     "refused-scaled": (lambda: drawn(Scaled()), STEPS),
     "refused-fresh": (lambda: Pair().eval(), IMAGE),
