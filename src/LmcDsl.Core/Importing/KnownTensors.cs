@@ -89,7 +89,7 @@ internal sealed class KnownTensors : IDisposable
         string[] names = [.. entries.Select(entry => entry.Name)];
         // A prefix of a file's names, and one of a graph's that was exported out of a wrapper: those by which most fits, the shortest of such.
         string[] before = [.. Checkpoints.Prefix.Candidates(names, Math.Max(1, names.Length / 2))];
-        string[] around = [.. Checkpoints.Prefix.Candidates([.. heard], Math.Max(1, heard.Count))];
+        string[] around = [.. Checkpoints.Prefix.Candidates([.. heard], Math.Max(1, heard.Count / 2))];
         var (fits, own, outer) = (-1, "", "");
         foreach (var prefix in before)
         {

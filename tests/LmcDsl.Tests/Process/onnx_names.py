@@ -236,6 +236,7 @@ CASES = {
     "half-told": (half_told, IMAGE),
     "renamed": (lambda: drawn(Pair()), IMAGE, renamed),
     "wrapped": (lambda: drawn(Wrapper(Norms())), IMAGE, None, lambda state: {name.removeprefix("model."): value for name, value in state.items()}),
+    "wrapped-equal": (lambda: Wrapper(equal()).eval(), (1, 3, 6), None, lambda state: {name.removeprefix("model."): value for name, value in state.items()}),
     "nested": (lambda: drawn(Norms()), IMAGE, None, lambda state: {"epoch": 3, "state_dict": {f"model.{name}": value for name, value in state.items()}}),
     "half": (lambda: drawn(Norms()), IMAGE, None, lambda state: {name: value.half() if value.is_floating_point() else value for name, value in state.items()}),
     "refused-other": (lambda: drawn(Norms()), IMAGE, None, lambda state: {name: value + 0.5 if value.is_floating_point() else value for name, value in state.items()}),
