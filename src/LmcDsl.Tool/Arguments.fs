@@ -52,7 +52,8 @@ type ModelArgument =
             | Norm _ -> "batch, layer or none (default: batch)."
             | Hidden _ -> "hidden widths of an mlp."
             | Classes _ -> "number of classes (default: 10)."
-            | Input _ -> "shape of one image (default: 3 32 32, of an mlp 1 28 28)."
+            | Input _ ->
+                "shape of one image (default: 3 32 32, of an mlp 1 28 28); of a graph, the sizes that it leaves open, in their order."
             | Names _ ->
                 "JSON file of patterns and replacements from the checkpoints' names to the network's, beside the usual ones."
             | Key _ ->

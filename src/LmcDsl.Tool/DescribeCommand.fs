@@ -87,9 +87,12 @@ module DescribeCommand =
                     ]
             ]
             "notes", Json.texts [ for note in network.Notes -> note ]
+            yield! graph |> Option.map Models.openedAt |> Option.defaultValue []
             match graph with
             | Some model when model.LostNames ->
-                "names", Json.Text $"the export has lost names of weights; it keeps them by: {OnnxModel.ExportLines}"
+                "names",
+                Json.Text
+                    $"the export has lost names of weights, which a checkpoint that it is of gives back by its numbers; it keeps them by: {OnnxModel.ExportLines}"
             | _ -> ()
         ],
         [ Describe.table network.Architecture; groups network; pins network ]

@@ -20,6 +20,8 @@ type Models =
         Placements: Placement list
         /// Their parameters, on the device.
         Parameters: ParameterSet list
+        /// What was decided in reading the graph: sizes that it leaves open, names that the export lost.
+        Decided: (string * Json) list
         /// How well the derived symmetries held on the first model, in words; empty where the network is of the library's own layers.
         Law: string
     }
@@ -60,11 +62,26 @@ module Models =
 
     let private norm name = Words.oneOf "--norm" [ "batch", Norm.Batch; "layer", Norm.Layer; "none", Norm.None ] name
 
+    // Which of a graph's outputs is the network's.
+    let private graphOutput (arguments: ParseResults<ModelArgument>) : string | null =
+        arguments.TryGetResult ModelArgument.Graph_Output |> Option.toObj
+
+    // What a graph leaves open of the sizes of its inputs.
+    let private openSizes (arguments: ParseResults<ModelArgument>) : int[] | null =
+        arguments.TryGetResult ModelArgument.Input |> Option.map (sizes "--input") |> Option.toObj
+
     // The graph that an ONNX file holds.
     let private graph (arguments: ParseResults<ModelArgument>) (file: string) : Network * OnnxModel option =
-        let output: string | null = arguments.TryGetResult ModelArgument.Graph_Output |> Option.toObj
-        let model = OnnxModel.Read(file, output)
+        let model = OnnxModel.Read(file, graphOutput arguments, openSizes arguments)
         Network model.Architecture, Some model
+
+    /// Which sizes were taken where a graph leaves them open and none are given.
+    let openedAt (model: OnnxModel) : (string * Json) list =
+        match model.TakenSizes with
+        | null -> []
+        | sizes ->
+            let shown = String.Join(" ", sizes)
+            [ "open sizes", Json.Text $"taken as {shown}; --input says others" ]
 
     // The network that an architecture's word describes, or a file of it.
     let private named (arguments: ParseResults<ModelArgument>) (arch: string) : Network * OnnxModel option =
@@ -190,6 +207,64 @@ module Models =
                 LmcException $"--key: expected one key, or one for each of {files.Length} files, found {keys.Length}"
             )
 
+    // A checkpoint as one of the network's.
+    let private open' arguments network (names: NameMap) (file: string, key: string | null) : Placement =
+        Checkpoint.Open(file, network, names, key, graphOutput arguments, openSizes arguments)
+
+    // The network under the checkpoints' names: where the graph's do not fit, those that the numbers of one of the files say.
+    let private named'
+        (arguments: ParseResults<ModelArgument>)
+        (model: OnnxModel)
+        (network: Network)
+        (files: (string * (string | null)) list)
+        : Network * string =
+        let fits (file, key) =
+            try
+                (open' arguments network (names network arguments) (file, key)).Source.Dispose()
+                None
+            with :? LmcException as error ->
+                Some error
+
+        match fits files.Head with
+        | None -> network, ""
+        | Some misfit ->
+            let rename =
+                arguments.TryGetResult ModelArgument.Names
+                |> Option.map (fun file ->
+                    let map = NameMap.FromJson(InputFile.ReadText(file, "a map of names"), file)
+                    Func<string, string>(map.Apply))
+                |> Option.toObj
+
+            let search (file: string, key) =
+                try
+                    use source = TensorSource.Open(file, Placement.Fitting(network, names network arguments, key))
+                    let named = model.Named(source, rename)
+
+                    Choice1Of2(
+                        Network named.Architecture,
+                        $"those that the export lost, by the numbers of {file}: {named.Found}"
+                    )
+                with :? LmcException as error ->
+                    Choice2Of2 error.Message
+
+            let rec first told files =
+                match files with
+                | [] ->
+                    let reasons = told |> List.rev |> List.distinct |> String.concat "; "
+
+                    raise (
+                        LmcException(
+                            $"{misfit.Message}; the names were looked for by numbers: {reasons}; an export keeps names by: {OnnxModel.ExportLines}",
+                            misfit
+                        )
+                    )
+                | file :: rest ->
+                    match Stage.during $"finding names in {fst file}" (fun () -> search file) with
+                    | Choice1Of2 answer -> answer
+                    | Choice2Of2 reason -> first (reason :: told) rest
+
+            first [] (List.distinctBy fst files)
+
     /// Opens and reads every checkpoint. Expects at least `least` of them.
     let load (least: int) (arguments: ParseResults<ModelArgument>) : Models =
         arguments.GetResult(ModelArgument.Threads, defaultValue = Environment.ProcessorCount)
@@ -204,31 +279,49 @@ module Models =
 
         let network, graph = network arguments
         let device = device arguments
+        let keyed = List.zip files (keys files arguments)
+
+        let network, found =
+            match graph with
+            | Some model when not (files |> List.exists TensorSource.IsOnnx) -> named' arguments model network keyed
+            | _ -> network, ""
+
         let names = names network arguments
         let opened = ResizeArray<Placement>()
         let read = ResizeArray<ParameterSet>()
 
         try
-            for file, key in List.zip files (keys files arguments) do
-                try
-                    opened.Add(Checkpoint.Open(file, network, names, key))
-                with :? LmcException as error when graph |> Option.exists _.LostNames ->
-                    raise (
-                        LmcException(
-                            $"{error.Message}; the export has lost names of weights, which it keeps by: {OnnxModel.ExportLines}",
-                            error
-                        )
-                    )
+            for file, key in keyed do
+                opened.Add(open' arguments network names (file, key))
 
             for placement in opened do
                 Stage.during $"reading {placement.Source.Path}" (fun () ->
                     use model = Checkpoint.Load placement
                     read.Add(model.To device))
 
+            // A graph is written with all its outputs, of which the network has one.
+            match graph with
+            | Some model when files |> List.forall TensorSource.IsOnnx ->
+                match model.ChangedOutput read[0] with
+                | null -> ()
+                | other ->
+                    raise (
+                        LmcException
+                            $"{files.Head}: expected outputs that a permutation of the units leaves as they are, found that '{other}' changes, which is not the network's; export the model with one of them"
+                    )
+            | _ -> ()
+
             {
                 Network = network
                 Placements = List.ofSeq opened
                 Parameters = List.ofSeq read
+                Decided =
+                    [
+                        yield! graph |> Option.map openedAt |> Option.defaultValue []
+
+                        if found <> "" then
+                            "names", Json.Text found
+                    ]
                 Law =
                     match graph with
                     | Some _ -> law network read[0]
@@ -255,6 +348,8 @@ module Models =
             with
             | [] -> ()
             | notes -> "read", Json.texts notes
+
+            yield! models.Decided
 
             if models.Law <> "" then
                 "symmetries", Json.Text models.Law

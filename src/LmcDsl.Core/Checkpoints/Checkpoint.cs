@@ -19,11 +19,16 @@ public static class Checkpoint
     /// <param name="network">What it is a model of.</param>
     /// <param name="names">How its names become the architecture's.</param>
     /// <param name="key">Where in the file the model lies; see <see cref="Placement.Of"/>.</param>
+    /// <param name="output">Of an ONNX model, which output is the network's; see <see cref="Importing.OnnxModel.Read"/>.</param>
+    /// <param name="open">Of an ONNX model, the sizes that it leaves open.</param>
     /// <returns>Its placement; the source in it is the caller's to close.</returns>
     /// <exception cref="LmcException">There is no such model, or several fit and are listed.</exception>
-    public static Placement Open(string path, Network network, NameMap names, string? key = null)
+    public static Placement Open(
+        string path, Network network, NameMap names, string? key = null, string? output = null, IReadOnlyList<int>? open = null)
     {
-        var source = TensorSource.Open(path, Placement.Fitting(network, names, key));
+        var source = TensorSource.IsOnnx(path) && File.Exists(path)
+            ? new Importing.OnnxSource(path, output, open)
+            : TensorSource.Open(path, Placement.Fitting(network, names, key));
         try
         {
             return Placement.Of(source, network, names, key);

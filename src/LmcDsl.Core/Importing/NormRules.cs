@@ -19,6 +19,7 @@ internal static class NormRules
     {
         GraphValue x = at.In(0), scale = at.In(1);
         var epsilon = at.Float("epsilon", 1e-5f);
+        at.Require(at.Int("spatial", 1) == 1, "statistics of each channel (spatial = 1)", "others");
         string[] locals = ["weight", "bias", "running_mean", "running_var"];
         if (x is { IsSignal: true, Lead: true, Rank: >= 2 } && LayerNames.Of(at, scale, "weight") is { } name && IsOwn(at, scale, 1)
             && locals.Select((local, k) => LayerNames.Belongs(at.In(k + 1), name, local) && at.In(k + 1).Shape.SequenceEqual([x.Shape[1]])).All(own => own))

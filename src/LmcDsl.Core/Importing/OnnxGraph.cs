@@ -13,14 +13,23 @@ namespace LmcDsl.Core.Importing;
 /// <param name="proto">The file's content.</param>
 /// <param name="folder">The file's folder.</param>
 /// <param name="most">The largest number of entries of a constant.</param>
-internal sealed class OnnxGraph(OnnxProto proto, string folder, long most)
+/// <param name="open">Sizes after the batch that the file leaves open, in their order; the last of them for all that follow.</param>
+internal sealed class OnnxGraph(OnnxProto proto, string folder, long most, IReadOnlyList<int>? open = null)
 {
     private readonly Dictionary<string, GraphValue> values = [];
     private readonly Dictionary<string, OnnxValue> shapes = [];
     private readonly GraphBuilder graph = new(folder, most);
+    private int opened; // sizes that were left open and are taken from what was given
 
     /// <summary>The tensor of each parameter, and whether it lies the other way round there.</summary>
     public Dictionary<string, (OnnxTensor Tensor, bool Transposed)> Stored => graph.Stored;
+
+    /// <summary>Whether the file leaves sizes of a graph's inputs open, after the batch.</summary>
+    public static bool IsOpen(OnnxProto proto)
+    {
+        var known = proto.Initializers.Select(tensor => tensor.Name).ToHashSet();
+        return proto.Inputs.Any(input => !known.Contains(input.Name) && input.Shape.Skip(1).Contains(-1));
+    }
 
     /// <summary>Whether the export gave weights numbers in the place of their names.</summary>
     public bool LostNames => graph.Stored.Values.Any(stored => LayerNames.IsLost(stored.Tensor.Name));
@@ -31,8 +40,8 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most)
     public Architecture Import(string name, string? output = null)
     {
         Guard.Require(
-            proto.Version is >= 9 and <= 28,
-            $"expected an ONNX model of opset 9 to 28, found {(proto.Version == 0 ? "none" : proto.Version.ToString(CultureInfo.InvariantCulture))}");
+            proto.Version is >= 7 and <= 28,
+            $"expected an ONNX model of opset 7 to 28, found {(proto.Version == 0 ? "none" : proto.Version.ToString(CultureInfo.InvariantCulture))}");
         Begin();
         GraphValue[] inputs = [.. proto.Inputs.Where(input => !graph.Tensors.ContainsKey(input.Name)).Select(Described)];
         Guard.Require(
@@ -81,6 +90,8 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most)
         long[] shape = [.. input.Shape];
         // The batch is the first axis; where that has a fixed size and the second none, or one entry, the second.
         var batch = shape.Length >= 2 && shape[0] > 1 && shape[1] is -1 or 1 && shape.Length >= 3 ? 1 : 0;
+        for (var d = 0; d < shape.Length; d++)
+            if (d != batch && shape[d] == -1 && open is { Count: > 0 }) shape[d] = open[Math.Min(opened++, open.Count - 1)];
         Guard.Require(
             shape.Length >= 1 && shape.Where((_, d) => d != batch).All(size => size is >= 1 and <= int.MaxValue),
             $"input '{input.Name}': expected fixed sizes after the batch, found {Guard.Show(shape)}; export it without dynamic axes, at the size that it was trained on");
@@ -223,7 +234,7 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most)
         if (!graph.Tensors.TryGetValue(name, out var tensor)) throw new LmcException($"{what}: expected a value that an earlier node gives, found '{name}'");
         // Whole numbers, and lone ones, are what the network is; the rest is what it learned.
         Guard.Require(tensor.Shape.All(size => size >= 0), $"tensor '{name}': expected sizes of 0 or more, found {Guard.Show([.. tensor.Shape])}");
-        var value = tensor.IsReal && tensor.Shape.Count > 0 && tensor.Shape.All(size => size > 0)
+        var value = tensor.IsReal && !tensor.IsFixed && tensor.Shape.Count > 0 && tensor.Shape.All(size => size > 0)
             ? new GraphValue(name, [.. tensor.Shape]) { Parameter = tensor }
             : graph.Constant(name, tensor.Load(folder));
         values[name] = value;

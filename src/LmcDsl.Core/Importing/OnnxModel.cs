@@ -1,25 +1,33 @@
 using Google.Protobuf;
 using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Checkpoints;
+using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Importing;
 
 /// <summary>
-/// A network read from an ONNX file (opset 9 to 23) into the language of layers, with its numbers. Layers are called by the names that
+/// A network read from an ONNX file (opset 7 to 28) into the language of layers, with its numbers. Layers are called by the names that
 /// their weights have in the file, which are the checkpoint's where the export kept them; in PyTorch by
 /// <c>training=TrainingMode.PRESERVE, do_constant_folding=False</c>.
 /// </summary>
 public sealed class OnnxModel
 {
+    private static readonly int[] UsualSizes = [16, 64, 224, 256, 512]; // of tokens and of images
+
     private const long MostConstant = 1 << 22; // numbers of a mask, beside as many as the file has bytes
 
     private readonly string path;
+    private readonly string? output;
+    private readonly IReadOnlyList<int>? open;
+    private string[] others = []; // outputs of the graph beside the network's
     private readonly Dictionary<string, (OnnxTensor Tensor, bool Transposed)> stored;
 
-    private OnnxModel(string path, Architecture architecture, Dictionary<string, (OnnxTensor, bool)> stored)
+    private OnnxModel(
+        string path, string? output, IReadOnlyList<int>? open, Architecture architecture, Dictionary<string, (OnnxTensor, bool)> stored)
     {
-        (this.path, this.stored) = (path, stored);
+        (this.path, this.output, this.open, this.stored) = (path, output, open, stored);
         Architecture = architecture;
     }
 
@@ -28,6 +36,12 @@ public sealed class OnnxModel
 
     /// <summary>Whether the export gave weights numbers in the place of their names.</summary>
     public bool LostNames => stored.Values.Any(tensor => LayerNames.IsLost(tensor.Tensor.Name));
+
+    /// <summary>What was found again of names that the export lost, in words; empty where nothing was looked for.</summary>
+    public string Found { get; private init; } = "";
+
+    /// <summary>The sizes that were taken where the file leaves them open and none were given; null where nothing was taken.</summary>
+    public IReadOnlyList<int>? TakenSizes { get; private init; }
 
     /// <summary>The two lines by which an export keeps the names of the state dict.</summary>
     public static string ExportLines =>
@@ -42,11 +56,29 @@ public sealed class OnnxModel
     /// <summary>Reads a file's graph. Numbers are read when they are asked for.</summary>
     /// <param name="path">The file.</param>
     /// <param name="output">Which of its outputs is the network's; the first where none is named.</param>
+    /// <param name="open">
+    /// Sizes after the batch that the file leaves open, such as a sequence's length, in their order; the last of them for all that follow.
+    /// Where none are given, usual ones by which the graph can be read: symmetries do not depend on them.
+    /// </param>
     /// <returns>The model.</returns>
     /// <exception cref="LmcException">
     /// There is no such file, it is no ONNX model, or an operator in it has no rule: the line names the node.
     /// </exception>
-    public static OnnxModel Read(string path, string? output = null)
+    public static OnnxModel Read(string path, string? output = null, IReadOnlyList<int>? open = null) => Of(path, output, open, null, null);
+
+    /// <summary>
+    /// The same file's network under the names of a checkpoint that it was exported from, where the export lost them: weights are found by
+    /// their numbers, norms that were folded into weights stand by themselves again.
+    /// </summary>
+    /// <param name="checkpoint">The checkpoint; it must stay open while the model's numbers are loaded, which are the checkpoint's then.</param>
+    /// <param name="rename">How its names become the network's; where none is given, without wrappers.</param>
+    /// <returns>The model.</returns>
+    /// <exception cref="LmcException">
+    /// The graph has numbers that are not the checkpoint's, or numbers leave several ways: the line names the node.
+    /// </exception>
+    public OnnxModel Named(TensorSource checkpoint, Func<string, string>? rename = null) => Of(path, output, open, checkpoint, rename);
+
+    private static OnnxModel Of(string path, string? output, IReadOnlyList<int>? open, TensorSource? checkpoint, Func<string, string>? rename)
     {
         try
         {
@@ -54,9 +86,15 @@ public sealed class OnnxModel
             using var file = System.IO.File.OpenRead(path);
             using var quiet = no_grad();
             using var scope = NewDisposeScope();
-            var graph = new OnnxGraph(OnnxProto.Read(file), Path.GetDirectoryName(Path.GetFullPath(path))!, MostConstant + file.Length);
-            var architecture = graph.Import(Path.GetFileNameWithoutExtension(path), output);
-            return new OnnxModel(path, architecture, graph.Stored);
+            var (proto, folder) = (OnnxProto.Read(file), Path.GetDirectoryName(Path.GetFullPath(path))!);
+            using var search = checkpoint is null ? null : new NameSearch(proto, folder, checkpoint, rename);
+            var found = search?.Run() ?? "";
+            var (graph, architecture, sizes) = Import(proto, folder, MostConstant + file.Length, Path.GetFileNameWithoutExtension(path), output, open);
+            var missing = search?.Required.Where(name => !graph.Stored.ContainsKey(name)).ToArray() ?? [];
+            Guard.Require(
+                missing.Length == 0, $"expected every tensor of {checkpoint?.Path} in the graph, found none that is {Excerpt.Of(missing, 5)} ({found})");
+            var outputs = proto.Outputs.Select(other => other.Name).Where(other => other != (output ?? proto.Outputs[0].Name));
+            return new OnnxModel(path, output, sizes, architecture, graph.Stored) { Found = found, TakenSizes = open is null ? sizes : null, others = [.. outputs] };
         }
         catch (InvalidProtocolBufferException error)
         {
@@ -70,6 +108,63 @@ public sealed class OnnxModel
         {
             throw new LmcException($"{path}: {error.Message}", error);
         }
+    }
+
+    /// <summary>
+    /// An output of the file beside the network's that a permutation of the network's units changes, since it reads units that the network's
+    /// output lets move, or gives them: a file with its numbers moved would not be the same model.
+    /// </summary>
+    /// <param name="model">The file's numbers, as the network has them.</param>
+    /// <param name="seed">Seed of the permutation and of the input.</param>
+    /// <returns>The output's name; null where all stay.</returns>
+    public string? ChangedOutput(ParameterSet model, long seed = 0)
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        using var moved = PermutationSet.Random(model.Network, seed).Apply(model);
+        var own = model.Network.Parameters.Select((spec, k) => (spec.Name, k)).ToDictionary(p => p.Name, p => p.k);
+        foreach (var other in others)
+        {
+            var read = Read(path, other, open);
+            var network = new Network(read.Architecture);
+            using var generator = Seeds.Generator(seed, "other outputs");
+            var input = randn([2, .. network.Architecture.Input.Select(size => (long)size)], generator: generator).mul(10).round();
+            using var plain = read.Load(network);
+            using var changed = plain.Clone();
+            foreach (var (spec, view) in network.Parameters.Zip(changed.Views))
+                if (own.TryGetValue(spec.Name, out var place)) view.copy_(moved.Views[place]);
+            var (before, after) = (network.Forward(plain.Views, input), network.Forward(changed.Views, input));
+            if (!((before - after).abs().max().ToDouble() <= SymmetryCheck.Tolerance * Math.Max(1e-2, before.abs().max().ToDouble()))) return other;
+        }
+
+        return null;
+    }
+
+    // At the sizes that are given; where the file leaves some open and none are, at the first of the usual ones by which it can be read.
+    private static (OnnxGraph Graph, Architecture Architecture, IReadOnlyList<int>? Sizes) Import(
+        OnnxProto proto, string folder, long most, string name, string? output, IReadOnlyList<int>? open)
+    {
+        if (open is not null || !OnnxGraph.IsOpen(proto))
+        {
+            var graph = new OnnxGraph(proto, folder, most, open);
+            return (graph, graph.Import(name, output), open);
+        }
+
+        LmcException? first = null;
+        foreach (var size in UsualSizes)
+        {
+            try
+            {
+                var graph = new OnnxGraph(proto, folder, most, [size]);
+                return (graph, graph.Import(name, output), [size]);
+            }
+            catch (LmcException error)
+            {
+                first ??= error;
+            }
+        }
+
+        throw new LmcException($"expected sizes that fit where the file leaves them open, found none among {string.Join(", ", UsualSizes)}: {first!.Message}", first);
     }
 
     /// <summary>The file's numbers.</summary>

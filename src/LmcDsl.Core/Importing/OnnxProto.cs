@@ -26,6 +26,17 @@ internal sealed class OnnxAttribute
 
     public List<long> Ints { get; } = [];
 
+    /// <summary>An attribute of whole numbers.</summary>
+    public static OnnxAttribute Of(string name, params long[] values)
+    {
+        var result = new OnnxAttribute { Name = name, Int = values.Length == 1 ? values[0] : 0 };
+        result.Ints.AddRange(values);
+        return result;
+    }
+
+    /// <summary>An attribute of one number.</summary>
+    public static OnnxAttribute OfNumber(string name, double value) => new() { Name = name, Float = (float)value };
+
     public static OnnxAttribute Read(CodedInputStream input)
     {
         var result = new OnnxAttribute();
@@ -69,6 +80,15 @@ internal sealed class OnnxNode
 
     /// <summary>What messages call it.</summary>
     public string Place => $"node '{(Name.Length > 0 ? Name : Outputs.FirstOrDefault())}' ({Operator})";
+
+    /// <summary>A node that no file holds.</summary>
+    public static OnnxNode Of(string operation, IEnumerable<string> inputs, string output, params OnnxAttribute[] attributes) => new()
+    {
+        Operator = operation,
+        Inputs = [.. inputs],
+        Outputs = [output],
+        Attributes = attributes.ToDictionary(attribute => attribute.Name),
+    };
 
     /// <summary>The same node under other names of values.</summary>
     public OnnxNode Renamed(string name, Func<string, string> values, Dictionary<string, OnnxAttribute> attributes) => new()

@@ -14,9 +14,9 @@ internal sealed class OnnxSource : TensorSource
 {
     private readonly OnnxModel model;
 
-    public OnnxSource(string path)
+    public OnnxSource(string path, string? output = null, IReadOnlyList<int>? open = null)
     {
-        model = OnnxModel.Read(path);
+        model = OnnxModel.Read(path, output, open);
         var network = new Network(model.Architecture);
         Entries = [.. network.Parameters.Select(spec => new TensorEntry(spec.Name, StoredType.Parse(model.Stored[spec.Name].Tensor.Stored, spec.Name), [.. spec.Shape]))];
         foreach (var spec in network.Parameters)

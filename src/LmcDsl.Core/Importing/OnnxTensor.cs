@@ -13,6 +13,7 @@ internal sealed class OnnxTensor
     private readonly List<double> doubles = [];
     private readonly Dictionary<string, string> external = [];
     private ByteString? raw;
+    private Func<Tensor>? elsewhere; // where the numbers are, of a tensor that is not the file's
     private long type;
 
     public string Name { get; private set; } = "";
@@ -34,6 +35,30 @@ internal sealed class OnnxTensor
         16 => ScalarType.BFloat16,
         _ => throw new LmcException($"tensor '{Name}': expected float64, 32, 16, bfloat16, bool or whole numbers of 8 to 64 bits, found ONNX's type {type}"),
     };
+
+    /// <summary>A tensor of real numbers that are not in the file.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="stored">Its type, as safetensors calls it: one of those that <see cref="Stored"/> gives.</param>
+    /// <param name="shape">Its shape.</param>
+    /// <param name="numbers">Its numbers, in the caller's dispose scope.</param>
+    public static OnnxTensor From(string name, string stored, IEnumerable<long> shape, Func<Tensor> numbers)
+    {
+        var result = new OnnxTensor { Name = name, elsewhere = numbers, type = stored switch { "F32" => 1, "F16" => 10, "F64" => 11, "BF16" => 16, _ => 0 } };
+        result.Shape.AddRange(shape);
+        return result;
+    }
+
+    /// <summary>A list of whole numbers that no file holds.</summary>
+    public static OnnxTensor From(string name, params long[] values)
+    {
+        var result = new OnnxTensor { Name = name, type = 7 };
+        result.Shape.Add(values.Length);
+        result.integers.AddRange(values);
+        return result;
+    }
+
+    /// <summary>Whether it is a part of what the network is, such as a mask, and not what it learned, though its numbers are real.</summary>
+    public bool IsFixed { get; set; }
 
     public static OnnxTensor Read(CodedInputStream input)
     {
@@ -82,7 +107,7 @@ internal sealed class OnnxTensor
     /// <exception cref="LmcException">It is cut.</exception>
     public void RequireHeld()
     {
-        if (external.Count == 0) RequireStored(Count());
+        if (external.Count == 0 && elsewhere is null) RequireStored(Count());
     }
 
     /// <summary>Its numbers.</summary>
@@ -92,6 +117,7 @@ internal sealed class OnnxTensor
     public Tensor Load(string folder)
     {
         var count = Count();
+        if (elsewhere is not null) return elsewhere();
         if (external.Count > 0) return FromBytes(ReadBeside(folder, count), count);
         RequireStored(count);
         if (raw is not null) return FromBytes(raw.ToByteArray(), count);

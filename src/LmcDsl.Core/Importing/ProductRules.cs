@@ -89,6 +89,16 @@ internal static class ProductRules
                 return [at.Graph.Emit(layer, new Dense((int)units), left, ("weight", weight, !straight), ("bias", bias.Parameter!, false))];
         }
 
+        // The weight as the layer has it, turned round for the product.
+        if (plain && !straight && right.From is { Layer: Transposition { Order: [1, 0] }, Inputs: [{ Parameter: { } kept } own] }
+            && at.Graph.Readers.GetValueOrDefault(own.Name) == 1 && at.Graph.Readers.GetValueOrDefault(at.Proto.Inputs[1]) == 1
+            && LayerNames.Of(at, own, "weight") is { } named)
+        {
+            if (at.Optional(2) is not { } shift) return [at.Graph.Emit(named, new Dense((int)own.Shape[0], bias: false), left, ("weight", kept, false))];
+            if (IsOwn(at, shift, 2) && LayerNames.Belongs(shift, named, "bias") && shift.Shape.SequenceEqual([own.Shape[0]]))
+                return [at.Graph.Emit(named, new Dense((int)own.Shape[0]), left, ("weight", kept, false), ("bias", shift.Parameter!, false))];
+        }
+
         if (at.Int("transA", 0) == 1) left = at.Transpose(at.Graph.Unled(at.Proto, left), 1, 0);
         if (straight) right = at.Transpose(at.Graph.Unled(at.Proto, right), 1, 0);
         var result = Product(at, left, right);

@@ -270,6 +270,8 @@ internal static class ShapeRules
         double[]? scales = at.Optional(scalesAt) is { Count: > 0 } given
             ? [.. (given.Constant ?? given.Parameter?.Load(at.Graph.Folder) ?? throw at.Refuse("constant scales", "computed ones")).to(ScalarType.Float64).reshape([-1]).data<double>().ToArray()]
             : null;
+        // Before opset 9 they were an attribute.
+        if (at.Proto.Attributes.TryGetValue("scales", out var said)) scales ??= [.. said.Floats.Select(scale => (double)scale)];
         long[]? sizes = !old && at.Optional(3) is { Count: > 0 } ? at.Whole(3) : null;
         if (at.Ints("axes") is { } some)
         {

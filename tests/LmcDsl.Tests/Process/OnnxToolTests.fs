@@ -116,6 +116,15 @@ let tests =
                     for one, other in Array.zip (outputs "c.onnx") (outputs "b/timm_vit.onnx") do
                         Expect.isLessThan (abs (one - other)) 1e-4f "the same function"
 
+                    // ONNX Runtime takes what was written, and gives the same by it.
+                    let byRuntime (path: string) =
+                        use _ = torch.NewDisposeScope()
+                        use io = TensorSource.Open(at "b/timm_vit.io.pt")
+                        (OnnxOracle.output (at path) 1 (io.Read "input")).data<float32>().ToArray()
+
+                    for one, other in Array.zip (byRuntime "c.onnx") (outputs "b/timm_vit.onnx") do
+                        Expect.isLessThan (abs (one - other)) 1e-4f "ONNX Runtime on what was written"
+
                     lmc folder [ "merge"; "a/timm_vit.onnx"; "b/timm_vit.onnx"; "-o"; "m.onnx" ] |> done' |> ignore
 
                     let measured =
@@ -162,13 +171,26 @@ let tests =
                         "head.bias"
                         "what is fixed is shown"
 
-                    // Norms that an export has fused cannot be found again.
-                    lmc
-                        folder
-                        ([ "align" ]
-                         @ files "resnet20"
-                         @ [ "--graph"; "a/resnet20.default.onnx"; "-o"; "x.safetensors" ])
-                    |> refused [ "lost names"; "TrainingMode.PRESERVE"; "do_constant_folding=False" ]
+                    // Norms that an export has fused are found again in the checkpoint that it is of: the same network, the same bytes.
+                    let byFused = resnet [ "--graph"; "a/resnet20.default.onnx" ] "fused.safetensors"
+                    Expect.stringContains byFused["names"].String "21 norms" "what was found is said"
+
+                    Expect.equal
+                        (File.ReadAllBytes(at "fused.safetensors"))
+                        (File.ReadAllBytes(at "arch.safetensors"))
+                        "bytes, of an export that lost its names"
+
+                    // Of a graph that is neither's they cannot be.
+                    lmc folder [
+                        "align"
+                        "b/resnet20.pt"
+                        "b/resnet20.pt"
+                        "--graph"
+                        "a/resnet20.default.onnx"
+                        "-o"
+                        "x.safetensors"
+                    ]
+                    |> refused [ "found others in"; "TrainingMode.PRESERVE"; "do_constant_folding=False" ]
 
                     lmc folder [ "align"; "a/timm_vit.onnx"; "b/bert.onnx"; "-o"; "x.onnx" ]
                     |> refused [ "b/bert.onnx"; "the graph of" ]

@@ -259,6 +259,15 @@ class Recurrent(nn.Module):
         return self.head(F.relu(self.inner(self.rnn(x)[0][:, -1])))
 
 
+def narrow_vgg():
+    """VGG16 with norms as torchvision builds it, an eighth as wide, for images of 64 x 64 that its adaptive pool leaves as they are."""
+    widths = [width if width == "M" else width // 8 for width in models.vgg.cfgs["D"]]
+    model = models.VGG(models.vgg.make_layers(widths, batch_norm=True), num_classes=10, init_weights=False)
+    model.avgpool = nn.AdaptiveAvgPool2d(1)
+    model.classifier[0], model.classifier[3], model.classifier[6] = nn.Linear(64, 96), nn.Linear(96, 80), nn.Linear(80, 10)
+    return model
+
+
 class BasicBlock(nn.Module):
     def __init__(self, inputs, channels, stride):
         super().__init__()
@@ -333,7 +342,11 @@ ENTRIES = {
     "resnext50_32x4d": (torchvision("resnext50_32x4d"), image(3, 64, 64)),
     "regnet_y_400mf": (torchvision("regnet_y_400mf"), image(3, 64, 64)),
     "shufflenet_v2_x0_5": (torchvision("shufflenet_v2_x0_5"), image(3, 64, 64)),
-    "vgg16_bn": (torchvision("vgg16_bn"), image(3, 224, 224)),
+    "convnext_tiny": (torchvision("convnext_tiny"), image(3, 64, 64)),
+    # As deep as torchvision's, with as many heads and windows, and narrow.
+    "vgg16_bn_narrow": (narrow_vgg, image(3, 64, 64)),
+    "vit_b_32_narrow": (lambda: VisionTransformer(64, 32, 12, 12, 96, 384, num_classes=10), image(3, 64, 64)),
+    "swin_t_narrow": (lambda: SwinTransformer([4, 4], 24, [2, 2, 6, 2], [3, 6, 12, 24], [7, 7], num_classes=10), image(3, 64, 64)),
     "unet": (UNet, image(3, 16, 16)),
     "sequence": (Sequence, image(4, 10)),
     "groupnorm": (GroupNet, image(3, 8, 8)),
@@ -352,9 +365,9 @@ ENTRIES = {
 # Asked for by name: too large for every run, or used elsewhere.
 LARGE = {
     "resnet20": (ResNet20, image(3, 32, 32)),
-    "vit_b_32": (torchvision("vit_b_32"), image(3, 224, 224)),
-    "swin_t": (torchvision("swin_t"), image(3, 224, 224)),
-    "convnext_tiny": (torchvision("convnext_tiny"), image(3, 224, 224)),
+    "vgg16_bn": (torchvision("vgg16_bn"), image(3, 224, 224)),
+    "vit_b_32": (torchvision("vit_b_32", image_size=64), image(3, 64, 64)),
+    "swin_t": (torchvision("swin_t"), image(3, 64, 64)),
 }
 
 
@@ -383,5 +396,10 @@ if __name__ == "__main__":
             make, draw = ENTRIES[name]
             export(sys.argv[1], f"{name}.default", make, draw, opset_version=13)
             export(sys.argv[1], f"{name}.dynamic", make, draw, opset_version=13, input_names=["x"], dynamic_axes={"x": {0: "batch"}}, **kept)
+        # For sequences of any length and images of any size; and as old tools wrote it.
+        ids, mask = {0: "batch", 1: "length"}, {0: "batch", 1: "length"}
+        export(sys.argv[1], "bert.open", lambda: Bert(positions=40), ENTRIES["bert"][1], opset_version=13, input_names=["ids", "mask"], dynamic_axes={"ids": ids, "mask": mask}, **kept)
+        export(sys.argv[1], "unet.open", UNet, image(3, 16, 16), opset_version=13, input_names=["x"], dynamic_axes={"x": {0: "batch", 2: "height", 3: "width"}}, **kept)
+        export(sys.argv[1], "unet.old", UNet, image(3, 16, 16), opset_version=7, **kept)
         # For a batch of three.
         export(sys.argv[1], "timm_vit.three", TimmVit, lambda: torch.randn(3, 3, 8, 8), opset_version=13, **kept)
