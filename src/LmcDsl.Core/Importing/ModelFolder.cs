@@ -15,7 +15,7 @@ public sealed class ModelFolder : IDisposable
 {
     private static readonly FolderTemplate[] Templates =
     [
-        new GptTemplate(), new BertTemplate(), new VitTemplate(), new LlamaTemplate(),
+        new GptTemplate(), new BertTemplate(), new VitTemplate(), new LlamaTemplate(), new ConvNextTemplate(), new ResNetTemplate(),
     ];
 
     private readonly FolderConfig config;

@@ -228,6 +228,95 @@ class Llama(nn.Module):
         return self.lm_head(x) if hasattr(self, "lm_head") else torch.matmul(x, m.embed_tokens.weight.t())
 
 
+class ChannelNorm(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+
+    def forward(self, x):
+        centred = x - x.mean(1, keepdim=True)
+        normed = centred / torch.sqrt(centred.pow(2).mean(1, keepdim=True) + 1e-6)
+        return self.weight[:, None, None] * normed + self.bias[:, None, None]
+
+
+class ConvNext(nn.Module):
+    def __init__(self, c, head=True, scale=True):
+        super().__init__()
+        widths, self.c = c["hidden_sizes"], c
+
+        def layer(w):
+            box = Box(dwconv=nn.Conv2d(w, w, 7, padding=3, groups=w), layernorm=nn.LayerNorm(w, eps=1e-6), pwconv1=nn.Linear(w, 4 * w), pwconv2=nn.Linear(4 * w, w))
+            if scale:
+                box.layer_scale_parameter = nn.Parameter(torch.randn(w))
+            return box
+
+        def stage(s):
+            box = Box(layers=nn.ModuleList([layer(widths[s]) for _ in range(c["depths"][s])]))
+            if s:
+                box.downsampling_layer = nn.ModuleList([ChannelNorm(widths[s - 1]), nn.Conv2d(widths[s - 1], widths[s], 2, 2)])
+            return box
+
+        self.convnext = Box(
+            embeddings=Box(patch_embeddings=nn.Conv2d(c["num_channels"], widths[0], c["patch_size"], c["patch_size"]), layernorm=ChannelNorm(widths[0])),
+            encoder=Box(stages=nn.ModuleList([stage(s) for s in range(len(widths))])), layernorm=nn.LayerNorm(widths[-1], eps=c["layer_norm_eps"]))
+        if head:
+            self.classifier = nn.Linear(widths[-1], len(c["id2label"]))
+
+    def forward(self, x):
+        m, c = self.convnext, self.c
+        x = m.embeddings.layernorm(m.embeddings.patch_embeddings(x))
+        for stage in m.encoder.stages:
+            if hasattr(stage, "downsampling_layer"):
+                for part in stage.downsampling_layer:
+                    x = part(x)
+            for l in stage.layers:
+                y = l.pwconv2(ACT[c["hidden_act"]](l.pwconv1(l.layernorm(l.dwconv(x).permute(0, 2, 3, 1)))))
+                if hasattr(l, "layer_scale_parameter"):
+                    y = l.layer_scale_parameter * y
+                x = x + y.permute(0, 3, 1, 2)
+        x = m.layernorm(x.mean([-2, -1]))
+        return self.classifier(x) if hasattr(self, "classifier") else x
+
+
+class ResNet(nn.Module):
+    def __init__(self, c, head=True):
+        super().__init__()
+        self.c, widths, inputs = c, c["hidden_sizes"], c["embedding_size"]
+        part = lambda i, o, k=3, s=1: Box(convolution=nn.Conv2d(i, o, k, s, k // 2, bias=False), normalization=nn.BatchNorm2d(o))
+        stages = []
+        for s, w in enumerate(widths):
+            layers = []
+            for k in range(c["depths"][s]):
+                stride = 2 if k == 0 and (s > 0 or c["downsample_in_first_stage"]) else 1
+                early = c["downsample_in_bottleneck"]
+                r = w // 4
+                box = Box(layer=nn.ModuleList(
+                    [part(inputs, w, 3, stride), part(w, w)] if c["layer_type"] == "basic"
+                    else [part(inputs, r, 1, stride if early else 1), part(r, r, 3, 1 if early else stride), part(r, w, 1)]))
+                if stride != 1 or inputs != w:
+                    box.shortcut = part(inputs, w, 1, stride)
+                layers.append(box)
+                inputs = w
+            stages.append(Box(layers=nn.ModuleList(layers)))
+        self.resnet = Box(embedder=Box(embedder=part(c["num_channels"], c["embedding_size"], 7, 2)), encoder=Box(stages=nn.ModuleList(stages)))
+        if head:
+            self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(inputs, len(c["id2label"])))
+
+    def forward(self, x):
+        run = lambda box, x: box.normalization(box.convolution(x))
+        act = ACT[self.c["hidden_act"]]
+        x = F.max_pool2d(act(run(self.resnet.embedder.embedder, x)), 3, 2, 1)
+        for stage in self.resnet.encoder.stages:
+            for l in stage.layers:
+                y = x
+                for k, part in enumerate(l.layer):
+                    y = run(part, y)
+                    y = act(y) if k < len(l.layer) - 1 else y
+                x = act(y + (run(l.shortcut, x) if hasattr(l, "shortcut") else x))
+        x = F.adaptive_avg_pool2d(x, (1, 1))
+        return self.classifier(x) if hasattr(self, "classifier") else x.flatten(1)
+
+
 def seeded(make):
     torch.manual_seed(int(os.environ.get("SEED", "0")))
     model = make().eval()
@@ -261,6 +350,14 @@ LLAMA = dict(
     architectures=["LlamaForCausalLM"], model_type="llama", vocab_size=29, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
     num_key_value_heads=2, hidden_act="silu", max_position_embeddings=64, rms_norm_eps=1e-6, rope_theta=10000.0, rope_scaling=None, attention_bias=False,
     pretraining_tp=1, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2)
+
+
+CONVNEXT = dict(
+    architectures=["ConvNextForImageClassification"], model_type="convnext", num_channels=3, patch_size=4, num_stages=2, hidden_sizes=[12, 20], depths=[1, 2],
+    hidden_act="gelu", layer_norm_eps=1e-12, layer_scale_init_value=1e-6, drop_path_rate=0.0, image_size=32, initializer_range=0.02, **labels(10))
+RESNET = dict(
+    architectures=["ResNetForImageClassification"], model_type="resnet", num_channels=3, embedding_size=8, hidden_sizes=[16, 32], depths=[2, 1], layer_type="basic",
+    hidden_act="relu", downsample_in_first_stage=False, downsample_in_bottleneck=False, **labels(10))
 
 
 def tokens(vocabulary, count):
@@ -321,6 +418,12 @@ ENTRIES = {
     "llama_tied": (lambda c: Llama(c, tied=True), {**LLAMA, "tie_word_embeddings": True}, tokens(29, 32), tied_copy("lm_head.weight", "model.embed_tokens.weight"), "one", True),
     "mistral": (lambda c: Llama(c, classes=True), {**LLAMA, "architectures": ["MistralForSequenceClassification"], "model_type": "mistral", "sliding_window": 4096, **labels(3)}, tokens(29, 32), plain, "one", True),
     "qwen2": (lambda c: Llama(c, tied=True), {**{k: v for k, v in LLAMA.items() if k != "attention_bias"}, "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "tie_word_embeddings": True, "use_sliding_window": False, "sliding_window": 4, "max_window_layers": 2}, tokens(29, 32), plain, "shards", True),
+    "convnext": (lambda c: ConvNext(c), CONVNEXT, image(3, 32), plain, "one", True),
+    "convnext_bare": (lambda c: ConvNext(c, head=False, scale=False), {**CONVNEXT, "architectures": ["ConvNextModel"], "layer_scale_init_value": 0.0}, image(3, 32), without("convnext."), "one", False),
+    "resnet": (lambda c: ResNet(c), RESNET, image(3, 32), plain, "one", True),
+    "resnet_deep": (lambda c: ResNet(c), {**RESNET, "layer_type": "bottleneck", "downsample_in_first_stage": True}, image(3, 32), plain, "shards", True),
+    "resnet_early": (lambda c: ResNet(c), {**RESNET, "layer_type": "bottleneck", "downsample_in_bottleneck": True}, image(3, 32), plain, "bin", True),
+    "resnet_bare": (lambda c: ResNet(c, head=False), {**RESNET, "architectures": ["ResNetModel"]}, image(3, 32), without("resnet."), "one", False),
 }
 
 

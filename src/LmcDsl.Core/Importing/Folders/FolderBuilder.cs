@@ -51,6 +51,19 @@ internal sealed class FolderBuilder(
         return layers;
     }
 
+    /// <summary>Numbers of blocks, each stage's.</summary>
+    /// <param name="field">The field of the description.</param>
+    /// <param name="other">What is meant where there is none.</param>
+    /// <exception cref="LmcException">There are more than tensors.</exception>
+    public int[] Depths(string field, params int[] other)
+    {
+        var depths = config.Sizes(field, other);
+        Guard.Require(
+            depths.Sum(depth => (long)depth) <= shapes.Count,
+            $"{config.Path}: {field}: expected at most {shapes.Count} together, as many as the checkpoint has tensors, found {string.Join(", ", depths)}");
+        return depths;
+    }
+
     /// <summary>The number of classes of a head: what the description names, else what the tensor has.</summary>
     public int Classes(string weight) => config.Labels ?? SizeOf(weight);
 
@@ -123,6 +136,14 @@ internal sealed class FolderBuilder(
     public void Features(string name)
     {
         if (isFeature || outputs.Count == 0) outputs.Add(name);
+    }
+
+    /// <summary>Whether a layer's features are given themselves: by a model without heads, or since something unknown may read them.</summary>
+    /// <param name="pooled">The layer that heads would read.</param>
+    public bool IsBare(string pooled)
+    {
+        if (isFeature && !outputs.Contains(pooled)) outputs.Add(pooled);
+        return outputs.Contains(pooled);
     }
 
     /// <summary>The network.</summary>
