@@ -52,7 +52,8 @@ type ModelArgument =
             | Norm _ -> "batch, layer or none (default: batch)."
             | Hidden _ -> "hidden widths of an mlp."
             | Classes _ -> "number of classes (default: 10)."
-            | Input _ -> "shape of one image (default: 3 32 32, of an mlp 1 28 28); of a folder's language model, how many tokens an example has (default: 32)."
+            | Input _ ->
+                "shape of one image (default: 3 32 32, of an mlp 1 28 28); of a folder's language model, how many tokens an example has (default: 32)."
             | Names _ ->
                 "JSON file of patterns and replacements from the checkpoints' names to the network's, beside the usual ones."
             | Key _ ->
@@ -90,7 +91,8 @@ type ModelArgument =
                 $"of measure: what to measure, with commas between: {known} (default: l2,r)."
             | Points _ -> "of measure: lambdas of a barrier, or points on each side of a plane (default: 25, 11)."
             | Json -> "print JSON."
-            | Output _ -> "of align and merge: the file to write (.safetensors, .onnx where the models are), or a new folder where they are Hugging Face folders."
+            | Output _ ->
+                "of align and merge: the file to write (.safetensors, .onnx where the models are), or a new folder where they are Hugging Face folders."
             | Device _ -> "cpu, cuda or cuda:N (default: cpu)."
             | Threads _ -> "threads of one operation (default: all cores)."
 

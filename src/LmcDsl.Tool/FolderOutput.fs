@@ -36,9 +36,6 @@ module FolderOutput =
                 word)
         |> String.concat " "
 
-    let private name (folder: string) =
-        DirectoryInfo(Path.TrimEndingDirectorySeparator(Path.GetFullPath folder)).Name
-
     // What a person reads is no place for control characters or a table's own bars.
     let private cell (text: string) = (VisibleText.Of text).Replace("|", "\\|").Replace("`", "'")
 
@@ -48,6 +45,15 @@ module FolderOutput =
         let line (words: string) = text.Append(words).Append('\n') |> ignore
         line "---"
         line "library_name: transformers"
+
+        match [ for folder in folders -> folder.Origin ] with
+        | origins when List.contains "" origins -> ()
+        | origins ->
+            line "base_model:"
+
+            for origin in origins do
+                line $"- {origin}"
+
         line "tags:"
 
         for tag in tags do
@@ -66,7 +72,8 @@ module FolderOutput =
 
         for folder in folders do
             for file in folder.Weights() do
-                line $"| {cell (name folder.Path)} | {cell (FileInfo file).Name} | {hash file} |"
+                line
+                    $"| {cell (Path.TrimEndingDirectorySeparator folder.Path)} | {cell (FileInfo file).Name} | {hash file} |"
 
         line ""
         line "| | |"
@@ -105,7 +112,9 @@ module FolderOutput =
 
             for part in source.Parts do
                 let written = ModelFolder.Written part
-                Stage.during $"writing {Path.Combine(target, written)}" (fun () -> create (inside written) (numbers part))
+
+                Stage.during $"writing {Path.Combine(target, written)}" (fun () ->
+                    create (inside written) (numbers part))
 
             for index in like.Index() do
                 writeText (inside index.Key) index.Value
@@ -118,4 +127,9 @@ module FolderOutput =
             writeText (inside "README.md") card)
 
         let weights = source.Parts |> Set.ofSeq
-        [ for name in leftOut do if not (weights.Contains name) then name ]
+
+        [
+            for name in leftOut do
+                if not (weights.Contains name) then
+                    name
+        ]

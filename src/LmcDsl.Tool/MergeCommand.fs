@@ -171,8 +171,7 @@ module MergeCommand =
 
                     Checkpoint.SaveMerged(stream, members, method, merged, part)
 
-            let before =
-                [ for model in models.Parameters.Tail -> Distance.L2(models.Parameters.Head, model) ]
+            let before = [ for model in models.Parameters.Tail -> Distance.L2(models.Parameters.Head, model) ]
 
             let after = [ for model in aligned.Tail -> Distance.L2(aligned.Head, model) ]
 

@@ -318,6 +318,14 @@ module Models =
 
                     for folder in models.Folders do
                         yield! folder.Notes
+
+                    for folder in List.skip (min 1 models.Folders.Length) models.Folders do
+                        match List.ofSeq (models.Folders.Head.OtherTokenizer folder) with
+                        | [] -> ()
+                        | files ->
+                            let listed = String.concat ", " files
+
+                            $"{folder.Path}: other content of {listed} than in {models.Folders.Head.Path}: a token's number may not mean the same token"
                 ]
             with
             | [] -> ()

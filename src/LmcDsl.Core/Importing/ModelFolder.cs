@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.RegularExpressions;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Checkpoints;
 using LmcDsl.Core.Runtime;
@@ -11,12 +12,15 @@ namespace LmcDsl.Core.Importing;
 /// PyTorch archives hold its numbers. The network follows from a template for its <c>model_type</c>; parameters have the names of the
 /// folder's tensors, but for the prefix under which a model with a head keeps its body.
 /// </summary>
-public sealed class ModelFolder : IDisposable
+public sealed partial class ModelFolder : IDisposable
 {
     private static readonly FolderTemplate[] Templates =
     [
         new GptTemplate(), new BertTemplate(), new VitTemplate(), new LlamaTemplate(), new ConvNextTemplate(), new ResNetTemplate(),
     ];
+
+    private static readonly string[] Tokenizers =
+        ["tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "added_tokens.json"];
 
     private readonly FolderConfig config;
     private readonly FolderTemplate template;
@@ -52,6 +56,9 @@ public sealed class ModelFolder : IDisposable
     /// <summary>Its numbers, and what lies beside them.</summary>
     public TensorSource Source { get; }
 
+    /// <summary>The name under which the folder's model is published, <c>owner/name</c>, where its description says so; else empty.</summary>
+    public string Origin => config.Plain("_name_or_path") is { } name && Published().IsMatch(name) ? name : "";
+
     /// <summary>What was decided in reading the folder, in words.</summary>
     public ImmutableArray<string> Notes { get; }
 
@@ -75,7 +82,7 @@ public sealed class ModelFolder : IDisposable
     {
         Guard.Require(InputFile.IsFolder(path), $"{Excerpt.Of(path)}: expected a folder with {FolderConfig.FileName}, found none");
         var config = FolderConfig.Read(path);
-        var type = config.Text("model_type", "");
+        var type = config.Text(FolderConfig.TypeField, "");
         var template = Array.Find(Templates, template => template.Types.Contains(type)) ?? throw new LmcException(
             $"{config.Path}: model_type: expected one of {string.Join(", ", Types)}, found {(type.Length == 0 ? "none" : $"'{Excerpt.Of(type, 60)}'")}{Nearest.Hint(type, Types)}; {FolderConfig.Elsewhere}");
         var source = TensorSource.Open(path);
@@ -100,7 +107,8 @@ public sealed class ModelFolder : IDisposable
     /// <exception cref="LmcException">A field differs that changes what is computed, or the heads do; the line names it.</exception>
     public void RequireSame(ModelFolder other)
     {
-        foreach (var (name, value) in config.Asked)
+        // Of another type every field would differ.
+        foreach (var (name, value) in config.Asked.OrderBy(field => field.Key == FolderConfig.TypeField ? 0 : 1))
         {
             var found = other.config.Asked.GetValueOrDefault(name, "none");
             Guard.Require(
@@ -114,6 +122,12 @@ public sealed class ModelFolder : IDisposable
                 Layer(here, k) == Layer(there, k),
                 $"{other.Path}: expected the heads of {Path}, found {(k < there.Length ? $"'{there[k].Name}'" : "none")} where {(k < here.Length ? $"'{here[k].Name}'" : "none")} was expected");
     }
+
+    /// <summary>The files of tokenizers that both folders have, with other content.</summary>
+    /// <param name="other">The other folder.</param>
+    /// <returns>Their names. Where vocabularies differ, rows of the two embeddings are not those of the same tokens.</returns>
+    public IReadOnlyList<string> OtherTokenizer(ModelFolder other) =>
+        [.. Tokenizers.Where(name => FolderFiles.Differ(System.IO.Path.Combine(Path, name), System.IO.Path.Combine(other.Path, name)))];
 
     /// <summary>Finds the parameters of the network in the folder.</summary>
     /// <param name="network">The network of <see cref="Architecture"/>, or the same one of another folder.</param>
@@ -185,7 +199,7 @@ public sealed class ModelFolder : IDisposable
         foreach (var entry in Source.Entries) shapes.TryAdd(template.NameOf(entry.Name), entry.Shape);
         var to = new FolderBuilder(config, shapes, input, isFeature);
         template.Write(to);
-        return (to.Build(config.Text("model_type", "")), to.Copies);
+        return (to.Build(config.Text(FolderConfig.TypeField, "")), to.Copies);
     }
 
     // Tensors that are no parameter, no constant and not of the body: those of a head that is not known.
@@ -200,6 +214,9 @@ public sealed class ModelFolder : IDisposable
     // A tensor among the body's that the body does not have.
     private bool IsMisplaced(TensorEntry entry, string name) =>
         template.IsOfBody(name) && !template.IsBuffer(name) && !entry.Type.IsWhole && !Prefix.IsCounter(name);
+
+    [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+$")]
+    private static partial Regex Published();
 
     private void RequireCopy(TensorEntry copy, TensorEntry kept)
     {

@@ -28,8 +28,7 @@ module AtomicFolder =
 
         let removed (folder: string) =
             try
-                use _ =
-                    new FileStream(Path.Combine(folder, Held), FileMode.Open, FileAccess.ReadWrite, FileShare.None)
+                use _ = new FileStream(Path.Combine(folder, Held), FileMode.Open, FileAccess.ReadWrite, FileShare.None)
 
                 Directory.Delete(folder, recursive = true)
                 true
@@ -52,7 +51,8 @@ module AtomicFolder =
         match UnixFile.Look(full, follow = false).Kind with
         | FileKind.None -> ()
         | FileKind.Folder when Seq.isEmpty (Directory.EnumerateFileSystemEntries full) -> ()
-        | FileKind.Folder -> raise (IOException $"{path}: expected a new folder, or an empty one, found one that holds files")
+        | FileKind.Folder ->
+            raise (IOException $"{path}: expected a new folder, or an empty one, found one that holds files")
         | _ -> raise (IOException $"{path}: expected a new folder, or an empty one, found something else of that name")
 
         Directory.CreateDirectory above |> ignore

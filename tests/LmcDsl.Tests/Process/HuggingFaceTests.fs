@@ -17,9 +17,7 @@ let private script = Path.Combine(__SOURCE_DIRECTORY__, "hf_folders.py")
 let private python = "/usr/bin/python3"
 
 let private isThere =
-    lazy
-        (File.Exists python
-         && (let code, _, _ = runProgram "." python [ "-c"; "import torch, onnx" ] in code = 0))
+    lazy (File.Exists python && (let code, _, _ = runProgram "." python [ "-c"; "import torch, onnx" ] in code = 0))
 
 /// What moves together, by the tensors' names: of each group its units, its copies, and every place where they lie.
 let private groups (prefixes: string list) (network: Network) =

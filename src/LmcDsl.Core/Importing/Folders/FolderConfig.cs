@@ -15,6 +15,9 @@ internal sealed class FolderConfig
     /// <summary>The file's name in a folder.</summary>
     public const string FileName = "config.json";
 
+    /// <summary>The field that says which template it is.</summary>
+    public const string TypeField = "model_type";
+
     // Dropout, how weights are drawn, generation of text, bookkeeping.
     private static readonly string[] InertParts =
         ["dropout", "_pdrop", "drop_path", "stochastic_depth", "initializer", "init_", "_token_id", "token_id", "summary_", "_version", "beam", "_penalty", "ngram", "output_", "return_dict", "dtype", "_name_or_path"];

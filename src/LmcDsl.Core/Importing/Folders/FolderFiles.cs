@@ -60,12 +60,24 @@ internal static class FolderFiles
                     if (isModule) Look(relative, depth + 1);
                     else leftOut.Add(relative);
                 }
-                else if (kind == Runtime.FileKind.Regular && IsKept(name) && new FileInfo(path).ResolveLinkTarget(returnFinalTarget: true) is var target
-                    && ((target as FileInfo) ?? new FileInfo(path)).Length <= Largest)
-                    kept.Add(relative);
+                else if (IsKept(name) && IsSmall(path)) kept.Add(relative);
                 else if (!name.EndsWith(IndexEnding, StringComparison.Ordinal) && name != "README.md")
                     leftOut.Add(relative);
             }
+        }
+    }
+
+    /// <summary>Whether two small files are there and have other content.</summary>
+    public static bool Differ(string one, string other)
+    {
+        if (!IsSmall(one) || !IsSmall(other)) return false;
+        try
+        {
+            return !File.ReadAllBytes(one).AsSpan().SequenceEqual(File.ReadAllBytes(other));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new LmcException($"{Excerpt.Of(one)} and {Excerpt.Of(other)}: cannot be compared: {error.Message.ReplaceLineEndings(" ")}", error);
         }
     }
 
@@ -87,6 +99,14 @@ internal static class FolderFiles
             .Select(entry => KeyValuePair.Create(entry.Name, (JsonNode?)Written(source.PartOf(entry.Name)))));
         var index = new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = total }, ["weight_map"] = map };
         return index.ToJsonString(new JsonSerializerOptions { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }) + "\n";
+    }
+
+    // A regular file, or a link to one, of no more than a tokenizer's size.
+    private static bool IsSmall(string path)
+    {
+        if (UnixFile.Kind(path) != Runtime.FileKind.Regular) return false;
+        var file = new FileInfo(path);
+        return (file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file).Length <= Largest;
     }
 
     private static bool IsKept(string name) =>
