@@ -16,7 +16,7 @@ public sealed partial class ModelFolder : IDisposable
 {
     private static readonly FolderTemplate[] Templates =
     [
-        new GptTemplate(), new BertTemplate(), new VitTemplate(), new LlamaTemplate(), new ConvNextTemplate(), new ResNetTemplate(),
+        new GptTemplate(), new BertTemplate(), new VitTemplate(), new LlamaTemplate(), new ConvNextTemplate(), new ResNetTemplate(), new T5Template(),
     ];
 
     private static readonly string[] Tokenizers =
@@ -157,7 +157,7 @@ public sealed partial class ModelFolder : IDisposable
         // A copy alone is as good as what it is a copy of.
         foreach (var (entry, parameter) in again.ToArray())
             if (found.TryAdd(parameter, entry)) again.Remove((entry, parameter));
-        int[] missing = [.. Enumerable.Range(0, network.Parameters.Length).Where(k => !found.ContainsKey(k))];
+        int[] missing = [.. Enumerable.Range(0, network.Parameters.Length).Where(k => !found.ContainsKey(k) && misshaped.All(other => other.Parameter != k))];
         var fit = new Fit(
             new StateDict(Source.Key, Source.Entries, Source.Others), "", [.. found.Select(place => (place.Value, place.Key))], unexpected, misshaped, missing);
         if (!fit.IsExact) throw Misfit.Of(Source.Path, fit, network, NameMap.For(network));

@@ -253,7 +253,7 @@ let tests =
                             "rms_norm_eps", "-1", [ "a number above 0" ]
                             "rope_theta", "0", [ "a number above 0" ]
                             "tie_word_embeddings", "1", [ "true or false" ]
-                            "num_attention_heads", "3", [ "heads" ]
+                            "num_attention_heads", "3", [ "of another shape"; "q_proj.weight [6, 8]" ]
                             "model_type", "\"mamba\"", [ "gpt2"; "bert"; "llama"; "--graph"; "'mamba'" ]
                             "model_type", "\"lama\"", [ "llama" ]
                             "model_type", "null", [ "none" ]
@@ -369,6 +369,7 @@ let tests =
                             "qwen2"
                             "convnext"
                             "resnet"
+                            "t5"
                         ]
 
                     runProgram folder python (script :: folder :: names) |> done' |> ignore

@@ -317,6 +317,94 @@ class ResNet(nn.Module):
         return self.classifier(x) if hasattr(self, "classifier") else x.flatten(1)
 
 
+class T5(nn.Module):
+    def __init__(self, c, head="lm", tied=True):
+        super().__init__()
+        e, h, d, f, self.c, self.head = c["d_model"], c["num_heads"], c["d_kv"], c["d_ff"], c, head
+        norm = lambda: RmsNorm(e, c["layer_norm_epsilon"])
+
+        def attention(first):
+            parts = dict(q=nn.Linear(e, h * d, False), k=nn.Linear(e, h * d, False), v=nn.Linear(e, h * d, False), o=nn.Linear(h * d, e, False))
+            if first:
+                parts["relative_attention_bias"] = nn.Embedding(c["relative_attention_num_buckets"], h)
+            return Box(**parts)
+
+        def inner():
+            gated = c["feed_forward_proj"].startswith("gated")
+            parts = dict(wi_0=nn.Linear(e, f, False), wi_1=nn.Linear(e, f, False)) if gated else dict(wi=nn.Linear(e, f, False))
+            return Box(DenseReluDense=Box(**parts, wo=nn.Linear(f, e, False)), layer_norm=norm())
+
+        def stack(layers, decoder):
+            blocks = []
+            for k in range(layers):
+                layer = [Box(SelfAttention=attention(k == 0), layer_norm=norm())]
+                layer += [Box(EncDecAttention=attention(False), layer_norm=norm())] if decoder else []
+                blocks.append(Box(layer=nn.ModuleList(layer + [inner()])))
+            return Box(block=nn.ModuleList(blocks), final_layer_norm=norm())
+
+        self.shared = nn.Embedding(c["vocab_size"], e)
+        self.encoder = stack(c["num_layers"], False)
+        if head != "encoder":
+            self.decoder = stack(c.get("num_decoder_layers") or c["num_layers"], True)
+        if head == "lm" and not tied:
+            self.lm_head = nn.Linear(e, c["vocab_size"], bias=False)
+
+    def bucket(self, n, both):
+        """As the paper's code has it, number by number."""
+        c, rows = self.c, []
+        for q in range(n):
+            row = []
+            for k in range(n):
+                buckets, start, far = c["relative_attention_num_buckets"], 0, q - k
+                if both:
+                    buckets //= 2
+                    start, far = (buckets if k > q else 0), abs(far)
+                far = max(far, 0)
+                single = buckets // 2
+                if far >= single:
+                    share = math.log(far / single) / math.log(c["relative_attention_max_distance"] / single)
+                    far = min(single + int(share * (buckets - single)), buckets - 1)
+                row.append(start + far)
+            rows.append(row)
+        return torch.tensor(rows)
+
+    def attend(self, a, x, y, shift):
+        b, n, h = x.shape[0], x.shape[1], self.c["num_heads"]
+        q, k, v = (p(t).view(b, t.shape[1], h, -1).transpose(1, 2) for p, t in ((a.q, x), (a.k, y), (a.v, y)))
+        scores = torch.matmul(q, k.transpose(-1, -2))
+        if shift is not None:
+            scores = scores + shift
+        return a.o(torch.matmul(F.softmax(scores, dim=-1), v).transpose(1, 2).reshape(b, n, -1))
+
+    def run(self, stack, tokens, encoded=None):
+        x, n = self.shared(tokens), tokens.shape[1]
+        first = stack.block[0].layer[0].SelfAttention
+        shift = first.relative_attention_bias(self.bucket(n, encoded is None)).permute(2, 0, 1).unsqueeze(0)
+        if encoded is not None:
+            shift = shift + torch.triu(torch.full((n, n), -1e9), diagonal=1)
+        for block in stack.block:
+            l = block.layer[0]
+            y = l.layer_norm(x)
+            x = x + self.attend(l.SelfAttention, y, y, shift)
+            if encoded is not None:
+                l = block.layer[1]
+                x = x + self.attend(l.EncDecAttention, l.layer_norm(x), encoded, None)
+            l = block.layer[-1]
+            y, m = l.layer_norm(x), l.DenseReluDense
+            y = m.wo(ACT["gelu_new"](m.wi_0(y)) * m.wi_1(y) if hasattr(m, "wi_0") else F.relu(m.wi(y)))
+            x = x + y
+        return stack.final_layer_norm(x)
+
+    def forward(self, tokens, before=None):
+        x = self.run(self.encoder, tokens)
+        if self.head == "encoder":
+            return x
+        x = self.run(self.decoder, before, x)
+        if self.head is None:
+            return x
+        return self.lm_head(x) if hasattr(self, "lm_head") else torch.matmul(x * self.c["d_model"] ** -0.5, self.shared.weight.t())
+
+
 def seeded(make):
     torch.manual_seed(int(os.environ.get("SEED", "0")))
     model = make().eval()
@@ -360,8 +448,18 @@ RESNET = dict(
     hidden_act="relu", downsample_in_first_stage=False, downsample_in_bottleneck=False, **labels(10))
 
 
+T5_CONFIG = dict(
+    architectures=["T5ForConditionalGeneration"], model_type="t5", vocab_size=27, d_model=16, d_kv=5, d_ff=20, num_layers=2, num_decoder_layers=2, num_heads=3,
+    relative_attention_num_buckets=8, relative_attention_max_distance=20, layer_norm_epsilon=1e-6, feed_forward_proj="relu", is_encoder_decoder=True,
+    dropout_rate=0.1, initializer_factor=1.0, n_positions=512, decoder_start_token_id=0, use_cache=True)
+
+
 def tokens(vocabulary, count):
     return lambda: torch.randint(0, vocabulary, (1, count))
+
+
+def pair(vocabulary, count):
+    return lambda: (torch.randint(0, vocabulary, (1, count)), torch.randint(0, vocabulary, (1, count)))
 
 
 def image(channels, side):
@@ -418,6 +516,10 @@ ENTRIES = {
     "llama_tied": (lambda c: Llama(c, tied=True), {**LLAMA, "tie_word_embeddings": True}, tokens(29, 32), tied_copy("lm_head.weight", "model.embed_tokens.weight"), "one", True),
     "mistral": (lambda c: Llama(c, classes=True), {**LLAMA, "architectures": ["MistralForSequenceClassification"], "model_type": "mistral", "sliding_window": 4096, **labels(3)}, tokens(29, 32), plain, "one", True),
     "qwen2": (lambda c: Llama(c, tied=True), {**{k: v for k, v in LLAMA.items() if k != "attention_bias"}, "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "tie_word_embeddings": True, "use_sliding_window": False, "sliding_window": 4, "max_window_layers": 2}, tokens(29, 32), plain, "shards", True),
+    "t5": (lambda c: T5(c), T5_CONFIG, pair(27, 14), lambda s: {**s, "encoder.embed_tokens.weight": s["shared.weight"], "lm_head.weight": s["shared.weight"]}, "bin", True),
+    "t5_gated": (lambda c: T5(c, tied=False), {**T5_CONFIG, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False, "num_decoder_layers": 1}, pair(27, 14), plain, "shards", True),
+    "t5_bare": (lambda c: T5(c, head=None), {**T5_CONFIG, "architectures": ["T5Model"]}, pair(27, 14), plain, "one", False),
+    "t5_encoder": (lambda c: T5(c, head="encoder"), {**T5_CONFIG, "architectures": ["T5EncoderModel"]}, tokens(27, 14), plain, "one", True),
     "convnext": (lambda c: ConvNext(c), CONVNEXT, image(3, 32), plain, "one", True),
     "convnext_bare": (lambda c: ConvNext(c, head=False, scale=False), {**CONVNEXT, "architectures": ["ConvNextModel"], "layer_scale_init_value": 0.0}, image(3, 32), without("convnext."), "one", False),
     "resnet": (lambda c: ResNet(c), RESNET, image(3, 32), plain, "one", True),
@@ -464,8 +566,9 @@ def write(folder, name):
     torch.manual_seed(7)
     x = draw()
     with torch.no_grad():
-        y = model(x)
-    torch.save({"input": x, "output": y}, f"{folder}/{name}.io.pt")
+        y = model(*x) if isinstance(x, tuple) else model(x)
+    # Two texts lie one after the other.
+    torch.save({"input": torch.cat(x, 1) if isinstance(x, tuple) else x, "output": y}, f"{folder}/{name}.io.pt")
     if whole:
         torch.onnx.export(
             model, x, f"{folder}/{name}.onnx", opset_version=16, training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False)

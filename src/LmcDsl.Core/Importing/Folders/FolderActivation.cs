@@ -32,13 +32,17 @@ internal static class FolderActivation
     /// <param name="other">The activation that is meant where there is no field.</param>
     /// <returns>The layer.</returns>
     /// <exception cref="LmcException">The name is not known; the line lists those that are.</exception>
-    public static Layer Of(FolderConfig config, string field, string other)
-    {
-        var name = config.Text(field, other);
-        return Known.TryGetValue(name, out var make)
-            ? make()
-            : throw new LmcException($"{config.Path}: {field}: expected one of {string.Join(", ", Known.Keys)}, found '{Excerpt.Of(name, 60)}'; {FolderConfig.Elsewhere}");
-    }
+    public static Layer Of(FolderConfig config, string field, string other) => Named(config, field, config.Text(field, other));
+
+    /// <summary>The layer of an activation that a field names together with something else.</summary>
+    /// <param name="config">The description.</param>
+    /// <param name="field">The field, for messages.</param>
+    /// <param name="name">The activation's name.</param>
+    /// <returns>The layer.</returns>
+    /// <exception cref="LmcException">The name is not known; the line lists those that are.</exception>
+    public static Layer Named(FolderConfig config, string field, string name) => Known.TryGetValue(name, out var make)
+        ? make()
+        : throw new LmcException($"{config.Path}: {field}: expected one of {string.Join(", ", Known.Keys)}, found '{Excerpt.Of(name, 60)}'; {FolderConfig.Elsewhere}");
 
     // GELU with a tangent in the place of the error function, written in several ways.
     private static Elementary Tangent() => new(ElementaryFunction.GeluTanh);

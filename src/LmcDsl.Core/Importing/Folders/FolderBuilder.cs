@@ -95,12 +95,16 @@ internal sealed class FolderBuilder(
     /// <summary>Says that examples are tokens, and how many of them one has: what was asked for, or a few of those that there may be.</summary>
     /// <param name="field">The field that says how many there may be.</param>
     /// <param name="most">How many there may be.</param>
-    public int Tokens(string field, int most)
+    /// <param name="parts">How many texts of as many tokens an example is.</param>
+    /// <returns>The tokens of one text.</returns>
+    public int Tokens(string field, int most, int parts = 1)
     {
-        Guard.Require(input.Count <= 1, $"--input: expected a number of tokens, found {string.Join(" x ", input)}");
-        var positions = input.Count == 1 ? input[0] : Math.Min(UsualPositions, most);
+        Guard.Require(
+            input.Count <= 1 && (input.Count == 0 || input[0] % parts == 0),
+            $"--input: expected a number of tokens{(parts == 1 ? "" : $" that {parts} divides, as an example is {parts} texts")}, found {string.Join(" x ", input)}");
+        var positions = input.Count == 1 ? input[0] / parts : Math.Min(UsualPositions, most);
         Guard.Require(positions <= most, $"--input: expected at most {most} tokens, as {field} says, found {positions}");
-        shape = [positions];
+        shape = [positions * parts];
         return positions;
     }
 
@@ -122,12 +126,18 @@ internal sealed class FolderBuilder(
         return side;
     }
 
-    /// <summary>The number of a false condition, for what is chosen in training only.</summary>
+    /// <summary>Adds numbers that are part of what the network is.</summary>
+    public string Constant(string name, Tensor numbers) => chain.Add(name, Architectures.Constant.Of(numbers), chain.Last);
+
+    /// <summary>A condition that never holds, for what is chosen in training only.</summary>
     public string Never(string name)
     {
         using var no = zeros([1], ScalarType.Bool);
-        return chain.Add(name, Constant.Of(no), chain.Last);
+        return Constant(name, no);
     }
+
+    /// <summary>Whether a layer is one of the outputs.</summary>
+    public bool IsOutput(string name) => outputs.Contains(name);
 
     /// <summary>Says that a layer gives an output; the first one is the network's.</summary>
     public void Output(string name) => outputs.Add(name);

@@ -114,6 +114,9 @@ internal sealed class FolderConfig
     public string? Plain(string name) =>
         fields.TryGetValue(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
+    /// <summary>Whether a field is there, and not null.</summary>
+    public bool Names(string name) => Find(name, null) is not null;
+
     /// <summary>The name of the class that the folder was written from; empty where none is said.</summary>
     public string Class => fields.TryGetValue("architectures", out var list) && list.ValueKind == JsonValueKind.Array && list.GetArrayLength() > 0
         && list[0].ValueKind == JsonValueKind.String ? list[0].GetString()! : "";
