@@ -10,6 +10,7 @@ open LmcDsl.Core.Importing
 open LmcDsl.Core.Merging
 open LmcDsl.Core.Permutations
 open LmcDsl.Core.Runtime
+open TorchSharp
 
 /// The models that a command works on: checkpoints, open, with the network that they are of.
 type Models =
@@ -320,6 +321,9 @@ module Models =
                         yield! folder.Notes
 
                     for folder in List.skip (min 1 models.Folders.Length) models.Folders do
+                        if models.Folders.Head.HasOtherLabels folder then
+                            $"{folder.Path}: other names of classes (id2label) than in {models.Folders.Head.Path}: a class's number may not mean the same class"
+
                         match List.ofSeq (models.Folders.Head.OtherTokenizer folder) with
                         | [] -> ()
                         | files ->
@@ -357,6 +361,36 @@ module Models =
                         $"--normalise: expected own, unit, none or MEANS/DEVIATIONS (0.1307/0.3081), found '{text}'"
                 )
 
+    // Rows of numbers for a network that reads tokens: `[examples, tokens]`, each the number of a token.
+    let private asTokens (argument: string) (network: Network) (data: DataSet) : DataSet =
+        let tokens (split: Core.Data.DataSplit) =
+            use _ = torch.NewDisposeScope()
+            let rows = split.Images.flatten 1L
+            let whole = rows.``to`` torch.int64
+
+            if network.Vocabulary.HasValue then
+                let least, most = whole.min().item<int64>(), whole.max().item<int64>()
+
+                if least < 0L || most >= int64 network.Vocabulary.Value || not ((whole.eq rows).all().item<bool>()) then
+                    raise (
+                        LmcException
+                            $"{argument}: network '{network.Architecture.Name}' expects tokens, whole numbers from 0 to {network.Vocabulary.Value - 1}, found {data.Name} with others"
+                    )
+
+            // A graph that looks tokens up takes them as numbers.
+            new Core.Data.DataSplit((if network.Vocabulary.HasValue then whole else rows), split.Labels.clone ())
+
+        match data.Shape, List.ofSeq network.Architecture.Input with
+        | [ positions; 1; 1 ], [ wanted ] when positions = wanted && data.Windows.IsNone ->
+            { data with
+                Shape = [ positions ]
+                Read =
+                    fun scaling ->
+                        use read = data.Read scaling
+                        new Core.Data.ImageData(tokens read.Train, tokens read.Test, read.Classes)
+            }
+        | _ -> data
+
     /// The data set of an argument: by name, a `.npz` file or a folder of pictures; scaled as the arguments say.
     let dataSet
         (argument: string)
@@ -380,6 +414,8 @@ module Models =
             | Some s when s = Scaling.bytes && data.Scaling = Scaling.unit -> data
             | Some s -> DataSet.scaled s data
             | None -> data
+
+        let data = asTokens argument network data
 
         if data.Shape <> List.ofSeq network.Architecture.Input then
             let shown (sizes: int seq) = String.Join(" x ", sizes)

@@ -129,6 +129,12 @@ public sealed partial class ModelFolder : IDisposable
     public IReadOnlyList<string> OtherTokenizer(ModelFolder other) =>
         [.. Tokenizers.Where(name => FolderFiles.Differ(System.IO.Path.Combine(Path, name), System.IO.Path.Combine(other.Path, name)))];
 
+    /// <summary>Whether classes are called otherwise in another folder: those of one number may not be the same.</summary>
+    /// <param name="other">The other folder.</param>
+    /// <returns>True where both name them, and differ.</returns>
+    public bool HasOtherLabels(ModelFolder other) =>
+        config.LabelNames is { } here && other.config.LabelNames is { } there && !here.SequenceEqual(there);
+
     /// <summary>Finds the parameters of the network in the folder.</summary>
     /// <param name="network">The network of <see cref="Architecture"/>, or the same one of another folder.</param>
     /// <returns>The placement; its source is this folder's.</returns>

@@ -125,6 +125,21 @@ let tests =
             same (run (Outputs()) [] [ x; table ]) x "the first of several outputs"
         }
 
+        test "units that are one of several outputs stay" {
+            let groups further =
+                let chain = Chain()
+                let hidden = chain.Add("a", Dense 4)
+                let logits = chain.Add("b", Dense 3)
+
+                if further then
+                    chain.Add("outputs", Outputs(), logits, hidden) |> ignore
+
+                [ for group in (Network(chain.Build("", [| 2 |]))).Groups -> group.Units ]
+
+            Expect.equal (groups false) [ 4 ] "of one output"
+            Expect.equal (groups true) [] "of two"
+        }
+
         test "sines and cosines stand where the paper has them" {
             let network =
                 Network(

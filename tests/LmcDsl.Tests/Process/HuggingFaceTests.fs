@@ -53,7 +53,18 @@ let private recovers (name: string) (network: Network) (model: ParameterSet) =
 
     if difference byWeights.Flat model.Flat > 0.0 then
         // A descent on weights alone may end elsewhere: from where activations lead it ends here.
-        use data = new DataSplit(randomInput network 32 3L, torch.zeros (32L, torch.int64))
+        use data =
+            new DataSplit(
+                randomInput network 32 3L,
+                torch.zeros (
+                    (if network.Positions.HasValue then
+                         [| 32L; int64 network.Positions.Value |]
+                     else
+                         [| 32L |]),
+                    torch.int64
+                )
+            )
+
         let start = (ActivationMatching.Match(model, moved, data)).Permutations
         use found = (WeightMatching.Match(model, moved, start = start)).Permutations.Apply moved
         Expect.equal (difference found.Flat model.Flat) 0.0 $"{name}: found again"
@@ -90,7 +101,7 @@ let private holds folder (name: string) =
 
 let tests =
     testSequenced (
-        testList "Hugging Face" [
+        testList "Hugging Face templates" [
             test "folders give what PyTorch gives, and what moves together is what their exports say" {
                 if not isThere.Value then
                     skiptest "python3-torch and python3-onnx are not installed"

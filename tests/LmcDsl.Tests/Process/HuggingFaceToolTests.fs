@@ -106,6 +106,8 @@ let tests =
                     File.WriteAllText(Path.Combine(at "a", "1_Pooling", "config.json"), "{}")
                     File.WriteAllText(Path.Combine(at "a", "training_args.bin"), "")
                     File.WriteAllText(Path.Combine(at "a", "README.md"), "mine")
+                    writeConfig (at "a") [ "_name_or_path", "\"org/a\""; "id2label", """{"0": "yes", "1": "no"}""" ]
+                    writeConfig (at "b") [ "_name_or_path", "\"org/b\""; "id2label", """{"0": "no", "1": "yes"}""" ]
 
                     let described = lmc folder [ "describe"; "a/"; "--json" ] |> done' |> Json.parse
                     Expect.equal described["network"].String "llama" "its type"
@@ -113,6 +115,7 @@ let tests =
 
                     let merged = lmc folder [ "merge"; "a/"; "b/"; "-o"; "merged/"; "--json" ] |> done' |> Json.parse
                     Expect.stringContains (Json.text merged["read"]) "other content of tokenizer.json" "said"
+                    Expect.stringContains (Json.text merged["read"]) "other names of classes" "said"
                     Expect.equal (Json.text merged["files not taken along"]) """["training_args.bin"]""" "left out"
 
                     Expect.equal
@@ -407,6 +410,64 @@ let tests =
                                             e.Name
                                 ]
                                 $"{name}: what is in {part}")
+            }
+
+            test "the user's own tokens and images measure folders, and activations on them align" {
+                if not isThere.Value then
+                    skiptest "python3-torch and python3-onnx are not installed"
+
+                use _ = torch.NewDisposeScope()
+
+                inFolder (fun folder ->
+                    let names = [ "bert_classes"; "vit" ]
+                    runProgram folder python (script :: folder :: names) |> done' |> ignore
+
+                    let data =
+                        "import numpy as np; r = np.random.RandomState(0)\n"
+                        + "def save(name, x, classes): np.savez(name, x_train=x[:60], x_test=x[60:], y_train=r.randint(0, classes, 60), y_test=r.randint(0, classes, 40))\n"
+                        + "save('bert_classes.npz', r.randint(0, 31, (100, 10)), 5); save('vit.npz', r.randn(100, 3, 8, 8).astype('f'), 10)\n"
+                        + "save('wild.npz', r.randint(0, 60, (100, 10)), 5)"
+
+                    runProgram folder python [ "-c"; data ] |> done' |> ignore
+
+                    for name in names do
+                        permuted (Path.Combine(folder, name)) (Path.Combine(folder, $"{name}-moved")) 3L
+                        let on = [ "--data"; $"{name}.npz"; "--json" ]
+
+                        let measured =
+                            lmc
+                                folder
+                                ([ "measure"; name; $"{name}-moved"; "--metric"; "barrier"; "--points"; "3" ] @ on)
+                            |> done'
+                            |> Json.parse
+
+                        Expect.isGreaterThanOrEqual
+                            measured["measured"].Items[0].["loss barrier (nats)"].Float
+                            0.0
+                            name
+
+                        let answer =
+                            lmc folder ([ "align"; name; $"{name}-moved"; "-o"; $"{name}-out"; "--search"; "am" ] @ on)
+                            |> done'
+                            |> Json.parse
+
+                        Expect.equal answer["L2"].Float 0.0 $"{name}: found again by what its units do"
+
+                    lmc folder [
+                        "measure"
+                        "bert_classes"
+                        "bert_classes"
+                        "--metric"
+                        "barrier"
+                        "--data"
+                        "wild.npz"
+                    ]
+                    |> refused [ "--data"; "from 0 to 30" ]
+
+                    let network =
+                        Network.ofFile (Path.Combine(folder, "vit")) (DataSet.ofNpz (Path.Combine(folder, "vit.npz")))
+
+                    Expect.equal network.Name "vit" "in a script")
             }
         ]
     )

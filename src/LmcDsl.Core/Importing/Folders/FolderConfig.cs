@@ -126,6 +126,11 @@ internal sealed class FolderConfig
         : fields.TryGetValue("num_labels", out var count) && count.ValueKind == JsonValueKind.Number && count.TryGetInt32(out var number) ? number
         : null;
 
+    /// <summary>What classes are called, by their numbers; null where nothing is said.</summary>
+    public IReadOnlyList<string>? LabelNames => fields.TryGetValue("id2label", out var labels) && labels.ValueKind == JsonValueKind.Object
+        ? [.. labels.EnumerateObject().Select(label => $"{label.Name} {label.Value.GetRawText()}").Order(StringComparer.Ordinal)]
+        : null;
+
     /// <summary>A whole number from 1 on.</summary>
     /// <param name="name">The field.</param>
     /// <param name="other">What is meant where there is none, or null.</param>

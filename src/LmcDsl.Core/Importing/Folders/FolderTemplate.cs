@@ -1,3 +1,5 @@
+using LmcDsl.Core.Checkpoints;
+
 namespace LmcDsl.Core.Importing;
 
 /// <summary>How networks of some <c>model_type</c> are written in the language of layers, under the names of their checkpoints' tensors.</summary>
@@ -22,9 +24,10 @@ internal abstract class FolderTemplate
 
     /// <summary>The name that the network has for a tensor.</summary>
     /// <param name="name">The name in the checkpoint.</param>
-    /// <returns>Without the prefix, and norms' numbers as they are called today.</returns>
+    /// <returns>Without the prefix and what training wrapped around modules, and norms' numbers as they are called today.</returns>
     public string NameOf(string name)
     {
+        name = Prefix.Bare(name);
         foreach (var prefix in Prefixes)
             if (name.StartsWith(prefix, StringComparison.Ordinal))
             {
