@@ -110,5 +110,43 @@ let tests =
                     for name in (runProgram folder python [ script; folder ] |> done').Trim().Split '\n' do
                         holds folder name)
             }
+
+            test "a head that is not known may read pooled features too: none of both moves" {
+                if not isThere.Value then
+                    skiptest "python3-torch and python3-onnx are not installed"
+
+                use _ = torch.NewDisposeScope()
+
+                inFolder (fun folder ->
+                    runProgram folder python [ script; folder; "bert_classes" ] |> done' |> ignore
+                    let path = Path.Combine(folder, "bert_classes")
+
+                    let moving () =
+                        use read = ModelFolder.Open path
+                        let network = Network read.Architecture
+                        read.Place network |> ignore
+
+                        set [
+                            for group in network.Groups do
+                                for axis in group.Axes -> network.Parameters[axis.Parameter].Name
+                        ]
+
+                    Expect.isTrue ((moving ()).Contains "pooler.dense.bias") "with the head that is known"
+                    let weights = Path.Combine(path, "model.safetensors")
+                    use file = SafeTensors.Read(System.ReadOnlySpan(File.ReadAllBytes weights), weights)
+
+                    using (File.Create weights) (fun stream ->
+                        SafeTensors.Write(
+                            stream,
+                            Array.append [| for tensor in file.Tensors -> struct (tensor.Key, tensor.Value) |] [|
+                                struct ("other.weight", torch.ones (3L, 24L))
+                            |]
+                        ))
+
+                    let found = moving ()
+                    Expect.isFalse (found.Contains "pooler.dense.bias") "pooled features"
+                    Expect.isFalse (found.Contains "embeddings.LayerNorm.weight") "features"
+                    Expect.isTrue (found.Contains "encoder.layer.0.intermediate.dense.bias") "what lies within blocks")
+            }
         ]
     )

@@ -72,7 +72,7 @@ internal sealed class BertTemplate : FolderTemplate
         to.Features(features);
         // What nobody reads here is read by who takes the model's output.
         var isRead = to.Has("cls.seq_relationship.weight") || to.Has("classifier.weight");
-        if (pooled is not null && !isRead) to.Output(pooled);
+        if (pooled is not null && (!isRead || to.HasUnknownHead)) to.Output(pooled);
     }
 
     // A choice among texts has one number for each.

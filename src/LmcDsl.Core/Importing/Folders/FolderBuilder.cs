@@ -22,6 +22,9 @@ internal sealed class FolderBuilder(
     /// <summary>The description.</summary>
     public FolderConfig Config => config;
 
+    /// <summary>Whether something that is not known may read features, so that they are outputs, whatever else reads them.</summary>
+    public bool HasUnknownHead => isFeature;
+
     /// <summary>Name of the layer added last.</summary>
     public string Last => chain.Last;
 

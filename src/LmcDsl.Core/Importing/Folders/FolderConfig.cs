@@ -20,18 +20,18 @@ internal sealed class FolderConfig
 
     // Dropout, how weights are drawn, generation of text, bookkeeping.
     private static readonly string[] InertParts =
-        ["dropout", "_pdrop", "drop_path", "stochastic_depth", "initializer", "init_", "_token_id", "token_id", "summary_", "_version", "beam", "_penalty", "ngram", "output_", "return_dict", "dtype", "_name_or_path"];
+        ["dropout", "_pdrop", "drop_path", "stochastic_depth", "initializer", "init_", "token_id", "summary_", "_version", "beam", "_penalty", "ngram", "return_dict", "dtype", "_name_or_path"];
 
     private static readonly HashSet<string> Inert =
     [
-        "architectures", "attn_implementation", "auto_map", "bad_words_ids", "begin_suppress_tokens", "chunk_size_feed_forward", "depths_names",
+        "architectures", "attn_implementation", "auto_map", "bad_words_ids", "begin_suppress_tokens", "chunk_size_feed_forward",
         "do_sample", "early_stopping", "encoder_stride", "finetuning_task", "forced_bos_token_id", "gradient_checkpointing", "id2label", "is_composition",
         "keys_to_ignore_at_inference", "label2id", "length_penalty", "max_length", "max_window_layers", "min_length", "model_type", "num_labels",
-        "num_return_sequences", "out_features", "out_indices", "position_ids", "prefix", "pretraining_tp", "problem_type", "remove_invalid_values",
+        "num_return_sequences", "output_attentions", "output_hidden_states", "output_past", "output_scores", "out_features", "out_indices", "position_ids", "prefix", "pretraining_tp", "problem_type", "remove_invalid_values",
         "reorder_and_upcast_attn", "sep_token_id", "stage_names", "suppress_tokens", "task_specific_params", "temperature", "tf_legacy_loss", "tokenizer_class",
         "top_k", "top_p", "torchscript", "typical_p", "unsloth_fixed", "unsloth_version", "use_bfloat16", "use_cache", "use_mask_token", "n_ctx", "gradient_checkpointing_kwargs",
         "image_processor_type", "_attn_implementation_autoset", "_commit_hash", "directionality", "pooler_fc_size", "pooler_num_attention_heads",
-        "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type", "n_positions_legacy", "conversion_rate",
+        "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type",
     ];
 
     // What other models of the same kinds have, and what it must be for a template that does not ask for it.
@@ -79,6 +79,7 @@ internal sealed class FolderConfig
 
     private readonly Dictionary<string, JsonElement> fields = [];
     private readonly SortedDictionary<string, string> asked = new(StringComparer.Ordinal);
+    private readonly HashSet<string> aliases = []; // other names of what was asked for
 
     private FolderConfig(string path) => Path = path;
 
@@ -122,8 +123,8 @@ internal sealed class FolderConfig
         && list[0].ValueKind == JsonValueKind.String ? list[0].GetString()! : "";
 
     /// <summary>How many classes are named; null where none are.</summary>
-    public int? Labels => fields.TryGetValue("id2label", out var labels) && labels.ValueKind == JsonValueKind.Object ? labels.EnumerateObject().Count()
-        : fields.TryGetValue("num_labels", out var count) && count.ValueKind == JsonValueKind.Number && count.TryGetInt32(out var number) ? number
+    public int? Labels => fields.TryGetValue("id2label", out var labels) && labels.ValueKind == JsonValueKind.Object && labels.EnumerateObject().Any() ? labels.EnumerateObject().Count()
+        : fields.TryGetValue("num_labels", out var count) && count.ValueKind == JsonValueKind.Number && count.TryGetInt32(out var number) && number >= 1 ? number
         : null;
 
     /// <summary>What classes are called, by their numbers; null where nothing is said.</summary>
@@ -235,8 +236,6 @@ internal sealed class FolderConfig
 
         return unknown;
     }
-
-    private readonly HashSet<string> aliases = [];
 
     private static bool IsNothing(JsonElement value) => value.ValueKind is JsonValueKind.Null or JsonValueKind.False
         || value.ValueKind == JsonValueKind.Object && !value.EnumerateObject().Any()
