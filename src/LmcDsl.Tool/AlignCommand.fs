@@ -91,38 +91,57 @@ module AlignCommand =
             Models.inMemory cancel (fun memory ->
                 let aligned = Models.population memory arguments models data |> aligned arguments search
 
-                let step =
+                let step, numbers =
                     if search.Turns then
                         let turned = model memory aligned 1
-                        Models.save target (fun stream -> Checkpoint.Save(stream, turned, placement))
-                        Plan.node (aligned.Alignment.Value 1)
+
+                        Plan.node (aligned.Alignment.Value 1),
+                        fun (part: string | null) stream -> Checkpoint.Save(stream, turned, placement, part)
                     else
                         let found, step = permutations memory arguments models aligned 1
-                        Models.save target (fun stream -> Checkpoint.SavePermuted(stream, found, placement))
-                        step
+                        step, (fun part stream -> Checkpoint.SavePermuted(stream, found, placement, part))
 
                 let ended =
                     match memory.Value step with
                     | Document json -> [ "passes", json["sweeps"]; "stopped", json["stopped"] ]
                     | Parameters _ -> []
 
-                let distances = memory.Report({ aligned with Taken = [ 0; 1 ] } |> measure L2)
+                let distances =
+                    [
+                        for subject in
+                            Subject.ofReport (memory.Report({ aligned with Taken = [ 0; 1 ] } |> measure L2)) do
+                            if subject.Aligned then
+                                for quantity in [ Quantity.l2Before; Quantity.l2; Quantity.reduction ] do
+                                    match quantity.Of subject with
+                                    | Some value -> quantity.Heading, Json.float value
+                                    | None -> ()
+                    ]
+
+                let found =
+                    [
+                        "search", Json.Text(Search.title search)
+                        match arguments.TryGetResult ModelArgument.First_Groups with
+                        | Some groups -> "first groups", Json.int (int64 groups)
+                        | None -> ()
+                        yield! Models.saidOfData data
+                        yield! distances
+                        yield! ended
+                    ]
+
+                let card () =
+                    FolderOutput.card
+                        "Units permuted towards another model"
+                        [ "lmc"; "aligned" ]
+                        models.Folders
+                        (found @ Models.said models)
+
+                let saved = Models.save models 1 target card numbers
 
                 Json.Object [
                     "written", Json.Text target
+                    yield! saved
                     yield! Models.said models
-                    "search", Json.Text(Search.title search)
-                    match arguments.TryGetResult ModelArgument.First_Groups with
-                    | Some groups -> "first groups", Json.int (int64 groups)
-                    | None -> ()
-                    yield! Models.saidOfData data
-                    for subject in Subject.ofReport distances do
-                        if subject.Aligned then
-                            for quantity in [ Quantity.l2Before; Quantity.l2; Quantity.reduction ] do
-                                match quantity.Of subject with
-                                | Some value -> quantity.Heading, Json.float value
-                                | None -> ()
-                    yield! ended
+                    yield! found
                     yield! memory.Notes step
                 ])
         | all -> raise (LmcException $"align: expected 2 checkpoints, found {all.Length}")

@@ -42,7 +42,7 @@ type ModelArgument =
         member this.Usage =
             match this with
             | Files _ ->
-                "checkpoints: .safetensors, their .index.json or folder, .pt, .pth and .ckpt of torch.save, or .onnx, which are their own network."
+                "checkpoints: .safetensors, their .index.json or folder, .pt, .pth and .ckpt of torch.save; .onnx files and Hugging Face folders (config.json) are their own network."
             | Arch _ ->
                 "mlp, a network of the catalogue (vgg16, resnet20, resnet50, ...), or a JSON file that describes a network."
             | Graph _ ->
@@ -53,7 +53,7 @@ type ModelArgument =
             | Hidden _ -> "hidden widths of an mlp."
             | Classes _ -> "number of classes (default: 10)."
             | Input _ ->
-                "shape of one image (default: 3 32 32, of an mlp 1 28 28); of a graph, the sizes that it leaves open, in their order."
+                "shape of one image (default: 3 32 32, of an mlp 1 28 28); of a graph, the sizes that it leaves open, in their order; of a folder's language model, how many tokens an example has (default: 32)."
             | Names _ ->
                 "JSON file of patterns and replacements from the checkpoints' names to the network's, beside the usual ones."
             | Key _ ->
@@ -91,7 +91,8 @@ type ModelArgument =
                 $"of measure: what to measure, with commas between: {known} (default: l2,r)."
             | Points _ -> "of measure: lambdas of a barrier, or points on each side of a plane (default: 25, 11)."
             | Json -> "print JSON."
-            | Output _ -> "of align and merge: the file to write (.safetensors)."
+            | Output _ ->
+                "of align and merge: the file to write (.safetensors, .onnx where the models are), or a new folder where they are Hugging Face folders."
             | Device _ -> "cpu, cuda or cuda:N (default: cpu)."
             | Threads _ -> "threads of one operation (default: all cores)."
 

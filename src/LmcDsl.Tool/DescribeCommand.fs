@@ -5,7 +5,7 @@ open LmcDsl
 open LmcDsl.Core.Architectures
 open LmcDsl.Core.Importing
 
-/// `lmc describe FILE|ARCH`: what a network is made of, what of it may be permuted, and what may not.
+/// `lmc describe FILE|FOLDER|ARCH`: what a network is made of, what of it may be permuted, and what may not.
 [<RequireQualifiedAccess>]
 module DescribeCommand =
 
@@ -58,7 +58,7 @@ module DescribeCommand =
 
     /// Runs the command. Returns what is said of the network, and tables for people.
     let run (arguments: ParseResults<ModelArgument>) : Json * Table list =
-        let network, graph = Models.described arguments
+        let network, graph, read = Models.described arguments
 
         Json.Object [
             "network", Json.Text network.Architecture.Name
@@ -86,6 +86,8 @@ module DescribeCommand =
                         "because of", Json.Text pin.Node
                     ]
             ]
+            if not read.IsEmpty then
+                "read", Json.texts read
             "notes", Json.texts [ for note in network.Notes -> note ]
             yield! graph |> Option.map Models.openedAt |> Option.defaultValue []
             match graph with

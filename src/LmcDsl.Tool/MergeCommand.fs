@@ -160,29 +160,48 @@ module MergeCommand =
                     StatisticsReset.Apply(merged, examples))
             | _ -> ()
 
-            Models.save target (fun stream ->
+            let numbers (part: string | null) stream =
                 match permutations, merged with
-                | None, NonNull merged -> Checkpoint.Save(stream, merged, models.Placements.Head)
+                | None, NonNull merged -> Checkpoint.Save(stream, merged, models.Placements.Head, part)
                 | _ ->
                     let found = permutations |> Option.defaultValue []
 
                     let members =
                         [| for placement, found in List.zip models.Placements found -> struct (placement, found) |]
 
-                    Checkpoint.SaveMerged(stream, members, method, merged))
+                    Checkpoint.SaveMerged(stream, members, method, merged, part)
+
+            let before = [ for model in models.Parameters.Tail -> Distance.L2(models.Parameters.Head, model) ]
+
+            let after = [ for model in aligned.Tail -> Distance.L2(aligned.Head, model) ]
+
+            let made =
+                [
+                    "search", Json.Text(search |> Option.map Search.title |> Option.defaultValue "none")
+                    yield! Models.saidOfData (Option.orElse resetOn data)
+                    "method", Json.Text merge.Name
+                    match merge.Options with
+                    | Json.Object [] -> ()
+                    | options -> "options", options
+                    "models", Json.texts [ for placement in models.Placements -> placement.Source.Path ]
+                    "L2 to the first", Json.floats after
+                    "statistics reset", Json.Bool resetOn.IsSome
+                ]
+
+            let card () =
+                FolderOutput.card
+                    "Several models as one"
+                    [ "lmc"; "merge" ]
+                    models.Folders
+                    (("L2 to the first, before", Json.floats before) :: made @ Models.said models)
+
+            let saved = Models.save models 0 target card numbers
 
             Json.Object [
                 "written", Json.Text target
+                yield! saved
                 yield! Models.said models
-                "search", Json.Text(search |> Option.map Search.title |> Option.defaultValue "none")
-                yield! Models.saidOfData (Option.orElse resetOn data)
-                "method", Json.Text merge.Name
-                match merge.Options with
-                | Json.Object [] -> ()
-                | options -> "options", options
-                "models", Json.texts [ for placement in models.Placements -> placement.Source.Path ]
-                "L2 to the first", Json.floats [ for model in aligned.Tail -> Distance.L2(aligned.Head, model) ]
-                "statistics reset", Json.Bool resetOn.IsSome
+                yield! made
                 if StatisticsReset.Concerns models.Network && resetOn.IsNone then
                     "note",
                     Json.Text

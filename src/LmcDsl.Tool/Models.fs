@@ -10,6 +10,7 @@ open LmcDsl.Core.Importing
 open LmcDsl.Core.Merging
 open LmcDsl.Core.Permutations
 open LmcDsl.Core.Runtime
+open TorchSharp
 
 /// The models that a command works on: checkpoints, open, with the network that they are of.
 type Models =
@@ -22,6 +23,8 @@ type Models =
         Parameters: ParameterSet list
         /// What was decided in reading the graph: sizes that it leaves open, names that the export lost.
         Decided: (string * Json) list
+        /// The folders that they were read from, where each describes its network itself; else none.
+        Folders: ModelFolder list
         /// How well the derived symmetries held on the first model, in words; empty where the network is of the library's own layers.
         Law: string
     }
@@ -82,6 +85,40 @@ module Models =
         | sizes ->
             let shown = String.Join(" ", sizes)
             [ "open sizes", Json.Text $"taken as {shown}; --input says others" ]
+
+    // What an example is, where the command line says it.
+    let private exampleOf (arguments: ParseResults<ModelArgument>) : int list =
+        match arguments.TryGetResult ModelArgument.Input with
+        | Some found -> sizes "--input" found |> List.ofArray
+        | None -> []
+
+    // What is read from a folder's own description is not to be said by arguments too.
+    let private requireNoOther (arguments: ParseResults<ModelArgument>) =
+        for isGiven, name in
+            [
+                arguments.Contains ModelArgument.Width, "--width"
+                arguments.Contains ModelArgument.Norm, "--norm"
+                arguments.Contains ModelArgument.Hidden, "--hidden"
+                arguments.Contains ModelArgument.Classes, "--classes"
+                arguments.Contains ModelArgument.Names, "--names"
+                arguments.Contains ModelArgument.Key, "--key"
+                arguments.Contains ModelArgument.Graph_Output, "--graph-output"
+            ] do
+            if isGiven then
+                raise (
+                    Usage(
+                        $"lmc: {name} is for --arch or --graph; folders with a config.json describe their network themselves",
+                        2
+                    )
+                )
+
+    // Whether the models are folders that say what they are.
+    let private areFolders (arguments: ParseResults<ModelArgument>) : bool =
+        not (arguments.Contains ModelArgument.Arch || arguments.Contains ModelArgument.Graph)
+        && arguments.GetResult ModelArgument.Files |> List.exists Directory.Exists
+
+    let private openFolder (arguments: ParseResults<ModelArgument>) (path: string) : ModelFolder =
+        ModelFolder.Open(path, exampleOf arguments |> List.toArray)
 
     // The network that an architecture's word describes, or a file of it.
     let private named (arguments: ParseResults<ModelArgument>) (arch: string) : Network * OnnxModel option =
@@ -144,15 +181,23 @@ module Models =
         | None, None ->
             raise (
                 Usage(
-                    "lmc: expected --arch or --graph, found neither; --arch names a network of the catalogue, --graph an ONNX export of your own",
+                    "lmc: expected --arch or --graph, found neither; --arch names a network of the catalogue, --graph an ONNX export of your own (folders with a config.json need none)",
                     2
                 )
             )
 
-    /// The network of `lmc describe`: a word of the catalogue, or a file.
-    let described (arguments: ParseResults<ModelArgument>) : Network * OnnxModel option =
+    /// The network of `lmc describe`: a word of the catalogue, a file, or a folder; and what was decided in reading it.
+    let described (arguments: ParseResults<ModelArgument>) : Network * OnnxModel option * string list =
         match arguments.GetResult ModelArgument.Files with
-        | [ one ] -> named arguments one
+        | [ folder ] when Directory.Exists folder ->
+            requireNoOther arguments
+            use read = openFolder arguments folder
+            let network = Network read.Architecture
+            let placement = read.Place network
+            network, None, (if placement.Note = "" then [] else [ placement.Note ]) @ List.ofSeq read.Notes
+        | [ one ] ->
+            let network, graph = named arguments one
+            network, graph, []
         | all -> raise (LmcException $"describe: expected one network, found {all.Length}")
 
     // Symmetries that were read off somebody's graph are tried on the model itself before anything rests on them.
@@ -277,22 +322,42 @@ module Models =
         if files.Length < least then
             raise (LmcException $"expected {least} or more checkpoints, found {files.Length}")
 
-        let network, graph = network arguments
         let device = device arguments
-        let keyed = List.zip files (keys files arguments)
-
-        let network, found =
-            match graph with
-            | Some model when not (files |> List.exists TensorSource.IsOnnx) -> named' arguments model network keyed
-            | _ -> network, ""
-
-        let names = names network arguments
+        let folders = ResizeArray<ModelFolder>()
         let opened = ResizeArray<Placement>()
         let read = ResizeArray<ParameterSet>()
 
         try
-            for file, key in keyed do
-                opened.Add(open' arguments network names (file, key))
+            let network, graph, found =
+                if areFolders arguments then
+                    requireNoOther arguments
+
+                    for file in files do
+                        folders.Add(openFolder arguments file)
+                        folders[0].RequireSame folders[folders.Count - 1]
+
+                    let network = Network folders[0].Architecture
+
+                    for folder in folders do
+                        opened.Add(folder.Place network)
+
+                    network, None, ""
+                else
+                    let network, graph = network arguments
+                    let keyed = List.zip files (keys files arguments)
+
+                    let network, found =
+                        match graph with
+                        | Some model when not (files |> List.exists TensorSource.IsOnnx) ->
+                            named' arguments model network keyed
+                        | _ -> network, ""
+
+                    let names = names network arguments
+
+                    for file, key in keyed do
+                        opened.Add(open' arguments network names (file, key))
+
+                    network, graph, found
 
             for placement in opened do
                 Stage.during $"reading {placement.Source.Path}" (fun () ->
@@ -315,6 +380,7 @@ module Models =
                 Network = network
                 Placements = List.ofSeq opened
                 Parameters = List.ofSeq read
+                Folders = List.ofSeq folders
                 Decided =
                     [
                         yield! graph |> Option.map openedAt |> Option.defaultValue []
@@ -322,10 +388,7 @@ module Models =
                         if found <> "" then
                             "names", Json.Text found
                     ]
-                Law =
-                    match graph with
-                    | Some _ -> law network read[0]
-                    | None -> ""
+                Law = if graph.IsSome || folders.Count > 0 then law network read[0] else ""
             }
         with _ ->
             for model in read do
@@ -333,6 +396,9 @@ module Models =
 
             for placement in opened do
                 placement.Source.Dispose()
+
+            for folder in folders do
+                folder.Dispose()
 
             reraise ()
 
@@ -344,6 +410,20 @@ module Models =
                     for placement in models.Placements do
                         if placement.Note <> "" then
                             placement.Note
+
+                    for folder in models.Folders do
+                        yield! folder.Notes
+
+                    for folder in List.skip (min 1 models.Folders.Length) models.Folders do
+                        if models.Folders.Head.HasOtherLabels folder then
+                            $"{folder.Path}: other names of classes (id2label) than in {models.Folders.Head.Path}: a class's number may not mean the same class"
+
+                        match List.ofSeq (models.Folders.Head.OtherTokenizer folder) with
+                        | [] -> ()
+                        | files ->
+                            let listed = String.concat ", " files
+
+                            $"{folder.Path}: other content of {listed} than in {models.Folders.Head.Path}: a token's number may not mean the same token"
                 ]
             with
             | [] -> ()
@@ -377,6 +457,36 @@ module Models =
                         $"--normalise: expected own, unit, none or MEANS/DEVIATIONS (0.1307/0.3081), found '{text}'"
                 )
 
+    // Rows of numbers for a network that reads tokens: `[examples, tokens]`, each the number of a token.
+    let private asTokens (argument: string) (network: Network) (data: DataSet) : DataSet =
+        let tokens (split: Core.Data.DataSplit) =
+            use _ = torch.NewDisposeScope()
+            let rows = split.Images.flatten 1L
+            let whole = rows.``to`` torch.int64
+
+            if network.Vocabulary.HasValue then
+                let least, most = whole.min().item<int64>(), whole.max().item<int64>()
+
+                if least < 0L || most >= int64 network.Vocabulary.Value || not ((whole.eq rows).all().item<bool>()) then
+                    raise (
+                        LmcException
+                            $"{argument}: network '{network.Architecture.Name}' expects tokens, whole numbers from 0 to {network.Vocabulary.Value - 1}, found {data.Name} with others"
+                    )
+
+            // A graph that looks tokens up takes them as numbers.
+            new Core.Data.DataSplit((if network.Vocabulary.HasValue then whole else rows), split.Labels.clone ())
+
+        match data.Shape, List.ofSeq network.Architecture.Input with
+        | [ positions; 1; 1 ], [ wanted ] when positions = wanted && data.Windows.IsNone ->
+            { data with
+                Shape = [ positions ]
+                Read =
+                    fun scaling ->
+                        use read = data.Read scaling
+                        new Core.Data.ImageData(tokens read.Train, tokens read.Test, read.Classes)
+            }
+        | _ -> data
+
     /// The data set of an argument: by name, a `.npz` file or a folder of pictures; scaled as the arguments say.
     let dataSet
         (argument: string)
@@ -400,6 +510,8 @@ module Models =
             | Some s when s = Scaling.bytes && data.Scaling = Scaling.unit -> data
             | Some s -> DataSet.scaled s data
             | None -> data
+
+        let data = asTokens argument network data
 
         if data.Shape <> List.ofSeq network.Architecture.Input then
             let shown (sizes: int seq) = String.Join(" x ", sizes)
@@ -460,13 +572,42 @@ module Models =
         use memory = new InMemory(cancel)
         work memory
 
-    /// Writes a file that is there whole or not at all.
-    let save (path: string) (write: Stream -> unit) : unit =
-        Stage.during $"writing {path}" (fun () -> AtomicFile.write path write)
+    /// Writes a file, or a folder where the models are such, that is there whole or not at all: like model `index`, `numbers` writing all
+    /// tensors, or those of one of its files. `card` is what a folder's card says. Returns what an answer says of it.
+    let save
+        (models: Models)
+        (index: int)
+        (path: string)
+        (card: unit -> string)
+        (numbers: string | null -> Stream -> unit)
+        : (string * Json) list =
+        match models.Folders with
+        | [] ->
+            Stage.during $"writing {path}" (fun () -> AtomicFile.write path (numbers null))
+            []
+        | folders ->
+            match FolderOutput.write path folders[index] models.Placements[index].Source (card ()) numbers with
+            | [] -> []
+            | leftOut -> [ "files not taken along", Json.texts leftOut ]
 
-    /// The file to write, like one of the files given. What commands that were killed left of theirs in its folder is removed.
+    // The folder to write. What commands that were killed left of theirs beside it is removed.
+    let private outputFolder (arguments: ParseResults<ModelArgument>) : string =
+        match arguments.TryGetResult ModelArgument.Output with
+        | Some path ->
+            let isFile (ending: string) = path.EndsWith(ending, StringComparison.OrdinalIgnoreCase)
+
+            if List.exists isFile [ ".safetensors"; ".onnx"; ".pt"; ".pth"; ".bin"; ".ckpt" ] then
+                raise (LmcException $"--output: expected a folder to write, as the models are folders, found '{path}'")
+
+            AtomicFolder.sweep path |> ignore
+            AtomicFolder.ready path // told before the work
+            path
+        | None -> raise (LmcException "--output: expected the folder to write, found none")
+
+    /// The file or folder to write, like one of those given. What commands that were killed left of theirs beside it is removed.
     let output (like: string list -> string) (arguments: ParseResults<ModelArgument>) : string =
         match arguments.TryGetResult ModelArgument.Output with
+        | _ when areFolders arguments -> outputFolder arguments
         | Some file when Directory.Exists file ->
             raise (LmcException $"--output: expected a file to write, found the folder '{file}'")
         // A graph is written as a graph, under any other name numbers as safetensors.

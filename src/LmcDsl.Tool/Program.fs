@@ -11,7 +11,7 @@ let private usage =
   lmc align A B --arch ARCH -o OUT         permute B's units so that it comes into A's basin
   lmc merge A B [C ...] --arch ARCH -o OUT the models as one, each aligned to the first: mean, TIES, ...
   lmc measure A B [C ...] --arch ARCH      distance, agreement of singular vectors, barrier, of each pair
-  lmc describe MODEL.onnx|ARCH             layers, groups, what is fixed and by which node
+  lmc describe MODEL.onnx|FOLDER|ARCH      layers, groups, what is fixed and by which node
   lmc plan SCRIPT [ARGUMENTS]              what an experiment would do, and what of it is done
   lmc run SCRIPT [ARGUMENTS]               run an experiment, here or on a cluster
   lmc store list|verify|gc|export KEY      what a store of results holds
@@ -24,6 +24,7 @@ Examples
   lmc merge a.pt b.pt c.pt --arch vgg11 --reset-stats cifar-10 -o merged.safetensors
   lmc measure a.safetensors b.safetensors --arch mlp --metric barrier,l2,r --data mnist --json
   lmc align a.pt b.pt --graph model.onnx -o b-aligned.safetensors
+  lmc merge bert-a/ bert-b/ -o merged/     folders with a config.json need no --arch
   lmc plan experiments/figure2.fsx --scale smoke
   lmc run experiments/figure2.fsx --on slurm --jobs 32
   lmc store verify --store results/store

@@ -304,7 +304,8 @@ let randomTransformer (random: Random) =
         stream <- chain.Add(ClassToken(), [ stream ])
 
     match random.Next 3 with
-    | 0 -> stream <- chain.Add(LearnedPositions(), [ stream ])
+    // A table for longer texts too, of which the first rows are read.
+    | 0 -> stream <- chain.Add(LearnedPositions(if isText && causal then context + 2 else 0), [ stream ])
     | 1 -> stream <- chain.Add(SinusoidalPositions(), [ stream ])
     | _ -> ()
 
@@ -333,7 +334,8 @@ let randomTransformer (random: Random) =
                 else
                     chain.Add(Activation ActivationFunction.Gelu, [ up ])
 
-            chain.Add(Dense(width, bias), [ inner ]))
+            // Written either way round.
+            chain.Add((if bias && causal then TurnedDense width :> Layer else Dense(width, bias)), [ inner ]))
 
     if not after then
         stream <- chain.Add(norm (), [ stream ])
@@ -510,7 +512,12 @@ let randomSignals (random: Random) =
         else
             add (Reduction(ReductionFunction.Mean, ints [ 0 ])) [ last ]
 
-    add (Dense 3) [ add (Flatten()) [ last ] ] |> ignore
+    let classes = add (Dense 3) [ add (Flatten()) [ last ] ]
+
+    // Some have a second output, whose units stay.
+    if steps = 4 && heads = 1 then
+        add (Outputs()) [ classes; add (Dense 2) [ last ] ] |> ignore
+
     chain.Build [ steps; random.Next(1, 4) ]
 
 /// Draws an architecture whose units have one order each: none within copies.

@@ -43,6 +43,9 @@ public sealed class DotProductAttention(
     public override SymmetryClass Commutes => SymmetryClass.Invertible;
 
     /// <inheritdoc/>
+    public override bool MultipliesInputs => true;
+
+    /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
         foreach (var input in inputs) input.RequireSequence("attention");

@@ -96,9 +96,10 @@ public static class Checkpoint
     /// <param name="stream">Where to write.</param>
     /// <param name="model">The model.</param>
     /// <param name="like">The checkpoint.</param>
+    /// <param name="part">Of several files that hold the checkpoint (<see cref="TensorSource.Parts"/>), the one whose tensors are written; all in one where none is named.</param>
     /// <exception cref="LmcException">A type of the checkpoint does not hold a number of the model.</exception>
-    public static void Save(Stream stream, ParameterSet model, Placement like) =>
-        Write(stream, like, (entry, parameter) => Narrowing.To(entry, model.Views[parameter].cpu(), like.Source.Path));
+    public static void Save(Stream stream, ParameterSet model, Placement like, string? part = null) =>
+        Write(stream, like, part, (entry, parameter) => Narrowing.To(entry, model.Views[parameter].cpu(), like.Source.Path));
 
     /// <summary>
     /// Writes a checkpoint with its units permuted: the stored numbers themselves move, so that each comes back bit for bit, only elsewhere,
@@ -107,8 +108,9 @@ public static class Checkpoint
     /// <param name="stream">Where to write.</param>
     /// <param name="permutations">The permutations.</param>
     /// <param name="placement">The checkpoint.</param>
-    public static void SavePermuted(Stream stream, PermutationSet permutations, Placement placement) =>
-        Write(stream, placement, (entry, parameter) => Permuted(permutations, placement.Source.Read(entry.Name), parameter));
+    /// <param name="part">As for <see cref="Save(Stream, ParameterSet, Placement, string?)"/>.</param>
+    public static void SavePermuted(Stream stream, PermutationSet permutations, Placement placement, string? part = null) =>
+        Write(stream, placement, part, (entry, parameter) => Permuted(permutations, placement.Source.Read(entry.Name), parameter));
 
     /// <summary>
     /// Writes the mean of several checkpoints like the first. Each number is the mean in double of the stored ones, rounded once to the type of
@@ -122,9 +124,7 @@ public static class Checkpoint
         Stream stream, IReadOnlyList<(Placement Placement, PermutationSet Permutations)> models, ParameterSet? statistics = null)
     {
         var first = models[0].Placement;
-        // Where each model keeps a parameter.
-        var names = models.Select(model => model.Placement.Places.ToDictionary(place => place.Value, place => place.Key)).ToArray();
-        Write(stream, first, (entry, parameter) =>
+        Write(stream, first, null, (entry, parameter) =>
         {
             if (statistics is not null && !first.Network.Parameters[parameter].Learned)
                 return Narrowing.To(entry, statistics.Views[parameter].cpu(), first.Source.Path);
@@ -133,7 +133,7 @@ public static class Checkpoint
             {
                 using var inner = NewDisposeScope();
                 var (placement, permutations) = models[k];
-                sum.add_(Permuted(permutations, placement.Source.Read(names[k][parameter]), parameter).to(ScalarType.Float64), alpha: 1.0 / models.Count);
+                sum.add_(Permuted(permutations, placement.Source.Read(placement.NameOf(parameter)), parameter).to(ScalarType.Float64), alpha: 1.0 / models.Count);
             }
 
             return Narrowing.To(entry, sum, first.Source.Path);
@@ -148,21 +148,22 @@ public static class Checkpoint
     /// <param name="models">The checkpoints of one network, each with the permutations that are applied to it first.</param>
     /// <param name="method">The method.</param>
     /// <param name="statistics">A model whose running statistics are written in the place of the mean ones; nothing to write those.</param>
+    /// <param name="part">As for <see cref="Save(Stream, ParameterSet, Placement, string?)"/>.</param>
     /// <exception cref="LmcException">
     /// The method is not for these models, or a type of the first checkpoint does not hold a number; the line names file and tensor.
     /// </exception>
     public static void SaveMerged(
-        Stream stream, IReadOnlyList<(Placement Placement, PermutationSet Permutations)> models, MergeMethod method, ParameterSet? statistics = null)
+        Stream stream, IReadOnlyList<(Placement Placement, PermutationSet Permutations)> models, MergeMethod method, ParameterSet? statistics = null,
+        string? part = null)
     {
         var first = models[0].Placement;
         method.Require(first.Network, models.Count);
-        var names = models.Select(model => model.Placement.Places.ToDictionary(place => place.Value, place => place.Key)).ToArray();
-        Write(stream, first, (entry, parameter) =>
+        Write(stream, first, part, (entry, parameter) =>
         {
             if (statistics is not null && !first.Network.Parameters[parameter].Learned)
                 return Narrowing.To(entry, statistics.Views[parameter].cpu(), first.Source.Path);
-            var values = models.Select((model, k) =>
-                Permuted(model.Permutations, model.Placement.Source.Read(names[k][parameter]), parameter).to(ScalarType.Float64));
+            var values = models.Select(model =>
+                Permuted(model.Permutations, model.Placement.Source.Read(model.Placement.NameOf(parameter)), parameter).to(ScalarType.Float64));
             return Narrowing.To(entry, method.Of([.. values], first.Network, parameter), first.Source.Path);
         });
     }
@@ -173,7 +174,7 @@ public static class Checkpoint
         return stored;
     }
 
-    private static void Write(Stream stream, Placement like, Func<TensorEntry, int, Tensor> parameter)
+    private static void Write(Stream stream, Placement like, string? part, Func<TensorEntry, int, Tensor> parameter)
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
@@ -188,7 +189,7 @@ public static class Checkpoint
         metadata.TryAdd(FormatKey, "pt"); // some readers refuse files without it
         SafeTensors.Write(
             stream,
-            [.. source.Entries.Select(entry => (entry, (Func<Tensor>)(() =>
+            [.. source.Entries.Where(entry => part is null || source.PartOf(entry.Name) == part).Select(entry => (entry, (Func<Tensor>)(() =>
                 like.Places.TryGetValue(entry.Name, out var place) ? parameter(entry, place) : source.Read(entry.Name))))],
             metadata);
     }

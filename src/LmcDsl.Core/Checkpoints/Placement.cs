@@ -8,12 +8,18 @@ namespace LmcDsl.Core.Checkpoints;
 public sealed class Placement
 {
     private readonly Fit fit;
+    private readonly string[] names; // where each parameter is read
 
-    private Placement(TensorSource source, Network network, Fit fit)
+    private Placement(
+        TensorSource source, Network network, Fit fit, IEnumerable<(string Name, int Parameter)> copies, Func<string, bool> isBuffer)
     {
         (Source, Network, this.fit) = (source, network, fit);
-        Places = fit.Places.ToImmutableDictionary(place => place.Entry.Name, place => place.Parameter);
-        PassedOver = [.. source.Entries.Where(entry => !Places.ContainsKey(entry.Name) && !Checkpoints.Prefix.IsCounter(entry.Name))];
+        names = new string[network.Parameters.Length];
+        foreach (var (entry, parameter) in fit.Places) names[parameter] = entry.Name;
+        Places = fit.Places.Select(place => (place.Entry.Name, place.Parameter)).Concat(copies)
+            .ToImmutableDictionary(place => place.Name, place => place.Parameter);
+        PassedOver = [.. source.Entries.Where(entry =>
+            !Places.ContainsKey(entry.Name) && !Checkpoints.Prefix.IsCounter(entry.Name) && !isBuffer(entry.Name))];
     }
 
     /// <summary>The checkpoint.</summary>
@@ -22,7 +28,10 @@ public sealed class Placement
     /// <summary>What it is a model of.</summary>
     public Network Network { get; }
 
-    /// <summary>Index of the parameter that each tensor is, by the tensor's name in the file.</summary>
+    /// <summary>
+    /// Index of the parameter that each tensor is, by the tensor's name in the file. A parameter that several layers share may be there
+    /// more than once, with the same numbers.
+    /// </summary>
     public ImmutableDictionary<string, int> Places { get; }
 
     /// <summary>The prefix of the file's names that was taken off.</summary>
@@ -64,8 +73,23 @@ public sealed class Placement
         var dict = new StateDict(source.Key, source.Entries, source.Others);
         var fits = Fits(source.Path, dict, network, names, key);
         if (fits.Count > 1) throw StateDictChoice.Ambiguous(source.Path, [.. fits.Select(Title)]);
-        return fits is [{ IsExact: true } fit] ? new Placement(source, network, fit) : throw Misfit.Of(source.Path, fits[0], network, names);
+        return fits is [{ IsExact: true } fit] ? new Placement(source, network, fit, [], _ => false) : throw Misfit.Of(source.Path, fits[0], network, names);
     }
+
+    /// <summary>The name in the file under which a parameter is read.</summary>
+    /// <param name="parameter">Index into the network's parameters.</param>
+    /// <returns>The name of one of the source's entries.</returns>
+    public string NameOf(int parameter) => names[parameter];
+
+    /// <summary>The placement by a fit that is exact, with more tensors that are one of its parameters each.</summary>
+    /// <param name="source">The checkpoint.</param>
+    /// <param name="network">The network.</param>
+    /// <param name="fit">The fit.</param>
+    /// <param name="copies">Tensors with the numbers of a parameter that is there under another name.</param>
+    /// <param name="isBuffer">Whether a tensor's name is that of a constant, which nobody needs to hear of.</param>
+    internal static Placement ByFit(
+        TensorSource source, Network network, Fit fit, IEnumerable<(string Name, int Parameter)> copies, Func<string, bool> isBuffer) =>
+        new(source, network, fit, copies, isBuffer);
 
     /// <summary>The rule that picks of a file's state dicts the one that a network fits.</summary>
     /// <param name="network">The network.</param>

@@ -15,6 +15,7 @@ internal sealed class ShardedSource : TensorSource
 
     private readonly List<TensorSource> shards = [];
     private readonly TensorSource[] holders;
+    private readonly Dictionary<string, string> parts; // the file that holds each tensor
 
     public ShardedSource(string path)
     {
@@ -43,6 +44,8 @@ internal sealed class ShardedSource : TensorSource
                     : throw new LmcException($"{path}: expected tensor '{Excerpt.Of(item.Name)}' in {item.File}, found none of that name there")),
             ];
             holders = [.. map.Select(item => byFile[item.File])];
+            parts = map.ToDictionary(item => item.Name, item => item.File);
+            Parts = [.. files.Order(StringComparer.Ordinal)];
             Metadata = shards.Count == 0 ? ImmutableDictionary<string, string>.Empty : shards[0].Metadata
                 .Where(text => shards.All(shard => shard.Metadata.TryGetValue(text.Key, out var other) && other == text.Value))
                 .ToImmutableDictionary();
@@ -59,6 +62,10 @@ internal sealed class ShardedSource : TensorSource
     public override ImmutableArray<TensorEntry> Entries { get; }
 
     public override IReadOnlyDictionary<string, string> Metadata { get; }
+
+    public override IReadOnlyList<string> Parts { get; }
+
+    public override string PartOf(string name) => parts[name];
 
     public override void Dispose()
     {

@@ -69,6 +69,14 @@ public abstract class TensorSource : IDisposable
     /// <summary>The text beside the tensors.</summary>
     public abstract IReadOnlyDictionary<string, string> Metadata { get; }
 
+    /// <summary>The names of the files that hold the tensors, without their folder; one where the checkpoint is no set of shards.</summary>
+    public virtual IReadOnlyList<string> Parts => [System.IO.Path.GetFileName(Path)];
+
+    /// <summary>Which of <see cref="Parts"/> holds a tensor.</summary>
+    /// <param name="name">One of <see cref="Entries"/>.</param>
+    /// <returns>The file's name.</returns>
+    public virtual string PartOf(string name) => Parts[0];
+
     /// <summary>Opens a checkpoint; what it is follows from its first bytes.</summary>
     /// <param name="path">
     /// A <c>.safetensors</c> file, the index of several (<c>.index.json</c>), a zip archive that PyTorch's <c>torch.save</c> wrote of a state

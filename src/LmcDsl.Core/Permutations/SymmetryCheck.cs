@@ -71,7 +71,7 @@ public static class SymmetryCheck
         using var scope = NewDisposeScope();
         using var generator = Runtime.Seeds.Generator(seed, "symmetry check");
         var network = model.Network;
-        var input = randn([2, .. network.Architecture.Input.Select(size => (long)size)], generator: generator);
+        var input = network.DrawInput(2, generator);
         // Where entries of tables are looked up, whole numbers beyond 0 and 1.
         if (network.Architecture.Nodes.Any(node => node.Layer is Lookup)) input = input.mul(10).round();
         var (largest, nodes) = (new SymmetryBreak(network.Outputs[^1].Node, 0), network.Outputs.Length);

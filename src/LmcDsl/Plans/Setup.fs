@@ -121,7 +121,7 @@ module Networks =
 [<RequireQualifiedAccess>]
 module Network =
 
-    /// The network of a file: an ONNX export (`.onnx`), or a description in JSON. What is in the file is what models of it are known by.
+    /// The network of a file: an ONNX export (`.onnx`), a Hugging Face folder, or a description in JSON. What is in the file is what models of it are known by.
     /// A data set of other shape or classes is refused.
     let ofFile (path: string) : DataSet -> Architecture =
         let architecture =
@@ -129,6 +129,10 @@ module Network =
                 (if LmcDsl.Core.Checkpoints.TensorSource.IsOnnx path then
                      LmcDsl.Core.Runtime.TorchRuntime.Load() |> ignore
                      LmcDsl.Core.Importing.OnnxModel.Read(path).Architecture
+                 elif LmcDsl.Core.Importing.ModelFolder.Is path then
+                     LmcDsl.Core.Runtime.TorchRuntime.Load() |> ignore
+                     use folder = LmcDsl.Core.Importing.ModelFolder.Open path
+                     folder.Architecture
                  else
                      Architecture.FromJson(LmcDsl.Core.Runtime.InputFile.ReadText(path, "a network's description")))
 

@@ -3,6 +3,7 @@ module LmcDsl.Tests.Core.ActivationMatchingTests
 open System
 open Expecto
 open LmcDsl.Core.Architectures
+open LmcDsl.Core.Data
 open LmcDsl.Core.Matching
 open LmcDsl.Core.Permutations
 open LmcDsl.Tests.Fixtures
@@ -42,6 +43,27 @@ let private activations (network: Network) (model: ParameterSet) (images: torch.
 
 let tests =
     testList "ActivationMatching" [
+        test "a transformer matched to itself stays as it is, queries and keys within heads included" {
+            use _ = torch.NewDisposeScope()
+            let options = TransformerOptions(Layers = 2, Width = 12, Heads = 3, Context = 5)
+
+            for architecture in
+                [
+                    Catalogue.Gpt(11, options)
+                    Catalogue.Llama(11, options)
+                    Catalogue.Bert(11, 4, options)
+                    Catalogue.Vit([| 1; 4; 4 |], 2, 4, options)
+                ] do
+                let network = Network architecture
+                use a = randomParameters network 1L
+                let labels = if network.Positions.HasValue then [| 64L; 5L |] else [| 64L |]
+                use data = new DataSplit(randomInput network 64 2L, torch.zeros (labels, torch.int64))
+                let found = (ActivationMatching.Match(a, a, data)).Permutations
+
+                for group, permutation in Seq.zip network.Groups found.Permutations do
+                    Expect.isTrue permutation.IsIdentity $"{architecture.Name}: {group.Name}"
+        }
+
         for name, options in options do
             testPropertyWithConfig (config 20) $"a planted permutation is found again, by {name}"
             <| fun (seed: int64) ->

@@ -107,6 +107,8 @@ let tests =
             same (found.[0L, 1L]) (table.[0L]) "another"
             let positions = drawn [ 3L; 4L ] 5L
             same (run (LearnedPositions()) [ positions ] [ x ]) (x + positions) "positions"
+            let longer = torch.cat [| positions; drawn [ 2L; 4L ] 9L |]
+            same (run (LearnedPositions 5) [ longer ] [ x ]) (x + positions) "the first rows of a longer table"
             let image = drawn [ 1L; 4L; 2L; 3L ] 6L
             let sequence = run (Sequence()) [] [ image ]
             same (sequence.[0L, 4L]) (image.select(3, 1).select(2, 1).[0L]) "row by row: position 4 is row 1, column 1"
@@ -118,6 +120,24 @@ let tests =
             same (run (TiedOutput("t", 7)) [ table ] [ x ]) (x.matmul (table.t ())) "a tied output"
             let weight, bias = drawn [ 5L; 4L ] 7L, drawn [ 5L ] 8L
             same (run (Dense 5) [ weight; bias ] [ x ]) (x.matmul (weight.t ()) + bias) "a dense layer at each position"
+            same (run (TurnedDense 5) [ weight.t (); bias ] [ x ]) (x.matmul (weight.t ()) + bias) "the other way round"
+            same (run (TurnedDense(5, false)) [ weight.t () ] [ x ]) (x.matmul (weight.t ())) "without a bias"
+            same (run (Outputs()) [] [ x; table ]) x "the first of several outputs"
+        }
+
+        test "units that are one of several outputs stay" {
+            let groups further =
+                let chain = Chain()
+                let hidden = chain.Add("a", Dense 4)
+                let logits = chain.Add("b", Dense 3)
+
+                if further then
+                    chain.Add("outputs", Outputs(), logits, hidden) |> ignore
+
+                [ for group in (Network(chain.Build("", [| 2 |]))).Groups -> group.Units ]
+
+            Expect.equal (groups false) [ 4 ] "of one output"
+            Expect.equal (groups true) [] "of two"
         }
 
         test "sines and cosines stand where the paper has them" {
