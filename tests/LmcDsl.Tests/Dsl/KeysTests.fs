@@ -154,6 +154,14 @@ let private pipelines: (string * Plan<Report> list) list =
             (let wider = { setup with LearningRate = 1e-2 }
              (train >> alignLike "lr 0.01" ((train >> align WM) wider) >> measure L2) setup)
         ]
+        "byte pairs, tokens by their frequency",
+        [
+            (train >> align TokenWM >> measure L2)
+                { setup with
+                    Data = TinyShakespeareBytePairs
+                    Network = gpt { Layers = 1; Width = 8; Heads = 2; Context = 16 }
+                }
+        ]
     ]
 
 let private text () =
