@@ -112,6 +112,7 @@ module Language =
     /// Those, and one that learns rotations in so many steps.
     let searches (steps: int) : (string * Search) list = withoutData @ [ "learned", learned steps ]
 
-    /// Those, and the straight-through estimator, which learns permutations.
+    /// Those, and the straight-through estimator with a free copy, which learns permutations of units and heads. (Over Sinkhorn logits it is for
+    /// networks whose units have one order each, not for units within heads.)
     let allSearches (recipe: Recipe) : (string * Search) list =
-        List.append (searches recipe.Steps) [ ("straight-through", recipe.SinkhornSTE) ]
+        List.append (searches recipe.Steps) [ ("straight-through", recipe.STE) ]
