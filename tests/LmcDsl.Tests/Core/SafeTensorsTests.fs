@@ -76,6 +76,11 @@ let tests =
                 [| 0uy; 0uy; 0uy; 0uy |]
 
             refused
+                [ "'b'"; "from 4 within 12"; "8 to 12" ]
+                """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}"""
+                (Array.zeroCreate 12)
+
+            refused
                 [ "4 bytes of tensors"; "found 5" ]
                 """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"""
                 (Array.zeroCreate 5)
