@@ -56,7 +56,8 @@ let private runAll (tests: Test) arguments =
         // Of a long run, where the time went.
         if results.duration > System.TimeSpan.FromMinutes 5.0 then
             for test, result in results.results |> List.sortByDescending (fun (_, r) -> r.duration) |> List.truncate 25 do
-                printfn $"{result.duration.TotalSeconds, 7:F1} s  {String.concat "." test.name}"
+                let name = String.concat "." test.name
+                printfn $"{result.duration.TotalSeconds, 7:F1} s  {name}"
 
         let skipped = if results.ignored.IsEmpty then "" else $", {results.ignored.Length} skipped"
 
