@@ -40,6 +40,9 @@ public sealed class Convolution(
     /// <inheritdoc/>
     public override LinearMap? Linear => new("weight", Bias ? "bias" : null, Groups == 1 ? Patches : null);
 
+    /// <summary>Channels are mixed linearly, alike at each place: whatever moves them goes through, but for convolutions in groups.</summary>
+    public override SymmetryClass Commutes => Groups == 1 ? SymmetryClass.Invertible : SymmetryClass.Permutation;
+
     /// <inheritdoc/>
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {

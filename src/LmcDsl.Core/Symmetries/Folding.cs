@@ -68,8 +68,12 @@ public sealed class Folding
         var last = nodes[^1].Name;
         return new Folding(
             network,
-            [.. nodes.Where(node => node.Name != last).Select(node => Norm(node, [.. readers[node.Name]])).OfType<FoldedNorm>().Where(IsSafe)],
+            [.. nodes.Where(node => node.Name != last).Select(node => Norm(node, [.. ReadersOf(node.Name)])).OfType<FoldedNorm>().Where(IsSafe)],
             [.. nodes.Where(node => node.Name != last).Select(node => Attention(network, node, readers)).OfType<FoldedAttention>()]);
+
+        // Pooling over positions lets gains and shifts through: what reads the pooled signal reads the norm.
+        IEnumerable<LayerNode> ReadersOf(string name) =>
+            readers[name].SelectMany(reader => reader.Layer is SequencePooling && reader.Name != last ? ReadersOf(reader.Name) : [reader]);
 
         bool IsSafe(FoldedNorm norm)
         {

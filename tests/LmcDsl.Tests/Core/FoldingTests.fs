@@ -94,6 +94,30 @@ let tests =
             Expect.equal class' SymmetryClass.Centred "the stream may be rotated"
         }
 
+        test "a norm that is read through pooling is folded: a vision transformer's stream may be rotated" {
+            for position in [ SequencePoolingFunction.First; SequencePoolingFunction.Mean ] do
+                let options = TransformerOptions(Layers = 1, Width = 8, Heads = 2, Hidden = 12, Context = 5)
+
+                let architecture =
+                    match position with
+                    | SequencePoolingFunction.First -> Catalogue.Vit([| 1; 4; 4 |], 2, 3, options)
+                    | _ -> Catalogue.Bert(7, 3, options)
+
+                let network = Network architecture
+                use p = randomParameters network 1L
+                let own = doubles p
+                let folding = Folding.Of(network, own)
+                Expect.contains folding.Layers "norm" "the last norm"
+                let turns = [ for turn in folding.Folded.Turns -> turn.Class, turn.Units ]
+                Expect.contains turns (SymmetryClass.Centred, 8) "the stream"
+                let expected = output network own
+
+                Expect.isLessThan
+                    (relative expected (output folding.Folded (folding.Fold own)))
+                    1e-10
+                    "the same function"
+        }
+
         test "a norm with a gain of nearly 0 stays, and so does one that something else than a dense layer reads" {
             use _ = torch.NewDisposeScope()
 
