@@ -94,6 +94,23 @@ let tests =
             Expect.equal class' SymmetryClass.Centred "the stream may be rotated"
         }
 
+        test "balanced, what writes the units of heads is as large as what reads them" {
+            let network = Network(Catalogue.Gpt(7, TransformerOptions(Layers = 1, Width = 8, Heads = 2, Context = 5)))
+            use p = randomParameters network 3L
+            let own = doubles p
+            use balance = Balance.Of(network, own)
+            balance.ApplyInPlace own
+
+            for turn in network.Turns do
+                if turn.Class = SymmetryClass.Invertible then
+                    let size dual =
+                        turn.Axes
+                        |> Seq.filter (fun axis -> axis.IsDual = dual)
+                        |> Seq.sumBy (fun axis -> own[axis.Parameter].square().sum().ToDouble())
+
+                    Expect.floatClose Accuracy.high (size false) (size true) turn.Name
+        }
+
         test "a norm that is read through pooling is folded: a vision transformer's stream may be rotated" {
             for position in [ SequencePoolingFunction.First; SequencePoolingFunction.Mean ] do
                 let options = TransformerOptions(Layers = 1, Width = 8, Heads = 2, Hidden = 12, Context = 5)

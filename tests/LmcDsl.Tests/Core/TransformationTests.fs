@@ -24,6 +24,13 @@ let private small = TransformerOptions(Layers = 2, Width = 8, Heads = 2, Hidden 
 
 let tests =
     testList "Transformation" [
+        test "what keeps the mean and what keeps the axes, but for signs, have permutations in common" {
+            let meet one other = SymmetryClasses.Meet(one, other)
+            Expect.equal (meet SymmetryClass.Centred SymmetryClass.Signed) SymmetryClass.Permutation "either way"
+            Expect.equal (meet SymmetryClass.Signed SymmetryClass.Centred) SymmetryClass.Permutation "round"
+            Expect.equal (meet SymmetryClass.Orthogonal SymmetryClass.Signed) SymmetryClass.Signed "signs are rotations"
+        }
+
         test "an element of the derived group leaves a random transformer's function as it is, in double" {
             for seed, network in drawn do
                 use _ = torch.NewDisposeScope()
