@@ -7,7 +7,6 @@
 open LmcDsl
 open LmcDsl.Beyond
 open LmcDsl.Core.Architectures
-open LmcDsl.Paper
 
 let positions =
     [
@@ -41,47 +40,18 @@ let plans scale =
                     let models =
                         recipe.Train >> labelled "positions" position >> labelled "heads" kind >> labelled "norm" norm
 
-                    for name, search in Language.allSearches recipe do
-                        recipe.Setup
-                        |> (models
-                            >> alignAs name search
-                            >> measureAll [ recipe.Barrier; R; RByBlock; L2; Accuracy ]
-                            |> sweep SeedsOf (Recipe.seedPairs recipe))
+                    yield! Language.compare recipe models (Language.allSearches recipe)
     ]
 
-let ofPairs (s: Subject) = s.Models.Length = 2
 let parts = [ "positions"; "heads"; "norm" ]
 
 let show report =
     {
         Tables =
             [
-                Table.summary
-                    "Barriers by search"
-                    (parts @ [ "state"; "search" ])
-                    [
-                        Column.mean Quantity.lossBarrier
-                        Column.mean (Quantity.r 0.3)
-                        Column.mean Quantity.reduction
-                        Column.count
-                    ]
-                    ofPairs
-                    report
-                Table.summary
-                    "R by kind of block"
-                    [ "state"; "search" ]
-                    [
-                        for kind in BlockKind.All do
-                            Column.mean (Quantity.blockR kind)
-                    ]
-                    ofPairs
-                    report
-                Table.summary
-                    "The models themselves"
-                    parts
-                    [ Column.mean Quantity.loss; Column.mean Quantity.perplexity ]
-                    (fun s -> s.Models.Length = 1)
-                    report
+                Language.barriers "Barriers by search" parts [] report
+                Language.blocks report
+                Language.themselves parts [ Column.mean Quantity.loss; Column.mean Quantity.perplexity ] report
             ]
         Figures =
             List.choose id [
@@ -91,7 +61,7 @@ let show report =
                     "positions"
                     [ "state"; "search" ]
                     [ Quantity.lossBarrier ]
-                    ofPairs
+                    Language.ofPairs
                     report
                 Draw.bars
                     "r-by-positions"
@@ -99,7 +69,7 @@ let show report =
                     "positions"
                     [ "state"; "search" ]
                     [ Quantity.r 0.3 ]
-                    ofPairs
+                    Language.ofPairs
                     report
             ]
     }

@@ -11,22 +11,7 @@ open LmcDsl.Paper
 let plans scale =
     let recipe = { Language.characters scale id with Models = 6 }
     let turns = Recipe.seedTurns recipe
-    let numbers = [ 2..6 ]
-
-    // Each measure by the stage that aligns so many models.
-    let report (aligned: int -> Population -> Population) =
-        [
-            recipe.Setup
-            |> (sweepOver "models merged" string numbers (fun n ->
-                    recipe.Train >> aligned n >> mergeN n >> measure Accuracy)
-                |> sweep SeedsOf turns)
-            recipe.Setup
-            |> (recipe.Train
-                >> aligned 6
-                >> pairs [ 1, 2; 3, 4 ]
-                >> measureAll [ R; recipe.Barrier ]
-                |> sweep SeedsOf turns)
-        ]
+    let report = Setting.meansOf turns [ 2..6 ] [ 1, 2; 3, 4 ] [ R; recipe.Barrier ] recipe.Train recipe.Setup
 
     [
         for name, search in Language.allSearches recipe do
@@ -37,7 +22,6 @@ let plans scale =
     ]
 
 let isMean (s: Subject) = s.Models = [ "mean" ]
-let ofPairs (s: Subject) = s.Models.Length = 2
 
 let show report =
     {
@@ -53,14 +37,9 @@ let show report =
                     "Pairs that no search of two models saw"
                     [ "state"; "search" ]
                     [ Column.mean Quantity.lossBarrier; Column.mean (Quantity.r 0.3); Column.count ]
-                    ofPairs
+                    Language.ofPairs
                     report
-                Table.summary
-                    "The models themselves"
-                    [ "network" ]
-                    [ Column.mean Quantity.loss; Column.mean Quantity.perplexity ]
-                    (fun s -> not (isMean s || ofPairs s))
-                    report
+                Language.themselves [ "network" ] [ Column.mean Quantity.loss; Column.mean Quantity.perplexity ] report
             ]
         Figures =
             List.choose id [
@@ -79,7 +58,7 @@ let show report =
                     "network"
                     [ "state"; "search" ]
                     [ Quantity.lossBarrier ]
-                    ofPairs
+                    Language.ofPairs
                     report
             ]
     }

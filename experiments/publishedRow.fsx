@@ -6,53 +6,20 @@
 
 open LmcDsl
 open LmcDsl.Beyond
-open LmcDsl.Core.Architectures
-open LmcDsl.Paper
 
 let plans scale =
     let recipe = Language.published scale
-    let steps = if scale.Size = Smoke then 4 else 200
-
-    [
-        for name, search in Language.searches steps do
-            recipe.Setup
-            |> (recipe.Train
-                >> alignAs name search
-                >> measureAll [ recipe.Barrier; R; RByBlock; L2; Accuracy ]
-                |> sweep SeedsOf (Recipe.seedPairs recipe))
-    ]
-
-let ofPairs (s: Subject) = s.Models.Length = 2
+    Language.compare recipe recipe.Train (Language.searches (if scale.Size = Smoke then 4 else 200))
 
 let show report =
     {
         Tables =
             [
-                Table.summary
-                    "The published row"
-                    [ "network"; "state"; "search" ]
-                    [
-                        Column.mean Quantity.lossBarrier
-                        Column.mean (Quantity.r 0.3)
-                        Column.mean Quantity.reduction
-                        Column.count
-                    ]
-                    ofPairs
-                    report
-                Table.summary
-                    "R by kind of block"
-                    [ "state"; "search" ]
-                    [
-                        for kind in BlockKind.All do
-                            Column.mean (Quantity.blockR kind)
-                    ]
-                    ofPairs
-                    report
-                Table.summary
-                    "The models themselves"
+                Language.barriers "The published row" [ "network" ] [] report
+                Language.blocks report
+                Language.themselves
                     [ "network" ]
                     [ Column.mean Quantity.loss; Column.mean Quantity.accuracy; Column.count ]
-                    (fun s -> s.Models.Length = 1)
                     report
             ]
         Figures =
@@ -63,7 +30,7 @@ let show report =
                     "network"
                     [ "state"; "search" ]
                     [ Quantity.lossBarrier ]
-                    ofPairs
+                    Language.ofPairs
                     report
             ]
     }

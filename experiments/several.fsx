@@ -47,15 +47,7 @@ let plans scale =
             let setup = sharing recipe epochs
             let models setup = setup |> recipe.Train |> labelled "shared" (spelled epochs)
 
-            // Each measure by the stage that aligns so many models.
-            let report (aligned: int -> Population -> Population) =
-                [
-                    setup
-                    |> (sweepOver "models merged" string numbers (fun n ->
-                            models >> aligned n >> mergeN n >> measure Accuracy)
-                        |> sweep SeedsOf turns)
-                    setup |> (models >> aligned 10 >> pairs unseen >> measure R |> sweep SeedsOf turns)
-                ]
+            let report = Setting.meansOf turns numbers unseen [ R ] models setup
 
             for search in [ WM; recipe.SinkhornWM; recipe.STE; recipe.SinkhornSTE ] do
                 yield! report (fun _ -> align search)

@@ -20,40 +20,19 @@ let plans scale =
     [
         for norm, place in norms do
             let recipe = Language.vision scale place
-
-            for name, search in Language.allSearches recipe do
-                recipe.Setup
-                |> (recipe.Train
-                    >> labelled "norm" norm
-                    >> alignAs name search
-                    >> measureAll [ recipe.Barrier; R; RByBlock; L2; Accuracy ]
-                    |> sweep SeedsOf (Recipe.seedPairs recipe))
+            yield! Language.compare recipe (recipe.Train >> labelled "norm" norm) (Language.allSearches recipe)
     ]
-
-let ofPairs (s: Subject) = s.Models.Length = 2
 
 let show report =
     {
         Tables =
             [
-                Table.summary
+                Language.barriers
                     "Barriers by norm and search"
-                    [ "norm"; "state"; "search" ]
-                    [
-                        Column.mean Quantity.lossBarrier
-                        Column.mean Quantity.accuracyBarrier
-                        Column.mean (Quantity.r 0.3)
-                        Column.mean Quantity.reduction
-                        Column.count
-                    ]
-                    ofPairs
-                    report
-                Table.summary
-                    "The models themselves"
                     [ "norm" ]
-                    [ Column.mean Quantity.loss; Column.mean Quantity.accuracy ]
-                    (fun s -> s.Models.Length = 1)
+                    [ Column.mean Quantity.accuracyBarrier ]
                     report
+                Language.themselves [ "norm" ] [ Column.mean Quantity.loss; Column.mean Quantity.accuracy ] report
             ]
         Figures =
             List.choose id [
@@ -63,7 +42,7 @@ let show report =
                     "norm"
                     [ "state"; "search" ]
                     [ Quantity.lossBarrier ]
-                    ofPairs
+                    Language.ofPairs
                     report
             ]
     }

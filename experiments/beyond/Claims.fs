@@ -195,27 +195,13 @@ module Claims =
                 (fun report ->
                     let r = unseen report
 
-                    let points =
-                        [
-                            for key, values in lacks 10 report do
-                                match r.TryFind key with
-                                | Some r -> r, List.average values
-                                | None -> ()
-                        ]
-
-                    if points.Length < Judge.leastValues then
-                        []
-                    else
-                        let found = Interval.bootstrap Interval.rankCorrelation points
-
-                        [
-                            {
-                                Where = $"{points.Length} populations and searches"
-                                Measured = $"rank correlation: {Interval.show 2 found}"
-                                Finding =
-                                    Judge.finding (Bounds.atLeast 0.8) (fun () -> "more populations or searches") found
-                            }
-                        ])
+                    [
+                        for key, values in lacks 10 report do
+                            match r.TryFind key with
+                            | Some r -> r, List.average values
+                            | None -> ()
+                    ]
+                    |> ranked (Bounds.atLeast 0.8) "populations and searches")
             claim
                 "several"
                 "mean-of-n-10-epochs"

@@ -110,9 +110,50 @@ module Language =
         [ "permutations", WM; "rotations", RotatedWM; "rotations, each weight alike", normalised ]
 
     /// Those, and one that learns rotations in so many steps.
-    let searches (steps: int) : (string * Search) list = withoutData @ [ "learned", learned steps ]
+    let searches (steps: int) : (string * Search) list = List.append withoutData [ ("learned", learned steps) ]
 
     /// Those, and the straight-through estimator with a free copy, which learns permutations of units and heads. (Over Sinkhorn logits it is for
     /// networks whose units have one order each, not for units within heads.)
     let allSearches (recipe: Recipe) : (string * Search) list =
         List.append (searches recipe.Steps) [ ("straight-through", recipe.STE) ]
+
+    /// Pairs of a recipe's models by each of some searches: barriers, singular vectors in all and by kind of block, distances, and the models
+    /// themselves.
+    let compare (recipe: Recipe) (models: Setup -> Population) (searches: (string * Search) list) : Plan<Report> list =
+        [
+            for name, search in searches do
+                recipe.Setup
+                |> (models
+                    >> alignAs name search
+                    >> measureAll [ recipe.Barrier; R; RByBlock; L2; Accuracy ]
+                    |> sweep SeedsOf (Recipe.seedPairs recipe))
+        ]
+
+    /// Whether a subject is a pair of models.
+    let ofPairs (s: Subject) = s.Models.Length = 2
+
+    /// Whether a subject is a model itself.
+    let ofModels (s: Subject) = s.Models.Length = 1 && s.Models <> [ "mean" ]
+
+    /// Barriers of pairs, with what further columns there are, by some labels, state and search.
+    let barriers (title: string) (labels: string list) (further: Column list) (report: Report) : Table =
+        Table.summary
+            title
+            (labels @ [ "state"; "search" ])
+            (Column.mean Quantity.lossBarrier :: further
+             @ [ Column.mean (Quantity.r 0.3); Column.mean Quantity.reduction; Column.count ])
+            ofPairs
+            report
+
+    /// R of pairs by kind of block, state and search.
+    let blocks (report: Report) : Table =
+        Table.summary
+            "R by kind of block"
+            [ "state"; "search" ]
+            [ for kind in BlockKind.All -> Column.mean (Quantity.blockR kind) ]
+            ofPairs
+            report
+
+    /// What models are worth themselves, by some labels.
+    let themselves (labels: string list) (columns: Column list) (report: Report) : Table =
+        Table.summary "The models themselves" labels columns ofModels report

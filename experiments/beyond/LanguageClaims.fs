@@ -37,30 +37,16 @@ module LanguageClaims =
 
     // The rank correlation of two quantities over groups of subjects, pairs averaged.
     let private correlation keys (searches: string list) (one: Quantity) (other: Quantity) range (report: Report) =
-        let points =
-            [
-                for _, own in
-                    Subject.ofReport report
-                    |> List.filter (fun s ->
-                        s.Models.Length = 2 && s.Aligned && List.contains (s.Key "search") searches)
-                    |> List.groupBy (fun s -> keys |> List.map s.Key) do
-                    match mean one own, mean other own with
-                    | Some x, Some y -> x, y
-                    | _ -> ()
-            ]
-
-        if points.Length < Judge.leastValues then
-            []
-        else
-            let found = Interval.bootstrap Interval.rankCorrelation points
-
-            [
-                {
-                    Where = $"{points.Length} networks and searches"
-                    Measured = $"rank correlation: {Interval.show 2 found}"
-                    Finding = Judge.finding range (fun () -> "more networks or searches") found
-                }
-            ]
+        [
+            for _, own in
+                Subject.ofReport report
+                |> List.filter (fun s -> s.Models.Length = 2 && s.Aligned && List.contains (s.Key "search") searches)
+                |> List.groupBy (fun s -> keys |> List.map s.Key) do
+                match mean one own, mean other own with
+                | Some x, Some y -> x, y
+                | _ -> ()
+        ]
+        |> ranked range "networks and searches"
 
     let private attention =
         let parts = [ "positions"; "heads"; "norm" ]

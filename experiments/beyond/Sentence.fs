@@ -44,3 +44,18 @@ module Sentence =
                 | Some y -> x - share * y
                 | None -> ()
         ]
+
+    /// Evidence of the rank correlation of points, each of one of `what`, by the range that it must lie in; none of too few points.
+    let ranked (range: Bounds) (what: string) (points: (float * float) list) : Evidence list =
+        if points.Length < Judge.leastValues then
+            []
+        else
+            let found = Interval.bootstrap Interval.rankCorrelation points
+
+            [
+                {
+                    Where = $"{points.Length} {what}"
+                    Measured = $"rank correlation: {Interval.show 2 found}"
+                    Finding = Judge.finding range (fun () -> "more " + what.Replace(" and ", " or ")) found
+                }
+            ]

@@ -82,3 +82,21 @@ module Setting =
                         Schedule = LinearUpDown 0.1
                     }
         }
+
+    /// The mean of so many models and the models' own scores, and some measures of pairs of `most`, each by the stage that aligns so many;
+    /// pairs that do not hold the first model were seen by no search of two.
+    let meansOf
+        (turns: int64 list list)
+        (numbers: int list)
+        (unseen: (int * int) list)
+        (ofPairs: Metric list)
+        (models: Setup -> Population)
+        (setup: Setup)
+        (aligned: int -> Population -> Population)
+        : Plan<Report> list =
+        [
+            setup
+            |> (sweepOver "models merged" string numbers (fun n -> models >> aligned n >> mergeN n >> measure Accuracy)
+                |> sweep SeedsOf turns)
+            setup |> (models >> aligned (List.max numbers) >> pairs unseen >> measureAll ofPairs |> sweep SeedsOf turns)
+        ]
