@@ -132,11 +132,13 @@ let rec private copyFolder (source: string) (target: string) (skip: string -> bo
 
         if skip path then
             ()
-        elif not (isNull (FileInfo(path).LinkTarget)) then
-            File.CreateSymbolicLink(into, FileInfo(path).LinkTarget) |> ignore
         elif Directory.Exists path then
-            copyFolder path into skip
+            if isNull (FileInfo(path).LinkTarget) then
+                copyFolder path into skip
+            else
+                File.CreateSymbolicLink(into, FileInfo(path).LinkTarget) |> ignore
         else
+            // What a link leads to: a program that is a link would run beside the libraries where it lies, not beside these.
             File.Copy(path, into)
 
 /// Copies what a build of the library needs; what NuGet and Paket have found out is true of the copy too.
