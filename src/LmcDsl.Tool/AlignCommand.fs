@@ -80,10 +80,10 @@ module AlignCommand =
 
     /// Runs the command. Returns what it did.
     let run (arguments: ParseResults<ModelArgument>) (cancel: CancellationToken) : Json =
-        let target = Models.output List.last arguments
+        let target = Output.path List.last arguments
         let search = search arguments
         use models = Models.load 2 arguments
-        let data = Models.givenData arguments models.Network
+        let data = GivenData.ofArguments arguments models.Network
         requireData search data
 
         match models.Placements with
@@ -123,7 +123,7 @@ module AlignCommand =
                         match arguments.TryGetResult ModelArgument.First_Groups with
                         | Some groups -> "first groups", Json.int (int64 groups)
                         | None -> ()
-                        yield! Models.saidOfData data
+                        yield! GivenData.said data
                         yield! distances
                         yield! ended
                     ]
@@ -135,7 +135,7 @@ module AlignCommand =
                         models.Folders
                         (found @ Models.said models)
 
-                let saved = Models.save models 1 target card numbers
+                let saved = Output.save models 1 target card numbers
 
                 Json.Object [
                     "written", Json.Text target

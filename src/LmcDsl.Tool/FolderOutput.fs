@@ -3,7 +3,6 @@ namespace LmcDsl.Tool
 open System
 open System.IO
 open System.Reflection
-open System.Security.Cryptography
 open System.Text
 open LmcDsl
 open LmcDsl.Core.Checkpoints
@@ -14,16 +13,6 @@ open LmcDsl.Core.Runtime
 /// small files, and a model card.
 [<RequireQualifiedAccess>]
 module FolderOutput =
-
-    let private hash (path: string) =
-        use file = File.OpenRead path
-        Convert.ToHexStringLower(SHA256.HashData file)
-
-    let private version =
-        lazy
-            (match Assembly.GetExecutingAssembly().GetCustomAttribute<AssemblyInformationalVersionAttribute>() with
-             | null -> "unknown"
-             | attribute -> attribute.InformationalVersion)
 
     // As it was typed, words with spaces in quotation marks.
     let private command () =
@@ -63,7 +52,7 @@ module FolderOutput =
         line ""
         line $"# {title}"
         line ""
-        line $"Made by LmcDsl {version.Value}:"
+        line $"Made by LmcDsl {Provenance.informational (Assembly.GetExecutingAssembly())}:"
         line ""
         line $"    lmc {cell (command ())}"
         line ""
@@ -73,7 +62,7 @@ module FolderOutput =
         for folder in folders do
             for file in folder.Weights() do
                 line
-                    $"| {cell (Path.TrimEndingDirectorySeparator folder.Path)} | {cell (FileInfo file).Name} | {hash file} |"
+                    $"| {cell (Path.TrimEndingDirectorySeparator folder.Path)} | {cell (FileInfo file).Name} | {DataFiles.hashOf file} |"
 
         line ""
         line "| | |"

@@ -34,7 +34,7 @@ module MeasureCommand =
     /// Runs the command. Returns the numbers: tables for people, and JSON with the tables' names and the rows as experiments have them.
     let run (arguments: ParseResults<ModelArgument>) (cancel: CancellationToken) : Json * Table list =
         use models = Models.load 2 arguments
-        let data = Models.givenData arguments models.Network
+        let data = GivenData.ofArguments arguments models.Network
 
         Models.inMemory cancel (fun memory ->
             let population = Models.population memory arguments models data
@@ -71,7 +71,7 @@ module MeasureCommand =
             Json.Object [
                 "models", Json.texts [ for placement in models.Placements -> placement.Source.Path ]
                 yield! Models.said models
-                yield! Models.saidOfData data
+                yield! GivenData.said data
                 "measured", Json.Array measured
                 "rows", (Report.toJson report)["rows"]
             ],

@@ -102,18 +102,18 @@ module MergeCommand =
 
     /// Runs the command. Returns what it did.
     let run (arguments: ParseResults<ModelArgument>) (cancel: CancellationToken) : Json =
-        let target = Models.output List.head arguments
+        let target = Output.path List.head arguments
         let search = if none arguments then None else Some(AlignCommand.search arguments)
         let merge = MergeMethods.asked arguments
         use models = Models.load 2 arguments
         let method = MergeMethods.ofCore merge
         method.Require(models.Network, models.Parameters.Length) // told before the work
-        let data = Models.givenData arguments models.Network
+        let data = GivenData.ofArguments arguments models.Network
         search |> Option.iter (fun search -> AlignCommand.requireData search data)
 
         let resetOn =
             arguments.TryGetResult ModelArgument.Reset_Stats
-            |> Option.map (fun name -> Models.dataSet "--reset-stats" name arguments models.Network)
+            |> Option.map (fun name -> GivenData.named "--reset-stats" name arguments models.Network)
 
         let identity = PermutationSet.Identity models.Network
         let others = [ 1 .. models.Parameters.Length - 1 ]
@@ -178,7 +178,7 @@ module MergeCommand =
             let made =
                 [
                     "search", Json.Text(search |> Option.map Search.title |> Option.defaultValue "none")
-                    yield! Models.saidOfData (Option.orElse resetOn data)
+                    yield! GivenData.said (Option.orElse resetOn data)
                     "method", Json.Text merge.Name
                     match merge.Options with
                     | Json.Object [] -> ()
@@ -195,7 +195,7 @@ module MergeCommand =
                     models.Folders
                     (("L2 to the first, before", Json.floats before) :: made @ Models.said models)
 
-            let saved = Models.save models 0 target card numbers
+            let saved = Output.save models 0 target card numbers
 
             Json.Object [
                 "written", Json.Text target

@@ -10,7 +10,6 @@ open LmcDsl.Core.Importing
 open LmcDsl.Core.Merging
 open LmcDsl.Core.Permutations
 open LmcDsl.Core.Runtime
-open TorchSharp
 
 /// The models that a command works on: checkpoints, open, with the network that they are of.
 type Models =
@@ -69,7 +68,7 @@ module Models =
     let private graphOutput (arguments: ParseResults<ModelArgument>) : string | null =
         arguments.TryGetResult ModelArgument.Graph_Output |> Option.toObj
 
-    // What a graph leaves open of the sizes of its inputs.
+    // Sizes of an example, where the command line says them: what a graph leaves open, how many tokens a folder's model reads.
     let private openSizes (arguments: ParseResults<ModelArgument>) : int[] | null =
         arguments.TryGetResult ModelArgument.Input |> Option.map (sizes "--input") |> Option.toObj
 
@@ -85,12 +84,6 @@ module Models =
         | sizes ->
             let shown = String.Join(" ", sizes)
             [ "open sizes", Json.Text $"taken as {shown}; --input says others" ]
-
-    // What an example is, where the command line says it.
-    let private exampleOf (arguments: ParseResults<ModelArgument>) : int list =
-        match arguments.TryGetResult ModelArgument.Input with
-        | Some found -> sizes "--input" found |> List.ofArray
-        | None -> []
 
     // What is read from a folder's own description is not to be said by arguments too.
     let private requireNoOther (arguments: ParseResults<ModelArgument>) =
@@ -112,13 +105,13 @@ module Models =
                     )
                 )
 
-    // Whether the models are folders that say what they are.
-    let private areFolders (arguments: ParseResults<ModelArgument>) : bool =
+    /// Whether the models are folders that say what they are.
+    let areFolders (arguments: ParseResults<ModelArgument>) : bool =
         not (arguments.Contains ModelArgument.Arch || arguments.Contains ModelArgument.Graph)
         && arguments.GetResult ModelArgument.Files |> List.exists Directory.Exists
 
     let private openFolder (arguments: ParseResults<ModelArgument>) (path: string) : ModelFolder =
-        ModelFolder.Open(path, exampleOf arguments |> List.toArray)
+        ModelFolder.Open(path, openSizes arguments)
 
     // The network that an architecture's word describes, or a file of it.
     let private named (arguments: ParseResults<ModelArgument>) (arch: string) : Network * OnnxModel option =
@@ -439,113 +432,6 @@ module Models =
                 | notes -> "fixed", Json.texts notes
         ]
 
-    // The means and deviations, or the way that is meant.
-    let private scaling (text: string) : Scaling =
-        match text with
-        | "own" -> Standardised
-        | "unit" -> Scaling.unit
-        | "none" -> Scaling.bytes
-        | _ ->
-            let numbers (part: string) = part.Split ',' |> List.ofArray |> List.map Number.tryParse
-
-            match text.Split '/' |> Array.map numbers with
-            | [| means; deviations |] when List.forall Option.isSome (means @ deviations) ->
-                Scaled(List.choose id means, List.choose id deviations)
-            | _ ->
-                raise (
-                    LmcException
-                        $"--normalise: expected own, unit, none or MEANS/DEVIATIONS (0.1307/0.3081), found '{text}'"
-                )
-
-    // Rows of numbers for a network that reads tokens: `[examples, tokens]`, each the number of a token.
-    let private asTokens (argument: string) (network: Network) (data: DataSet) : DataSet =
-        let tokens (split: Core.Data.DataSplit) =
-            use _ = torch.NewDisposeScope()
-            let rows = split.Images.flatten 1L
-            let whole = rows.``to`` torch.int64
-
-            if network.Vocabulary.HasValue then
-                let least, most = whole.min().item<int64>(), whole.max().item<int64>()
-
-                if least < 0L || most >= int64 network.Vocabulary.Value || not ((whole.eq rows).all().item<bool>()) then
-                    raise (
-                        LmcException
-                            $"{argument}: network '{network.Architecture.Name}' expects tokens, whole numbers from 0 to {network.Vocabulary.Value - 1}, found {data.Name} with others"
-                    )
-
-            // A graph that looks tokens up takes them as numbers.
-            new Core.Data.DataSplit((if network.Vocabulary.HasValue then whole else rows), split.Labels.clone ())
-
-        match data.Shape, List.ofSeq network.Architecture.Input with
-        | [ positions; 1; 1 ], [ wanted ] when positions = wanted && data.Windows.IsNone ->
-            { data with
-                Shape = [ positions ]
-                Read =
-                    fun scaling ->
-                        use read = data.Read scaling
-                        new Core.Data.ImageData(tokens read.Train, tokens read.Test, read.Classes)
-            }
-        | _ -> data
-
-    /// The data set of an argument: by name, a `.npz` file or a folder of pictures; scaled as the arguments say.
-    let dataSet
-        (argument: string)
-        (name: string)
-        (arguments: ParseResults<ModelArgument>)
-        (network: Network)
-        : DataSet =
-        let data =
-            if name.EndsWith ".npz" then
-                DataSet.ofNpz name
-            elif Directory.Exists name then
-                DataSet.ofImages (Path.GetFileName(Path.GetFullPath name) |> string) network.Architecture.Input[0] name
-            else
-                Library.dataSet argument name
-
-        let asked = arguments.TryGetResult ModelArgument.Normalise |> Option.map scaling
-
-        let data =
-            match asked with
-            // Other data than images are stored as they are.
-            | Some s when s = Scaling.bytes && data.Scaling = Scaling.unit -> data
-            | Some s -> DataSet.scaled s data
-            | None -> data
-
-        let data = asTokens argument network data
-
-        if data.Shape <> List.ofSeq network.Architecture.Input then
-            let shown (sizes: int seq) = String.Join(" x ", sizes)
-
-            raise (
-                LmcException
-                    $"{argument}: network '{network.Architecture.Name}' expects inputs of {shown network.Architecture.Input} (--input), found {data.Name} with {shown data.Shape}"
-            )
-
-        if data.Classes > network.Classes then
-            raise (
-                LmcException
-                    $"{argument}: network '{network.Architecture.Name}' has {network.Classes} classes (--classes), found {data.Name} with {data.Classes}"
-            )
-
-        data
-
-    /// The data set of `--data`, where it is given.
-    let givenData (arguments: ParseResults<ModelArgument>) (network: Network) : DataSet option =
-        arguments.TryGetResult ModelArgument.Data |> Option.map (fun name -> dataSet "--data" name arguments network)
-
-    /// What an answer says of the data that it rests on.
-    let saidOfData (data: DataSet option) : (string * Json) list =
-        match data with
-        | Some data ->
-            [
-                "data", Json.Text data.Name
-                match DataNotes.ofData data with
-                | Some note -> "note", Json.Text note
-                | None -> ()
-                "inputs", Json.Text(Scaling.describe data.Scaling)
-            ]
-        | None -> []
-
     /// A population of the models, as searches and metrics of scripts take it, whose steps are made in memory.
     let population
         (memory: InMemory)
@@ -571,63 +457,3 @@ module Models =
     let inMemory (cancel: Threading.CancellationToken) (work: InMemory -> 'a) : 'a =
         use memory = new InMemory(cancel)
         work memory
-
-    /// Writes a file, or a folder where the models are such, that is there whole or not at all: like model `index`, `numbers` writing all
-    /// tensors, or those of one of its files. `card` is what a folder's card says. Returns what an answer says of it.
-    let save
-        (models: Models)
-        (index: int)
-        (path: string)
-        (card: unit -> string)
-        (numbers: string | null -> Stream -> unit)
-        : (string * Json) list =
-        match models.Folders with
-        | [] ->
-            Stage.during $"writing {path}" (fun () -> AtomicFile.write path (numbers null))
-            []
-        | folders ->
-            match FolderOutput.write path folders[index] models.Placements[index].Source (card ()) numbers with
-            | [] -> []
-            | leftOut -> [ "files not taken along", Json.texts leftOut ]
-
-    // The folder to write. What commands that were killed left of theirs beside it is removed.
-    let private outputFolder (arguments: ParseResults<ModelArgument>) : string =
-        match arguments.TryGetResult ModelArgument.Output with
-        | Some path ->
-            let isFile (ending: string) = path.EndsWith(ending, StringComparison.OrdinalIgnoreCase)
-
-            if List.exists isFile [ ".safetensors"; ".onnx"; ".pt"; ".pth"; ".bin"; ".ckpt" ] then
-                raise (LmcException $"--output: expected a folder to write, as the models are folders, found '{path}'")
-
-            AtomicFolder.sweep path |> ignore
-            AtomicFolder.ready path // told before the work
-            path
-        | None -> raise (LmcException "--output: expected the folder to write, found none")
-
-    /// The file or folder to write, like one of those given. What commands that were killed left of theirs beside it is removed.
-    let output (like: string list -> string) (arguments: ParseResults<ModelArgument>) : string =
-        match arguments.TryGetResult ModelArgument.Output with
-        | _ when areFolders arguments -> outputFolder arguments
-        | Some file when Directory.Exists file ->
-            raise (LmcException $"--output: expected a file to write, found the folder '{file}'")
-        // A graph is written as a graph, under any other name numbers as safetensors.
-        | Some file when
-            TensorSource.IsOnnx file && not (arguments.GetResult ModelArgument.Files |> like |> TensorSource.IsOnnx)
-            ->
-            raise (
-                LmcException
-                    $"--output: expected a name that ends in .safetensors, as the models are no ONNX files, found '{file}'"
-            )
-        | Some file when
-            not (TensorSource.IsOnnx file) && arguments.GetResult ModelArgument.Files |> like |> TensorSource.IsOnnx
-            ->
-            raise (LmcException $"--output: expected a name that ends in .onnx, as the model's does, found '{file}'")
-        | Some file when file.EndsWith ".safetensors" || TensorSource.IsOnnx file ->
-            match Path.GetDirectoryName(Path.GetFullPath file) with
-            | null -> ()
-            | folder -> AtomicFile.sweep folder "*.safetensors." |> ignore
-
-            AtomicFile.ready file // told before the work
-            file
-        | Some file -> raise (LmcException $"--output: expected a name that ends in .safetensors, found '{file}'")
-        | None -> raise (LmcException "--output: expected the file to write, found none")

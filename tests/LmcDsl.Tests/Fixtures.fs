@@ -7,6 +7,8 @@ open System.Diagnostics
 open System.IO
 open Expecto
 open LmcDsl.Core.Architectures
+open LmcDsl.Core.Matching
+open LmcDsl.Core.Permutations
 open LmcDsl.Core.Data
 open LmcDsl.Core.Runtime
 open TorchSharp
@@ -668,3 +670,30 @@ let refused parts (code, output: string, errors: string) =
 
     for part in parts do
         Expect.stringContains errors part "the line"
+
+/// Debian's Python, which has its packages of PyTorch and ONNX.
+let python = "/usr/bin/python3"
+
+let private imports = Collections.Concurrent.ConcurrentDictionary<string, bool>()
+
+/// Whether it is there, with some modules (`torch, onnx`).
+let hasPython (modules: string) : bool =
+    imports.GetOrAdd(
+        modules,
+        fun modules ->
+            File.Exists python && (let code, _, _ = runProgram "." python [ "-c"; $"import {modules}" ] in code = 0)
+    )
+
+/// A model is found again in its own random group element, heads included.
+let foundAgain (name: string) (network: Network) (model: ParameterSet) =
+    use moved = PermutationSet.Random(network, 5L).Apply model
+    Expect.isGreaterThan (difference moved.Flat model.Flat) 0.0 $"{name}: something moved"
+    use byWeights = (WeightMatching.Match(model, moved)).Permutations.Apply moved
+
+    if difference byWeights.Flat model.Flat > 0.0 then
+        // A descent on weights alone may end elsewhere: from where activations lead it ends here.
+        let labels = [| 32L; yield! network.Positions |> Option.ofNullable |> Option.map int64 |> Option.toList |]
+        use data = new DataSplit(randomInput network 32 3L, torch.zeros (labels, torch.int64))
+        let start = (ActivationMatching.Match(model, moved, data)).Permutations
+        use found = (WeightMatching.Match(model, moved, start = start)).Permutations.Apply moved
+        Expect.equal (difference found.Flat model.Flat) 0.0 $"{name}: found again, heads included"

@@ -35,14 +35,11 @@ module TextData =
         let place share = int (int64 text.Length * share / 20L)
         text.Substring(0, place 18L), text.Substring(place 18L, place 19L - place 18L), text.Substring(place 19L)
 
+    // The three parts' tokens, and those that occur, in ascending order; all under their numbers elsewhere.
     let private encodedParts tokens text =
         let train, between, test = parts text
-        encoded tokens train, encoded tokens between, encoded tokens test
-
-    /// The numbers elsewhere of the tokens that occur in a text, in ascending order.
-    let internal occurring (tokens: TextTokens) (text: string) : int[] =
-        let train, between, test = encodedParts tokens text
-        Array.concat [ train; between; test ] |> Array.distinct |> Array.sort
+        let train, between, test = encoded tokens train, encoded tokens between, encoded tokens test
+        (train, test), Array.concat [ train; between; test ] |> Array.distinct |> Array.sort
 
     /// Text as a data set: its name and title, what identifies it, where its files are, what its tokens are and how many occur in it, and how
     /// its path and text are read. The middle part is left alone.
@@ -57,8 +54,7 @@ module TextData =
         : DataSet =
         let load context =
             let path, content = read ()
-            let train, between, test = encodedParts tokens content
-            let known = Array.concat [ train; between; test ] |> Array.distinct |> Array.sort
+            let (train, test), known = encodedParts tokens content
 
             if known.Length <> vocabulary then
                 raise (
@@ -102,7 +98,7 @@ module TextData =
                         LmcException($"{path}: expected a text, found none that can be read: {error.Message}", error)
                     )
 
-            let vocabulary = (occurring tokens (read ())).Length
+            let vocabulary = (encodedParts tokens (read ()) |> snd).Length
             let file: string = Path.GetFileNameWithoutExtension path |> string
 
             let name =

@@ -10,7 +10,8 @@ open System.Runtime.InteropServices
 [<RequireQualifiedAccess>]
 module Provenance =
 
-    let private informational (assembly: Assembly) =
+    /// An assembly's version as packages have it, with the commit where it was built from a repository.
+    let internal informational (assembly: Assembly) : string =
         match assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>() with
         | null -> string (assembly.GetName().Version)
         | attribute -> attribute.InformationalVersion

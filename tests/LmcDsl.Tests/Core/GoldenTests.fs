@@ -19,7 +19,6 @@ open LmcDsl.Tests.Fixtures
 open TorchSharp
 
 let private folder = Path.Combine(__SOURCE_DIRECTORY__, "..", "Golden")
-let private python = "/usr/bin/python3"
 
 /// Numbers by where they stand in the JSON, for example `networks/mlp/trained/l2`. Names of states are left out: they are text.
 let private numbers (text: string) : (string * float) list =

@@ -14,10 +14,8 @@ open LmcDsl.Tests.Fixtures
 open TorchSharp
 
 let private script = Path.Combine(__SOURCE_DIRECTORY__, "hf_folders.py")
-let private python = "/usr/bin/python3"
 
-let private isThere =
-    lazy (File.Exists python && (let code, _, _ = runProgram "." python [ "-c"; "import torch, onnx" ] in code = 0))
+let private isThere = lazy (hasPython "torch, onnx")
 
 /// What moves together, by the tensors' names: of each group its units, its copies, and every place where they lie.
 let private groups (prefixes: string list) (network: Network) =
@@ -44,30 +42,6 @@ let private prefixes = [ "transformer."; "bert."; "vit."; "model."; "convnext.";
 
 let private difference' (found: torch.Tensor) (expected: torch.Tensor) =
     difference found expected / max 1.0 (expected.abs().max().ToDouble())
-
-/// A model is found again in its own random group element, heads included.
-let private recovers (name: string) (network: Network) (model: ParameterSet) =
-    use moved = PermutationSet.Random(network, 5L).Apply model
-    Expect.isGreaterThan (difference moved.Flat model.Flat) 0.0 $"{name}: something moved"
-    use byWeights = (WeightMatching.Match(model, moved)).Permutations.Apply moved
-
-    if difference byWeights.Flat model.Flat > 0.0 then
-        // A descent on weights alone may end elsewhere: from where activations lead it ends here.
-        use data =
-            new DataSplit(
-                randomInput network 32 3L,
-                torch.zeros (
-                    (if network.Positions.HasValue then
-                         [| 32L; int64 network.Positions.Value |]
-                     else
-                         [| 32L |]),
-                    torch.int64
-                )
-            )
-
-        let start = (ActivationMatching.Match(model, moved, data)).Permutations
-        use found = (WeightMatching.Match(model, moved, start = start)).Permutations.Apply moved
-        Expect.equal (difference found.Flat model.Flat) 0.0 $"{name}: found again"
 
 let private holds folder (name: string) =
     use _ = torch.NewDisposeScope()
@@ -97,7 +71,7 @@ let private holds folder (name: string) =
         let other = Network graph.Architecture
         Expect.equal (groups prefixes network) (groups prefixes other) $"{name}: groups of the export"
 
-    recovers name network model
+    foundAgain name network model
 
 let tests =
     testSequenced (

@@ -85,10 +85,8 @@ let private folders (above: string) =
     |> List.ofArray
 
 let private script = Path.Combine(__SOURCE_DIRECTORY__, "hf_folders.py")
-let private python = "/usr/bin/python3"
 
-let private isThere =
-    lazy (File.Exists python && (let code, _, _ = runProgram "." python [ "-c"; "import torch, onnx" ] in code = 0))
+let private isThere = lazy (hasPython "torch, onnx")
 
 let tests =
     testSequenced (
@@ -163,6 +161,8 @@ let tests =
                     // The one who writes is not in the way of who is there.
                     lmc folder [ "merge"; "a"; "b"; "-o"; "merged" ] |> refused [ "merged"; "a new folder" ]
                     lmc folder [ "merge"; "a"; "b"; "-o"; "m.safetensors" ] |> refused [ "a folder to write" ]
+                    // A slip in a name is told as such, whatever is to be written.
+                    lmc folder [ "merge"; "aa/"; "bb/"; "-o"; "x/" ] |> refused [ "aa/"; "no such file" ]
 
                     Expect.equal
                         (folders folder)

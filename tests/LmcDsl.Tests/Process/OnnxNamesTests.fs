@@ -16,12 +16,8 @@ open TorchSharp
 
 let private exports = Path.Combine(__SOURCE_DIRECTORY__, "onnx_export.py")
 let private cases = Path.Combine(__SOURCE_DIRECTORY__, "onnx_names.py")
-let private python = "/usr/bin/python3"
 
-let private isThere =
-    lazy
-        (File.Exists python
-         && (let code, _, _ = runProgram "." python [ "-c"; "import torchvision, onnx" ] in code = 0))
+let private isThere = lazy (hasPython "torchvision, onnx")
 
 /// Groups, and those with an order in each copy, that exports which keep names give (`OnnxTests`).
 let private groupsOf =
@@ -45,19 +41,6 @@ let private learned (source: TensorSource) =
             if not (Prefix.IsCounter e.Name || e.Type.IsWhole) then
                 e.Name
     ]
-
-/// The permutation of a model's own copy is found again: the distance left is 0.
-let private recovers (name: string) (network: Network) (model: ParameterSet) =
-    use moved = PermutationSet.Random(network, 5L).Apply model
-    Expect.isGreaterThan (difference moved.Flat model.Flat) 0.0 $"{name}: something moved"
-    use byWeights = (WeightMatching.Match(model, moved)).Permutations.Apply moved
-
-    if difference byWeights.Flat model.Flat > 0.0 then
-        // A descent on weights alone may end elsewhere: from where activations lead it ends here.
-        use data = new DataSplit(randomInput network 32 3L, torch.zeros (32L, torch.int64))
-        let start = (ActivationMatching.Match(model, moved, data)).Permutations
-        use found = (WeightMatching.Match(model, moved, start = start)).Permutations.Apply moved
-        Expect.equal (difference found.Flat model.Flat) 0.0 $"{name}: found again"
 
 /// The network under the checkpoint's names, with the checkpoint's numbers: what it gives is what PyTorch gave.
 let private found (folder: string) (name: string) (tolerance: float) =
@@ -84,7 +67,7 @@ let private found (folder: string) (name: string) (tolerance: float) =
     Expect.equal (difference (again.Forward(model.Views, input)) given) 0.0 $"{name}: from its description"
     let struct (largest, _) = SymmetryCheck.Measure model
     Expect.isLessThan largest.Error 1e-5 $"{name}: the law, worst at {largest.Node}"
-    recovers name network model
+    foundAgain name network model
     network
 
 /// Which axes move together, by the parameters' names.

@@ -14,12 +14,8 @@ open LmcDsl.Tests.Fixtures
 open TorchSharp
 
 let private script = Path.Combine(__SOURCE_DIRECTORY__, "onnx_export.py")
-let private python = "/usr/bin/python3"
 
-let private isThere =
-    lazy
-        (File.Exists python
-         && (let code, _, _ = runProgram "." python [ "-c"; "import torchvision, onnx" ] in code = 0))
+let private isThere = lazy (hasPython "torchvision, onnx")
 
 /// Groups that move by themselves, and those of them with an order in each copy, as another derivation on exports of these networks
 /// gave them; of small ones, as counted by hand: the stream, and for each block its inner layer, heads, queries and keys, values.
@@ -87,18 +83,6 @@ let private check (name: string) (network: Network) (model: ParameterSet) (x: to
     moved.Views[largest].copy_(model.Views[largest]) |> ignore
     Expect.isGreaterThan (error (network.Forward(moved.Views, x))) (100.0 * law) $"{name}: the control"
 
-/// A model is found again in its own random group element.
-let private recovers (name: string) (network: Network) (model: ParameterSet) =
-    use moved = PermutationSet.Random(network, 5L).Apply model
-    use byWeights = (WeightMatching.Match(model, moved)).Permutations.Apply moved
-
-    if difference byWeights.Flat model.Flat > 0.0 then
-        // A descent on weights alone may end elsewhere: from where activations lead it ends here.
-        use data = new DataSplit(randomInput network 32 3L, torch.zeros (32L, torch.int64))
-        let start = (ActivationMatching.Match(model, moved, data)).Permutations
-        use found = (WeightMatching.Match(model, moved, start = start)).Permutations.Apply moved
-        Expect.equal (difference found.Flat model.Flat) 0.0 $"{name}: found again, heads included"
-
 let private names (source: TensorSource) =
     set [
         for e in source.Entries do
@@ -164,7 +148,7 @@ let private holds folder (name: string) =
     | _ -> ()
 
     check name network model input
-    recovers name network model
+    foundAgain name network model
     // Several examples are each what one is.
     let three = torch.cat ([| input; input; input |], 0L)
     let several = network.Forward(model.Views, three)

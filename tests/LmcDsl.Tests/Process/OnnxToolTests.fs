@@ -12,12 +12,8 @@ open LmcDsl.Tests.Fixtures
 open TorchSharp
 
 let private script = Path.Combine(__SOURCE_DIRECTORY__, "onnx_export.py")
-let private python = "/usr/bin/python3"
 
-let private isThere =
-    lazy
-        (File.Exists python
-         && (let code, _, _ = runProgram "." python [ "-c"; "import torchvision, onnx" ] in code = 0))
+let private isThere = lazy (hasPython "torchvision, onnx")
 
 /// Two models of each network, and images for one of them.
 let private exports folder =

@@ -22,10 +22,8 @@ let private models folder =
 
 let private small = [ "--arch"; "mlp"; "--hidden"; "16"; "8" ]
 
-let private python = "/usr/bin/python3"
 
-let private pytorchIsThere =
-    lazy (File.Exists python && (let code, _, _ = runProgram "." python [ "-c"; "import torch" ] in code = 0))
+let private pytorchIsThere = lazy (hasPython "torch")
 
 let tests =
     testSequenced (

@@ -8,11 +8,9 @@ open LmcDsl
 open LmcDsl.Core.Checkpoints
 open LmcDsl.Tests.Fixtures
 
-let private python = "/usr/bin/python3"
 let private script = Path.Combine(__SOURCE_DIRECTORY__, "pytorch_files.py")
 
-let private pytorchIsThere =
-    lazy (File.Exists python && (let code, _, _ = runProgram "." python [ "-c"; "import torch" ] in code = 0))
+let private pytorchIsThere = lazy (hasPython "torch")
 
 // Written once for all tests.
 let private written =

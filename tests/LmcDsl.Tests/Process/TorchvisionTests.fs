@@ -9,10 +9,8 @@ open LmcDsl.Tests.Fixtures
 open TorchSharp
 
 let private script = Path.Combine(__SOURCE_DIRECTORY__, "torchvision_catalogue.py")
-let private python = "/usr/bin/python3"
 
-let private torchvisionIsThere =
-    lazy (File.Exists python && (let code, _, _ = runProgram "." python [ "-c"; "import torchvision" ] in code = 0))
+let private torchvisionIsThere = lazy (hasPython "torchvision")
 
 /// The network of a model's name: `NAME`, or `NAME.plain` without norms.
 let private network (name: string) side =
