@@ -23,7 +23,7 @@ module AlignCommand =
 
     /// The search that the arguments name: the same that scripts call by that name, with the same defaults.
     let search (arguments: ParseResults<ModelArgument>) : Search =
-        let named = Library.search "--search" (arguments.GetResult(ModelArgument.Search, defaultValue = "wm"))
+        let named = Library.search "--search" (arguments.GetResult(ModelArgument.Search, defaultValue = OutwardWM.Word))
         let seed = arguments.TryGetResult ModelArgument.Seed |> Option.map Json.int
 
         let starts =

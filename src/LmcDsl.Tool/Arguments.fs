@@ -66,7 +66,7 @@ type ModelArgument =
             | Search _ ->
                 let known = Library.searches |> List.map _.Word |> String.concat ", "
                 let onData = Library.searches |> List.filter _.ReadsTraining |> List.map _.Word |> String.concat ", "
-                $"of align and merge: {known} (default: wm; {onData} need --data). merge also takes none."
+                $"of align and merge: {known} (default: {OutwardWM.Word}; {onData} need --data). merge also takes none."
             | Starting_From _ -> "of align and merge: the search whose answer the search begins at."
             | Seed _ -> "of align and merge: seed of the search, and of what dare drops (default: 0)."
             | Starts _ -> "of align and merge: starts of the search, the best of which counts (default: 1)."

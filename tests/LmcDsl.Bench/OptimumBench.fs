@@ -27,6 +27,7 @@ let pairs: (string * (unit -> ParameterSet * ParameterSet)) list =
 let searches: (string * (ParameterSet -> ParameterSet -> SearchResult)) list =
     [
         "WM", (fun a b -> WeightMatching.Match(a, b))
+        "WM, outwards", (fun a b -> WeightMatching.Match(a, b, WeightMatchingOptions(Outward = true)))
         "WM, 10 starts", (fun a b -> WeightMatching.Match(a, b, WeightMatchingOptions(Starts = 10)))
         "annealed", (fun a b -> AnnealedMatching.Match(a, b))
         "annealed, 10 reheats", (fun a b -> AnnealedMatching.Match(a, b, AnnealedMatchingOptions(Reheats = 10)))

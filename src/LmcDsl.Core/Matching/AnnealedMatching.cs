@@ -36,7 +36,7 @@ public sealed record AnnealedMatchingOptions
     public long Seed { get; init; }
 
     /// <summary>
-    /// Starts, the best of which counts. Each begins its plain descent elsewhere, the first as told or at the identity, the others at
+    /// Starts, the best of which counts. Each begins its plain descent elsewhere, the first as told or outwards, the others at
     /// permutations drawn at random; and each anneals more slowly than the one before, with as many levels again, from twice its highest
     /// temperature (up to eight times the first one's).
     /// </summary>
@@ -46,8 +46,8 @@ public sealed record AnnealedMatchingOptions
 /// <summary>
 /// Weight matching by mean-field annealing (graduated assignment, Gold and Rangarajan, IEEE PAMI 18, 1996, on the objective of Git Re-Basin,
 /// 2209.04836): all groups' permutations begin as matrices that prefer nothing, and are sharpened together while a temperature falls, so
-/// that what many parameters agree on is decided before what few say; then coordinate descent. The plain coordinate descent of
-/// <see cref="WeightMatching"/> is made as well, and the better answer counts.
+/// that what many parameters agree on is decided before what few say; then coordinate descent. The coordinate descent of
+/// <see cref="WeightMatching"/> from an outward start is made as well, and the better answer counts.
 /// </summary>
 /// <remarks>
 /// Models are laid out on the CPU in two orders each (<see cref="PackedPair"/>): four times the memory of a model, besides the two. Of a network
@@ -62,7 +62,10 @@ public static class AnnealedMatching
     /// <param name="a">The reference.</param>
     /// <param name="b">The model to permute, of the same architecture and on the same device.</param>
     /// <param name="options">Options; the defaults where none are given.</param>
-    /// <param name="start">Where the first plain descent starts; the identity where none is given. Annealing does not depend on it.</param>
+    /// <param name="start">
+    /// Where the first plain descent starts; where each group is matched outwards (<see cref="OutwardStart"/>) where none is given. Annealing
+    /// does not depend on it.
+    /// </param>
     /// <param name="progress">Called after each stage with the passes so far and the best objective.</param>
     /// <returns>
     /// The permutations. The objective is ⟨a, pi(b)⟩: at the start, and the best after the plain descent, after annealing, and after each
@@ -79,6 +82,7 @@ public static class AnnealedMatching
             options is { Lowest: > 0, Highest: < 1e6, Levels: >= 1, Iterations: >= 1, Reheats: >= 0, MaxSweeps: >= 1 }
                 && options.Lowest <= options.Highest,
             $"annealed matching: expected temperatures above 0, the highest first, levels, iterations and passes of 1 or more and reheats of 0 or more, found {options}");
+        start ??= OutwardStart.Find(a, b);
         // Units in parts of a dimension, or with an order in each copy, are matched by the plain descent alone.
         if (!PackedPair.Fits(a.Network))
             return WeightMatching.Match(

@@ -10,7 +10,13 @@ namespace LmcDsl.Core.Matching;
 /// <c>cost[i, j] = -⟨unit i of the reference, unit j of the moved model⟩</c> over all that belongs to a unit, in the group's unit of
 /// <see cref="MatchingScale"/>.
 /// </summary>
-internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, MatchingScale scale, int group) : IDisposable
+/// <param name="reference">The reference.</param>
+/// <param name="moved">The model to match.</param>
+/// <param name="scale">Of the two.</param>
+/// <param name="group">The group.</param>
+/// <param name="only">The parameters that count; all where none are given.</param>
+internal sealed class GroupCost(
+    ParameterSet reference, ParameterSet moved, MatchingScale scale, int group, IReadOnlySet<int>? only = null) : IDisposable
 {
     private readonly PermutationGroup symmetry = reference.Network.Groups[group];
     private Tensor? cost;
@@ -67,7 +73,7 @@ internal sealed class GroupCost(ParameterSet reference, ParameterSet moved, Matc
     {
         using var scope = NewDisposeScope();
         var whole = zeros(symmetry.Units, symmetry.Units, device: reference.Flat.device);
-        foreach (var axis in symmetry.Axes.Where(axis => reference.Network.Parameters[axis.Parameter].Learned))
+        foreach (var axis in symmetry.Axes.Where(axis => reference.Network.Parameters[axis.Parameter].Learned && only?.Contains(axis.Parameter) != false))
         {
             Accumulate(whole, axis, reference.Views[axis.Parameter], moved.Views[axis.Parameter]);
             terms += moved.Views[axis.Parameter].numel() / symmetry.Units;

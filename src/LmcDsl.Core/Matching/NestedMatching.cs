@@ -19,13 +19,20 @@ internal sealed class NestedMatching
     private readonly int[] chain; // from the outermost copies to the group itself
     private readonly int[] parameters; // learned ones that have the copies
 
-    public NestedMatching(ParameterSet reference, ParameterSet moved, MatchingScale scale, int group)
+    /// <summary>Looks at a group and the copies around it.</summary>
+    /// <param name="reference">The reference.</param>
+    /// <param name="moved">The model to match.</param>
+    /// <param name="scale">Of the two.</param>
+    /// <param name="group">The group.</param>
+    /// <param name="only">The parameters that count; all where none are given.</param>
+    public NestedMatching(ParameterSet reference, ParameterSet moved, MatchingScale scale, int group, IReadOnlySet<int>? only = null)
     {
         (this.reference, this.moved, this.scale) = (reference, moved, scale);
         chain = [.. Around(group)];
         parameters =
         [
-            .. Groups[chain[0]].Axes.Select(axis => axis.Parameter).Distinct().Where(p => reference.Network.Parameters[p].Learned),
+            .. Groups[chain[0]].Axes.Select(axis => axis.Parameter).Distinct()
+                .Where(p => reference.Network.Parameters[p].Learned && only?.Contains(p) != false),
         ];
     }
 

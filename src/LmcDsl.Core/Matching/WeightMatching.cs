@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
+using System.Text.Json.Serialization;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Measures;
 using LmcDsl.Core.Permutations;
@@ -16,6 +17,13 @@ public sealed record WeightMatchingOptions
 
     /// <summary>Starts, the best of which counts: the first as told or the identity, the others drawn at random.</summary>
     public int Starts { get; init; } = 1;
+
+    /// <summary>
+    /// Whether the first start, where none is told, is not the identity: each group is matched once, from what is fixed outwards, on what is
+    /// decided already (<see cref="OutwardStart"/>). Takes a copy of model b while it is found.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Outward { get; init; }
 
     /// <summary>Passes after which the search ends though something still changed.</summary>
     public int MaxSweeps { get; init; } = 1000;
@@ -43,7 +51,7 @@ public static class WeightMatching
         options ??= new WeightMatchingOptions();
         RequireMatchable(a, b);
         return Restarts.Best(
-            "weight matching", options.Starts, options.Seed, b.Network, start,
+            "weight matching", options.Starts, options.Seed, b.Network, Start(a, b, options, start),
             (from, seed) =>
             {
                 using var moved = from.Apply(b);
@@ -77,7 +85,7 @@ public static class WeightMatching
         Guard.Require(!ReferenceEquals(a, b), $"weight matching in place: expected two models, found one given twice");
         RequireMatchable(a, b);
         return Restarts.Best(
-            "weight matching", 1, options.Seed, b.Network, start,
+            "weight matching", 1, options.Seed, b.Network, Start(a, b, options, start),
             (from, seed) =>
             {
                 using var quiet = no_grad();
@@ -105,6 +113,9 @@ public static class WeightMatching
         });
         return new SearchResult(descent.Found, sweeps, objective.ToImmutable(), stopped, clock.Elapsed.TotalSeconds);
     }
+
+    private static PermutationSet? Start(ParameterSet a, ParameterSet b, WeightMatchingOptions options, PermutationSet? told) =>
+        told ?? (options.Outward ? OutwardStart.Find(a, b) : null);
 
     private static void RequireMatchable(ParameterSet a, ParameterSet b)
     {

@@ -7,12 +7,12 @@ open LmcDsl.Core.Matching
 module AnnealedSearch =
 
     let private op =
-        Search.op<AnnealedMatchingOptions> "annealedMatching" 1 2.0 (fun context options a b start ->
+        Search.op<AnnealedMatchingOptions> "annealedMatching" 2 2.0 (fun context options a b start ->
             AnnealedMatching.Match(a, b, options, start, Search.passes context))
 
     /// Annealed matching with options of its own.
     let annealedMatching (options: AnnealedMatchingOptions) : Search =
         Search.make "annealed WM" op "match weights by annealing of" options
 
-    /// Weight matching that ends nearer than `WM`, for a few times its time: never farther than `WM` from the same start.
+    /// Weight matching that ends nearer than `WM`, for a few times its time: never farther than `OutwardWM`, or than `WM` from a start that is told.
     let AnnealedWM = annealedMatching (AnnealedMatchingOptions())

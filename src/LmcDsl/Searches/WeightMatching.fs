@@ -18,3 +18,7 @@ module WeightMatchingSearch =
 
     /// Weight matching with its default options.
     let WM = weightMatching (WeightMatchingOptions())
+
+    /// Weight matching that begins where each group was matched once, from what is fixed outwards, on what was decided before it: nearer than
+    /// `WM` in networks with residual sums, and in less time.
+    let OutwardWM = Search.make "outward WM" op "match weights outwards of" (WeightMatchingOptions(Outward = true))

@@ -13,6 +13,7 @@ open LmcDsl.Core.Checkpoints
 open LmcDsl.Core.Data
 open LmcDsl.Core.Runtime
 open LmcDsl.Tests.Fixtures
+open LmcDsl.Tests.Core.OnnxBytes
 open TorchSharp
 
 let private mutants = cases 2000
@@ -208,20 +209,12 @@ let private idx = Array.concat [ [| 0uy; 0uy; 8uy; 1uy; 0uy; 0uy; 0uy; 20uy |]; 
 
 /// A dense layer as ONNX has it: nested messages, a tensor's shape and bytes, a version.
 let private onnx =
-    let field number (content: byte[]) = Array.concat [ [| byte (number * 8 + 2); byte content.Length |]; content ]
-    let number field (value: int) = [| byte (field * 8); byte value |]
-    let value name = Array.concat [ field 1 name; field 2 (field 1 (field 2 (field 1 (number 1 3)))) ]
-    let sizes = Array.concat [ field 1 (number 1 1); field 1 (number 1 3) ]
-    let input = Array.concat [ field 1 "x"B; field 2 (field 1 (field 2 sizes)) ]
-    let attribute = Array.concat [ field 1 "transB"B; number 3 1 ]
-
-    let weight =
-        Array.concat [ number 1 2; number 1 3; number 2 1; field 8 "fc.weight"B; field 9 (Array.zeroCreate 24) ]
-
-    let node = Array.concat [ field 1 "x"B; field 1 "fc.weight"B; field 2 "y"B; field 4 "Gemm"B; field 5 attribute ]
-
-    let graph = Array.concat [ field 1 node; field 5 weight; field 11 input; field 12 (value "y"B) ]
-    Array.concat [ field 7 graph; field 8 (number 2 13) ]
+    model 13L [
+        node "Gemm" [ "x"; "fc.weight" ] "y" [ attribute "transB" 1L ]
+        weight "fc.weight" [ 2L; 3L ] (List.replicate 6 0f)
+        field 11 (valueOf "x" [ 1L; 3L ])
+        field 12 (valueOf "y" [ 1L; 3L ])
+    ]
 
 let private import path =
     let model = LmcDsl.Core.Importing.OnnxModel.Read path
@@ -232,23 +225,6 @@ let private import path =
 /// gives, sizes at the edge of their range, attributes of other operators.
 let private drawnOnnx (random: Random) : byte[] =
     let pick (items: 'a list) = items[random.Next items.Length]
-
-    let varint (value: int64) =
-        let mutable rest = uint64 value
-
-        [|
-            while rest >= 128UL do
-                byte (rest ||| 128UL)
-                rest <- rest >>> 7
-
-            byte rest
-        |]
-
-    let field number (content: byte[]) =
-        Array.concat [ varint (int64 (number * 8 + 2)); varint (int64 content.Length); content ]
-
-    let number at (value: int64) = Array.concat [ varint (int64 (at * 8)); varint value ]
-    let text at (value: string) = field at (Encoding.UTF8.GetBytes value)
 
     let edge () =
         pick [
@@ -267,7 +243,7 @@ let private drawnOnnx (random: Random) : byte[] =
             Int64.MinValue
         ]
 
-    let attribute () =
+    let drawnAttribute () =
         let name =
             pick [
                 "axis"
@@ -307,7 +283,7 @@ let private drawnOnnx (random: Random) : byte[] =
     let operators = LmcDsl.Core.Importing.GraphRules.Names |> List.ofSeq
     let names = [ "x"; "w"; "s"; "big"; "v0"; "v1"; "v2"; "v3"; "v4"; "y"; "" ]
 
-    let node k =
+    let drawnNode k =
         Array.concat [
             for _ in 0 .. random.Next 4 do
                 text
@@ -320,30 +296,23 @@ let private drawnOnnx (random: Random) : byte[] =
             text 3 $"n{k}"
             text 4 (pick operators)
             for _ in 0 .. random.Next 3 do
-                attribute ()
+                drawnAttribute ()
         ]
-
-    let tensor (name: string) (kind: int64) (sizes: int64 list) (raw: byte[]) =
-        Array.concat [ yield! sizes |> List.map (number 1); number 2 kind; text 8 name; field 9 raw ]
-
-    let value (name: string) (sizes: int64 list) =
-        let shape = Array.concat [ for size in sizes -> field 1 (number 1 size) ]
-        Array.concat [ text 1 name; field 2 (field 1 (Array.append (number 1 1L) (field 2 shape))) ]
 
     let whole = [| for _ in 0..3 -> BitConverter.GetBytes(edge ()) |] |> Array.concat
 
     let graph =
         Array.concat [
             for k in 0..5 do
-                field 1 (node k)
-            field 5 (tensor "w" 1L (pick [ [ 4L; 3L ]; [ 3L ]; [ 2L; 3L; 1L; 2L ]; [ 12L ] ]) (Array.zeroCreate 48))
-            field 5 (tensor "s" 7L (pick [ [ 4L ]; [ 2L; 2L ]; []; [ 1L <<< 40; 1L <<< 40 ] ]) whole)
-            field 5 (tensor "big" 1L [ edge (); edge () ] (Array.zeroCreate 8))
-            field 11 (value "x" (pick [ [ 1L; 3L ]; [ 1L; 3L; 4L; 4L ]; [ 1L; 4L; 3L ]; [ edge (); edge () ] ]))
-            field 12 (value "y" [ 1L; 4L ])
+                field 1 (drawnNode k)
+            field 5 (tensorOf "w" 1L (pick [ [ 4L; 3L ]; [ 3L ]; [ 2L; 3L; 1L; 2L ]; [ 12L ] ]) (Array.zeroCreate 48))
+            field 5 (tensorOf "s" 7L (pick [ [ 4L ]; [ 2L; 2L ]; []; [ 1L <<< 40; 1L <<< 40 ] ]) whole)
+            field 5 (tensorOf "big" 1L [ edge (); edge () ] (Array.zeroCreate 8))
+            field 11 (valueOf "x" (pick [ [ 1L; 3L ]; [ 1L; 3L; 4L; 4L ]; [ 1L; 4L; 3L ]; [ edge (); edge () ] ]))
+            field 12 (valueOf "y" [ 1L; 4L ])
         ]
 
-    Array.concat [ field 7 graph; field 8 (number 2 (int64 (random.Next(9, 24)))) ]
+    model (int64 (random.Next(9, 24))) [ graph ]
 
 let tests =
     testList "Malformed input" [

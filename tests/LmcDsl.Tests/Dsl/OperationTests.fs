@@ -50,6 +50,7 @@ let private searches =
             SinkhornStraightThroughOptions(Steps = 2, CheckEvery = 1, BatchSize = 50, CheckOn = 100)
         )
         AnnealedWM
+        OutwardWM
         RotatedWM
         TokenWM
         learnedRotation (LearnedRotationOptions(Steps = 2, CheckEvery = 1, BatchSize = 50, CheckOn = 100))

@@ -1,0 +1,81 @@
+using System.Runtime.InteropServices;
+using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Permutations;
+using LmcDsl.Core.Solvers;
+using static TorchSharp.torch;
+
+namespace LmcDsl.Core.Matching;
+
+/// <summary>
+/// A start for weight matching that decides groups from what is fixed outwards: inputs, outputs and whatever else cannot be permuted come
+/// first, each further group is matched on those parameters alone whose other units are decided already, and the one comes next of which the
+/// greatest share of parameters is so. A descent from the identity matches its first groups against neighbours in an arbitrary order, and what
+/// it makes of that noise holds the neighbours where they are: in networks whose every block reads and writes one residual stream it may not
+/// find a model's own permuted copy. Here no parameter speaks before its other units are in place.
+/// </summary>
+internal static class OutwardStart
+{
+    /// <summary>Decides each group once.</summary>
+    /// <param name="a">The reference.</param>
+    /// <param name="b">The model to permute; left as it is.</param>
+    /// <returns>The permutations of b, one group's choice after another's; the identity for groups that nothing fixed leads to.</returns>
+    /// <exception cref="Runtime.LmcException">A model has NaN or infinity; the line names the parameter.</exception>
+    public static PermutationSet Find(ParameterSet a, ParameterSet b)
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        using var moved = b.Clone();
+        var network = a.Network;
+        var groups = network.Groups;
+        var scale = new MatchingScale(a, moved);
+        var found = groups.Select(group => Permutation.Identity(group.Units)).ToArray();
+        int[][] groupsOn = [.. network.Parameters.Select((spec, p) => spec.Learned ? GroupsOn(network, p) : [])];
+        // Groups with copies of their own in them are decided with those.
+        var open = Enumerable.Range(0, groups.Length).Where(g => groups.All(other => other.Parent != g)).ToHashSet();
+        var decided = new HashSet<int>();
+        while (open.Count > 0)
+        {
+            var (next, known) = (
+                from g in open
+                let chain = Chain(network, g)
+                let own = Enumerable.Range(0, groupsOn.Length).Where(p => groupsOn[p].Any(chain.Contains)).ToArray()
+                let ready = own.Where(p => !IsOnBothSides(network, g, p) && groupsOn[p].All(x => chain.Contains(x) || decided.Contains(x))).ToHashSet()
+                let share = ready.Sum(p => (double)moved.Views[p].numel()) / own.Sum(p => (double)moved.Views[p].numel())
+                orderby ready.Count > 0 ? share : -1 descending, g
+                select (g, ready)).First();
+            open.Remove(next);
+            decided.UnionWith(Chain(network, next));
+            foreach (var (g, step) in Decide(a, moved, scale, next, known)) found[g] = step.After(found[g]);
+        }
+
+        return new PermutationSet(network, found);
+    }
+
+    private static IReadOnlyDictionary<int, Permutation> Decide(
+        ParameterSet a, ParameterSet moved, MatchingScale scale, int group, IReadOnlySet<int> known)
+    {
+        if (known.Count == 0) return new Dictionary<int, Permutation>();
+        if (a.Network.Groups[group].Parent >= 0)
+            return new NestedMatching(a, moved, scale, group, known).Improve() ?? new Dictionary<int, Permutation>();
+        using var costs = new GroupCost(a, moved, scale, group, known);
+        using var onCpu = costs.Current().cpu();
+        var answer = LinearAssignment.Minimize(MemoryMarshal.Cast<byte, float>(onCpu.bytes), a.Network.Groups[group].Units);
+        var step = new Permutation(answer.Columns);
+        foreach (var axis in a.Network.Groups[group].Axes) UnitView.Permute(moved.Views[axis.Parameter], axis, step);
+        return new Dictionary<int, Permutation> { [group] = step };
+    }
+
+    private static int[] GroupsOn(Network network, int parameter) =>
+        [.. Enumerable.Range(0, network.Groups.Length).Where(g => network.Groups[g].Axes.Any(axis => axis.Parameter == parameter))];
+
+    // What has a group's units on two sides is quadratic in them, and says nothing before they are in place.
+    private static bool IsOnBothSides(Network network, int group, int parameter) =>
+        network.Groups[group].Axes.Count(axis => axis.Parameter == parameter) > 1;
+
+    private static HashSet<int> Chain(Network network, int group)
+    {
+        var chain = new HashSet<int>();
+        for (var g = group; g >= 0; g = network.Groups[g].Parent) chain.Add(g);
+        return chain;
+    }
+}

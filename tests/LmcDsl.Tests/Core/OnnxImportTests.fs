@@ -1,0 +1,54 @@
+/// Graphs of a node or two, written byte by byte: their shapes and outputs by hand.
+module LmcDsl.Tests.Core.OnnxImportTests
+
+open System.IO
+open Expecto
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Importing
+open LmcDsl.Tests.Core.OnnxBytes
+open LmcDsl.Tests.Fixtures
+open TorchSharp
+
+/// What a model of these nodes is for one example, and its outputs for some, flattened.
+let private importing (sizes: int64 list) (parts: byte[] list) (examples: float32 list) : int list * float32 list =
+    inFolder (fun folder ->
+        let path = Path.Combine(folder, "model.onnx")
+        File.WriteAllBytes(path, model 13L (parts @ [ field 11 (valueOf "x" sizes); field 12 (valueOf "y" sizes) ]))
+        let read = OnnxModel.Read path
+        let network = Network read.Architecture
+        use weights = read.Load network
+        let shape = List.ofSeq read.Architecture.Input
+        use given = torch.tensor(Array.ofList examples).reshape([| -1L; yield! shape |> List.map int64 |])
+        use outputs = network.Forward(weights.Views, given)
+        shape, List.ofArray (outputs.flatten().data<float32>().ToArray()))
+
+let tests =
+    testList "OnnxImport" [
+        test "an attribute is the number that the file has, and an example is what stands behind the batch" {
+            // Over axis 1 of 1 x 2 x 2: columns sum to one. (Axis -1 would be rows.)
+            let softmax = node "Softmax" [ "x" ] "y" [ attribute "axis" 1L ]
+            let shape, outputs = importing [ 1L; 2L; 2L ] [ softmax ] [ 0f; 5f; 0f; 5f ]
+            Expect.equal shape [ 2; 2 ] "of an example"
+
+            for value in outputs do
+                Expect.floatClose Accuracy.medium (float value) 0.5 "both rows of a column are alike"
+        }
+
+        test "a negative attribute counts from the end" {
+            let softmax = node "Softmax" [ "x" ] "y" [ attribute "axis" -1L ]
+            let _, outputs = importing [ 1L; 2L; 2L ] [ softmax ] [ 3f; 3f; 7f; 7f ]
+
+            for value in outputs do
+                Expect.floatClose Accuracy.medium (float value) 0.5 "both columns of a row are alike"
+        }
+
+        test "a product with a transposed weight, and one that is not" {
+            let weights = [ 1f; 2f; 3f; 4f; 5f; 6f ]
+
+            for transposed, sizes, wanted in [ 1L, [ 2L; 3L ], [ 14f; 32f ]; 0L, [ 3L; 2L ], [ 22f; 28f ] ] do
+                let gemm = node "Gemm" [ "x"; "w" ] "y" [ attribute "transB" transposed ]
+                let shape, outputs = importing [ 1L; 3L ] [ gemm; weight "w" sizes weights ] [ 1f; 2f; 3f ]
+                Expect.equal shape [ 3 ] "of an example"
+                Expect.equal outputs wanted "by hand"
+        }
+    ]
