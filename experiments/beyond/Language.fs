@@ -107,7 +107,12 @@ module Language =
 
     /// Searches that need no data, as tables call them: among permutations alone, and among all symmetries.
     let withoutData: (string * Search) list =
-        [ "permutations", WM; "rotations", RotatedWM; "rotations, each weight alike", normalised ]
+        [
+            "permutations", WM
+            "permutations, outwards", OutwardWM
+            "rotations", RotatedWM
+            "rotations, each weight alike", normalised
+        ]
 
     /// Those, and one that learns rotations in so many steps.
     let searches (steps: int) : (string * Search) list = List.append withoutData [ ("learned", learned steps) ]
