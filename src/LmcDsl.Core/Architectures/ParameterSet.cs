@@ -58,7 +58,7 @@ public sealed class ParameterSet : IDisposable
     {
         using var scope = NewDisposeScope();
         using var generator = Seeds.Generator(seed, "initialise");
-        var set = new ParameterSet(network, zeros(network.TotalCount));
+        var set = Zeros(network);
         for (var k = 0; k < set.Views.Count; k++)
         {
             var spec = network.Parameters[k];
@@ -85,7 +85,13 @@ public sealed class ParameterSet : IDisposable
 
     /// <summary>A copy with a buffer of its own.</summary>
     /// <returns>The copy, on the same device.</returns>
-    public ParameterSet Clone() => new(Network, Flat.clone());
+    public ParameterSet Clone() => new(Network, MemoryReuse.Apart(Network.TotalCount * sizeof(float), () => Flat.clone()));
+
+    /// <summary>Parameters that are all 0, to be filled.</summary>
+    /// <param name="network">The network.</param>
+    /// <returns>The parameters, on the CPU.</returns>
+    internal static ParameterSet Zeros(Network network) =>
+        new(network, MemoryReuse.Apart(network.TotalCount * sizeof(float), () => zeros(network.TotalCount)));
 
     /// <summary>A copy on another device, or on the same.</summary>
     /// <param name="device">The device.</param>

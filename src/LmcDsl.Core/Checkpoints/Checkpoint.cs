@@ -60,7 +60,7 @@ public static class Checkpoint
         using var scope = NewDisposeScope();
         var source = placement.Source;
         RequireComputed(placement);
-        var model = new ParameterSet(placement.Network, zeros(placement.Network.TotalCount));
+        var model = ParameterSet.Zeros(placement.Network);
         try
         {
             var broken = new List<string>();

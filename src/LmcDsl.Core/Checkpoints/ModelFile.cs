@@ -89,7 +89,7 @@ public static class ModelFile
             file.Metadata.ContainsKey(ArchitectureKey), $"{name}: expected the architecture in the metadata, found none");
         var network = new Network(Architecture.FromJson(file.Metadata[ArchitectureKey]));
         using var scope = NewDisposeScope();
-        var model = new ParameterSet(network, empty(network.TotalCount));
+        var model = ParameterSet.Zeros(network);
         foreach (var (spec, view) in network.Parameters.Zip(model.Views))
         {
             Guard.Require(file.Tensors.ContainsKey(spec.Name), $"{name}: expected tensor '{spec.Name}', found none of that name");

@@ -181,7 +181,7 @@ public sealed class OnnxModel
             tensor.Require(transposed && spec.Role == ParameterRole.Weight ? [.. spec.Shape.Reverse()] : spec.Shape);
         }
 
-        var model = new ParameterSet(network, zeros(network.TotalCount));
+        var model = ParameterSet.Zeros(network);
         foreach (var (spec, view) in network.Parameters.Zip(model.Views))
         {
             using var inner = NewDisposeScope();

@@ -122,8 +122,8 @@ public static class SymmetryCheck
     private static List<Tensor> Outputs(ParameterSet parameters, Tensor input, Mode mode)
     {
         var outputs = new List<Tensor>();
-        using var copy = parameters.Clone(); // training mode moves running statistics
-        parameters.Network.Forward(copy.Views, input, mode, (_, output) => outputs.Add(output));
+        using var copy = mode == Mode.Training ? parameters.Clone() : null; // it moves running statistics
+        parameters.Network.Forward((copy ?? parameters).Views, input, mode, (_, output) => outputs.Add(output));
         return outputs;
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Runtime;
 
@@ -12,6 +13,11 @@ internal static class MemoryReuse
     // Of malloc.h.
     private const int TrimThreshold = -1, MapsAtMost = -4, ArenasAtMost = -8;
 
+    private const int MostMaps = 1 << 16;
+    private const long Large = 1L << 28;
+    private static readonly Lock apart = new();
+    private static bool isEnabled;
+
     /// <summary>Sets it for the process. Does nothing where the C library is another one.</summary>
     public static void Enable()
     {
@@ -21,10 +27,35 @@ internal static class MemoryReuse
             Set(ArenasAtMost, 1);
             Set(MapsAtMost, 0);
             Set(TrimThreshold, int.MaxValue);
+            isEnabled = true;
         }
         catch (EntryPointNotFoundException)
         {
             // not glibc
+        }
+    }
+
+    /// <summary>
+    /// Makes a tensor that is large and stays long, such as a model's numbers. Of those above 256 MB the memory is the system's own, not the
+    /// heap's: where one was freed smaller blocks would settle, the next one would not fit there, and the heap would grow by it.
+    /// </summary>
+    /// <param name="bytes">How large it is.</param>
+    /// <param name="make">Makes it.</param>
+    /// <returns>The tensor.</returns>
+    public static Tensor Apart(long bytes, Func<Tensor> make)
+    {
+        if (bytes < Large || !isEnabled) return make();
+        lock (apart)
+        {
+            Set(MapsAtMost, MostMaps);
+            try
+            {
+                return make();
+            }
+            finally
+            {
+                Set(MapsAtMost, 0);
+            }
         }
     }
 

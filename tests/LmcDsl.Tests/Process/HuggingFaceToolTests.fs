@@ -132,7 +132,7 @@ let tests =
                             |> List.find (fst >> (=) "model.safetensors")
                             |> snd
                             |> _.ToLowerInvariant()
-                            "| search | WM |"
+                            "| search | outward WM |"
                             "L2 to the first, before"
                         ] do
                         Expect.stringContains card part "the card"

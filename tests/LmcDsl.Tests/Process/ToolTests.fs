@@ -39,7 +39,7 @@ let tests =
                         |> Json.parse
 
                     Expect.isGreaterThan aligned["L2 drop (%)"].Float 0.0 "nearer"
-                    Expect.equal aligned["search"].String "WM" "which search"
+                    Expect.equal aligned["search"].String "outward WM" "which search"
 
                     let measure files =
                         let found = lmc folder ([ "measure" ] @ files @ small @ [ "--json" ]) |> done' |> Json.parse
