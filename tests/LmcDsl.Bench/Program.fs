@@ -13,6 +13,7 @@ type private Argument =
     | [<Unique>] Peak
     | [<Unique>] Profile
     | [<Unique>] Optimum of pairs: string
+    | [<Unique>] Barriers of pairs: string
     | [<Unique>] Circuits
     | [<Unique>] Weights of folder: string
     | [<Unique>] Threads of int
@@ -27,6 +28,7 @@ type private Argument =
             | Peak -> "instead: memory that weight matching takes on VGG16 at four times its width."
             | Profile -> "instead: what the parts of a training step and of a straight-through step take."
             | Optimum _ -> "instead: how near searches bring pairs of models whose names hold a text ('' for all)."
+            | Barriers _ -> "instead: the barriers and R that those searches leave to pairs on CIFAR-10 ('' for all)."
             | Circuits ->
                 "instead: barriers of language models after the published weight matching of transformers, and after ours."
             | Weights _ -> "folder for trained models (default: results/bench/weights)."
@@ -102,6 +104,7 @@ let private run (results: ParseResults<Argument>) =
     | Some models when models < 1 -> raise (LmcException $"--memory: expected 1 or more models, found {models}")
     | Some models -> Terminal.table (MemoryBench.table models)
     | None when results.Contains Peak -> Terminal.table (MemoryBench.matching ())
+    | None when results.Contains Barriers -> Terminal.table (OptimumBench.barriers (results.GetResult Barriers))
     | None when results.Contains Optimum -> Terminal.table (OptimumBench.table (results.GetResult Optimum))
     | None when results.Contains Circuits -> Terminal.table (CircuitBench.table ())
     | None when results.Contains Profile ->
