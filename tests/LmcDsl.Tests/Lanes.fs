@@ -92,7 +92,11 @@ let private resultOf (folder: string) (name: string) = Path.Combine(folder, $"{n
 
 /// One of several processes: runs the lists that no other has taken yet, and writes how each went.
 let lane (printer: TestPrinters) (folder: string) (lists: (string * Test) list) : int =
-    let quiet = { printer with summary = fun _ _ -> async.Return() }
+    let quiet =
+        { printer with
+            beforeRun = fun _ -> async.Return()
+            summary = fun _ _ -> async.Return()
+        }
 
     for name, test in lists do
         if takes folder name then
