@@ -34,6 +34,19 @@ let tests =
                 Expect.floatClose Accuracy.medium (float value) 0.5 "both rows of a column are alike"
         }
 
+        test "where a node stands is the module that holds it: not the node's own name, and a list's name once" {
+            for node, module' in
+                [
+                    "/features/features.1.0/block/block.3/MatMul", "features.1.0.block.3"
+                    "/layer1/layer1.0/conv1/Conv", "layer1.0.conv1"
+                    "/fc/Gemm", "fc"
+                ] do
+                Expect.equal (LayerNames.Scope node |> Option.ofObj) (Some module') node
+
+            for node in [ "/Gemm"; "Gemm_12"; "" ] do
+                Expect.equal (LayerNames.Scope node |> Option.ofObj) None node
+        }
+
         test "a negative attribute counts from the end" {
             let softmax = node "Softmax" [ "x" ] "y" [ attribute "axis" -1L ]
             let _, outputs = importing [ 1L; 2L; 2L ] [ softmax ] [ 3f; 3f; 7f; 7f ]
