@@ -10,10 +10,15 @@ open LmcDsl.Tests.Fixtures
 open TorchSharp
 
 /// What a model of these nodes is for one example, and its outputs for some, flattened.
-let private importing (sizes: int64 list) (parts: byte[] list) (examples: float32 list) : int list * float32 list =
+let private importingAt
+    (opset: int64)
+    (sizes: int64 list)
+    (parts: byte[] list)
+    (examples: float32 list)
+    : int list * float32 list =
     inFolder (fun folder ->
         let path = Path.Combine(folder, "model.onnx")
-        File.WriteAllBytes(path, model 13L (parts @ [ field 11 (valueOf "x" sizes); field 12 (valueOf "y" sizes) ]))
+        File.WriteAllBytes(path, model opset (parts @ [ field 11 (valueOf "x" sizes); field 12 (valueOf "y" sizes) ]))
         let read = OnnxModel.Read path
         let network = Network read.Architecture
         use weights = read.Load network
@@ -21,6 +26,8 @@ let private importing (sizes: int64 list) (parts: byte[] list) (examples: float3
         use given = torch.tensor(Array.ofList examples).reshape([| -1L; yield! shape |> List.map int64 |])
         use outputs = network.Forward(weights.Views, given)
         shape, List.ofArray (outputs.flatten().data<float32>().ToArray()))
+
+let private importing = importingAt 13L
 
 let tests =
     testList "OnnxImport" [
@@ -53,6 +60,15 @@ let tests =
 
             for value in outputs do
                 Expect.floatClose Accuracy.medium (float value) 0.5 "both columns of a row are alike"
+        }
+
+        test "before opset 13 softmax runs over all axes from the first on, since then over the last alone" {
+            for opset, share in [ 12L, 0.25; 13L, 0.5 ] do
+                let softmax = node "Softmax" [ "x" ] "y" []
+                let _, outputs = importingAt opset [ 1L; 2L; 2L ] [ softmax ] [ 3f; 3f; 3f; 3f ]
+
+                for value in outputs do
+                    Expect.floatClose Accuracy.medium (float value) share $"opset {opset}"
         }
 
         test "a product with a transposed weight, and one that is not" {
