@@ -71,6 +71,21 @@ let tests =
             Expect.floatClose Accuracy.low loss (Seq.min found.Objective) "the least loss"
         }
 
+        test "where steps lead away the best of all looks is the answer, and not the last" {
+            let a, b = models.Value
+
+            let wild =
+                LearnedRotationOptions(Steps = 4, CheckEvery = 1, CheckOn = 200, BatchSize = 32, LearningRate = 3.0)
+
+            let found = LearnedRotation.Match(a, b, text.Value.Train, wild)
+            let least: float = Seq.min found.Objective
+            Expect.isGreaterThan (Seq.last found.Objective) (least + 0.01) $"{Seq.toList found.Objective}"
+            use moved = RotatedMatching.Apply(a, b, found.Transformation)
+            use check = text.Value.Train.First 200
+            use merged = LmcDsl.Core.Merging.Average.Of([| a; moved |], null)
+            Expect.floatClose Accuracy.low (Evaluator.Evaluate(merged, check).Loss) least "the best look's"
+        }
+
         test "the same seed gives the same bytes, another one others" {
             let a, b = models.Value
 

@@ -44,6 +44,22 @@ let valueOf (name: string) (sizes: int64 list) : byte[] =
     let shape = Array.concat [ for size in sizes -> field 1 (number 1 size) ]
     Array.concat [ text 1 name; field 2 (field 1 (Array.append (number 1 1L) (field 2 shape))) ]
 
+/// A function of a model: what calls it gives its inputs in order.
+let functionOf (domain: string) (name: string) (inputs: string list) (output: string) (nodes: byte[] list) : byte[] =
+    // Nodes are field 7 here, and 1 in a graph.
+    let inside (node: byte[]) = Array.append [| byte (7 * 8 + 2) |] node[1..]
+
+    [
+        [ text 1 name ]
+        List.map (text 4) inputs
+        [ text 5 output ]
+        List.map inside nodes
+        [ text 10 domain ]
+    ]
+    |> List.concat
+    |> Array.concat
+    |> field 25
+
 /// A model of one graph of an opset, from the parts of the graph.
 let model (opset: int64) (graph: byte[] list) : byte[] =
     Array.concat [ field 7 (Array.concat graph); field 8 (number 2 opset) ]

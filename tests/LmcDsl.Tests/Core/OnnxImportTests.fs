@@ -71,6 +71,29 @@ let tests =
                     Expect.floatClose Accuracy.medium (float value) share $"opset {opset}"
         }
 
+        test "a model's own function is called with its inputs in their order" {
+            inFolder (fun folder ->
+                let path = Path.Combine(folder, "model.onnx")
+                let less = functionOf "own" "Less" [ "p"; "q" ] "r" [ node "Sub" [ "p"; "q" ] "r" [] ]
+                let call = node "Less" [ "x"; "w" ] "y" [ text 7 "own" ]
+
+                let graph =
+                    [
+                        call
+                        weight "w" [ 3L ] [ 1f; 2f; 3f ]
+                        field 11 (valueOf "x" [ 1L; 3L ])
+                        field 12 (valueOf "y" [ 1L; 3L ])
+                    ]
+
+                File.WriteAllBytes(path, Array.append (model 13L graph) less)
+                let read = OnnxModel.Read path
+                let network = Network read.Architecture
+                use weights = read.Load network
+                use x = torch.tensor([| 5f; 5f; 5f |]).reshape(1L, 3L)
+                use y = network.Forward(weights.Views, x)
+                Expect.equal (List.ofArray (y.flatten().data<float32>().ToArray())) [ 4f; 3f; 2f ] "x - w")
+        }
+
         test "a product with a transposed weight, and one that is not" {
             let weights = [ 1f; 2f; 3f; 4f; 5f; 6f ]
 

@@ -214,7 +214,11 @@ let tests =
                 (fun () -> RotatedMatching.Match(a, b, RotatedMatchingOptions(MaxSweeps = 0)) |> ignore)
                 "passes"
 
-            b["fc1.weight"].fill_(nanf.ToScalar()) |> ignore
-            Expect.throwsT<LmcDsl.Core.Runtime.LmcException> (fun () -> RotatedMatching.Match(a, b) |> ignore) "NaN"
+            for broken in [ nanf; infinityf ] do
+                use other = b.Clone()
+                other["fc1.weight"].view(-1L).narrow(0L, 0L, 1L).fill_(broken.ToScalar()) |> ignore
+                let what = [ "NaN or infinity"; "fc1.weight" ]
+                failsWith ("the model to align" :: what) (fun () -> RotatedMatching.Match(a, other) |> ignore)
+                failsWith ("the reference model" :: what) (fun () -> RotatedMatching.Match(other, b) |> ignore)
         }
     ]

@@ -222,7 +222,16 @@ let tests =
                     | Damaged _ -> ()
                     | other -> failtest $"{other}"
 
-                    // A value and its record, moved under another key and its name mended.
+                    // A value and its record, moved under another key as they are.
+                    write store key
+                    Directory.CreateDirectory(Path.Combine(folder, "objects", "cd")) |> ignore
+                    Directory.Move(objectFolder folder key, objectFolder folder other)
+
+                    match store.Read other with
+                    | Damaged _ -> ()
+                    | found -> failtest $"{found}"
+
+                    // And with the name in it mended.
                     write store key
                     Directory.CreateDirectory(Path.Combine(folder, "objects", "cd")) |> ignore
                     Directory.Move(objectFolder folder key, objectFolder folder other)
