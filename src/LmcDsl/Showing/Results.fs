@@ -189,6 +189,10 @@ module Results =
         for table in tables do
             AtomicFile.writeText (target $"{Draw.slug table.Title}.csv") (TableText.csv table)
 
+        // What failed in an earlier run did not in this one.
+        if tables |> List.forall (fun table -> table.Title <> Table.failuresTitle) then
+            File.Delete(target $"{Draw.slug Table.failuresTitle}.csv")
+
         if not curves.IsEmpty then
             AtomicFile.writeText (target "training.csv") (TableText.csv (curvesTable curves))
 

@@ -183,10 +183,13 @@ module Table =
         |> List.filter (fun s -> s.Models.Length = 1)
         |> list "Single models" [ "model" ] [ name ] (shown ops report)
 
+    /// The title of the table of what could not be measured.
+    let failuresTitle = "Failed measurements"
+
     /// What could not be measured, and why.
     let failures (report: Report) : Table =
         {
-            Title = "Failed measurements"
+            Title = failuresTitle
             Columns = [ "measure"; "models"; "labels"; "why" ]
             Rows =
                 [

@@ -1,5 +1,6 @@
 module LmcDsl.Tests.Dsl.QuantityTests
 
+open System.IO
 open Expecto
 open LmcDsl
 open LmcDsl.Tests.Fixtures
@@ -67,6 +68,26 @@ let tests =
                 "which, and why"
 
             Expect.isFalse (Subject.ofReport report |> List.exists (fun s -> s.Key "network" = "B")) "no subject"
+        }
+
+        test "a folder of results tells what failed in its own run, and not in one before" {
+            inFolder (fun folder ->
+                let write (report: Report) =
+                    let exhibits = { Tables = []; Figures = [] }
+
+                    Results.write folder false "x" "X" (Results.provenance "command" []) [] [] exhibits report
+                    |> ignore
+
+                    File.Exists(Path.Combine(folder, "failed-measurements.csv"))
+
+                Expect.isTrue (write report) "some failed"
+
+                let sound =
+                    { report with
+                        Rows = report.Rows |> List.filter (fun row -> row.Failure.IsNone)
+                    }
+
+                Expect.isFalse (write sound) "none did")
         }
 
         test "layers become rows" {
