@@ -53,7 +53,7 @@ async function entitle(figure) {
   const legend = figure._fullLayout.showlegend && figure._fullLayout.legend ? figure._fullLayout.legend._height || 30 : 0;
   await Plotly.relayout(figure, {
     height: height + room, 'margin.t': above + room + legend, 'margin.autoexpand': true,
-    title: { text: lines.join('<br>'), font: { size: 13 }, x: 0.01, xanchor: 'left', y: 1, yref: 'container', yanchor: 'top', pad: { t: 8 } } });
+    title: { text: lines.join('<br>'), font: { size: 13 }, x: 0.01, xanchor: 'left', y: 1 - 14 / (height + room), yref: 'container', yanchor: 'top' } });
 }
 """
 
