@@ -6,7 +6,6 @@ open System
 open System.Diagnostics
 open LmcDsl
 open LmcDsl.Core.Architectures
-open LmcDsl.Core.Data
 open LmcDsl.Core.Matching
 open LmcDsl.Core.Measures
 open LmcDsl.Core.Permutations
@@ -83,9 +82,8 @@ let table (only: string) : Table =
 /// searches that read data see as well. Of the pairs on CIFAR-10 whose names hold a text.
 let barriers (only: string) : Table =
     use data = DataSet.load Cifar10
-    let first (all: TorchSharp.torch.Tensor) (count: int64) = all.narrow(0L, 0L, count).clone()
-    use test = new DataSplit(first data.Test.Images 1_000L, first data.Test.Labels 1_000L)
-    use training = new DataSplit(first data.Train.Images 2_000L, first data.Train.Labels 2_000L)
+    use test = data.Test.First 1_000L
+    use training = data.Train.First 2_000L
 
     let withData: (string * (ParameterSet -> ParameterSet -> SearchResult)) list =
         [

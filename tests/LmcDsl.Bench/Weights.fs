@@ -26,9 +26,7 @@ let private trainOne (network: Network) (data: DataSplit) options seed name =
 let private pair dataset examples name (architecture: Architecture) options =
     let network = Network architecture
     use data = DataSet.load dataset
-    let count = min (int64 examples) data.Train.Count
-
-    use few = new DataSplit(data.Train.Images.narrow (0L, 0L, count), data.Train.Labels.narrow (0L, 0L, count))
+    use few = data.Train.First(min (int64 examples) data.Train.Count)
     trainOne network few options 0L name, trainOne network few options 1L name
 
 let private briefly = TrainingOptions(Epochs = 2, BatchSize = 100, LearningRate = 0.05, Optimizer = Sgd 0.9)
@@ -37,8 +35,7 @@ let private briefly = TrainingOptions(Epochs = 2, BatchSize = 100, LearningRate 
 let fashion (count: int) =
     use data = DataSet.load FashionMnist
 
-    let first (all: torch.Tensor) = all.narrow(0L, 0L, int64 count).clone()
-    new DataSplit(first data.Train.Images, first data.Train.Labels)
+    data.Train.First(int64 count)
 
 /// MLPs 784-n-n-n-10 on Fashion-MNIST: ten epochs at width 512, one for wider ones.
 let mlps width =

@@ -11,7 +11,7 @@ open Expecto.Impl
 /// The word that makes a process of the tests one of several.
 let word = "lane"
 
-/// How one list went, as a line of a file: its name, how many tests passed, failed, were left out, and what each took.
+/// How a run went: how many tests passed and were left out, which failed, and the seconds of each.
 type Outcome =
     { Passed: int; Skipped: int; Failed: string list; Times: (float * string) list }
 
@@ -55,14 +55,15 @@ let private tell (took: TimeSpan) (all: Outcome) =
     use output = Console.OpenStandardOutput()
     output.Write(Text.Encoding.UTF8.GetBytes(string said))
 
-let private run (printer: TestPrinters) (arguments: string[]) (tests: Test) : int * Outcome =
-    let mutable outcome = nothing
+let private run (printer: TestPrinters) (arguments: string[]) (tests: Test) : int * Outcome option =
+    // None where the arguments ask for something else than running tests.
+    let mutable outcome = None
 
     let counting =
         { printer with
             summary =
                 fun config results ->
-                    outcome <- outcomeOf results
+                    outcome <- Some(outcomeOf results)
                     printer.summary config results
         }
 
@@ -74,10 +75,7 @@ let alone (printer: TestPrinters) (arguments: string[]) (tests: Test) : int =
     let watch = Stopwatch.StartNew()
     let code, outcome = run printer arguments tests
 
-    // Where the arguments ask for something else than running tests, nothing ran.
-    if not outcome.Times.IsEmpty then
-        tell watch.Elapsed outcome
-
+    outcome |> Option.iter (tell watch.Elapsed)
     code
 
 /// Takes a list for this process alone: the first to make its file has it.
@@ -101,7 +99,7 @@ let lane (printer: TestPrinters) (folder: string) (lists: (string * Test) list) 
     for name, test in lists do
         if takes folder name then
             let watch = Stopwatch.StartNew()
-            let _, outcome = run quiet [||] test
+            let outcome = run quiet [||] test |> snd |> Option.defaultValue nothing
             File.WriteAllText(resultOf folder name, System.Text.Json.JsonSerializer.Serialize outcome)
 
             printfn

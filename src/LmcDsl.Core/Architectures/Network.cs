@@ -159,6 +159,9 @@ public sealed class Network
     /// <summary>The groups' indices, copies before what has orders of its own within them; else as they are.</summary>
     internal IEnumerable<int> Order() => Enumerable.Range(0, Groups.Length).OrderBy(g => Groups[g].Depth);
 
+    /// <summary>The copies around a group, the outermost first, and the group itself.</summary>
+    internal IEnumerable<int> Around(int group) => group < 0 ? [] : [.. Around(Groups[group].Parent), group];
+
     private Tensor Step(
         int k, Tensor[] outputs, IReadOnlyList<Tensor> parameters, Mode mode, Precision precision = Precision.Float32)
     {

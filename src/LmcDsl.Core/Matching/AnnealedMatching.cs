@@ -82,17 +82,17 @@ public static class AnnealedMatching
             options is { Lowest: > 0, Highest: < 1e6, Levels: >= 1, Iterations: >= 1, Reheats: >= 0, MaxSweeps: >= 1 }
                 && options.Lowest <= options.Highest,
             $"annealed matching: expected temperatures above 0, the highest first, levels, iterations and passes of 1 or more and reheats of 0 or more, found {options}");
-        start ??= OutwardStart.Find(a, b);
         // Units in parts of a dimension, or with an order in each copy, are matched by the plain descent alone.
         if (!PackedPair.Fits(a.Network))
             return WeightMatching.Match(
-                a, b, new WeightMatchingOptions { MaxSweeps = options.MaxSweeps, Seed = options.Seed, Starts = options.Starts }, start, progress);
+                a, b, new WeightMatchingOptions { MaxSweeps = options.MaxSweeps, Seed = options.Seed, Starts = options.Starts, Outward = true }, start, progress);
         using var quiet = no_grad();
         using var pair = new PackedPair(a, b);
         var slower = 0;
         return Restarts.Best(
             "annealed matching", options.Starts, options.Seed, b.Network, start,
-            (from, seed) => Search(pair, b.Network, Slower(options, slower++), from, seed, progress), found => found.Objective[^1]);
+            (from, seed) => Search(pair, b.Network, Slower(options, slower++), from, seed, progress), found => found.Objective[^1],
+            () => OutwardStart.Find(a, b));
     }
 
     private static AnnealedMatchingOptions Slower(AnnealedMatchingOptions options, int start) => options with

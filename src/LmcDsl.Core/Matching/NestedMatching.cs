@@ -28,7 +28,7 @@ internal sealed class NestedMatching
     public NestedMatching(ParameterSet reference, ParameterSet moved, MatchingScale scale, int group, IReadOnlySet<int>? only = null)
     {
         (this.reference, this.moved, this.scale) = (reference, moved, scale);
-        chain = [.. Around(group)];
+        chain = [.. reference.Network.Around(group)];
         parameters =
         [
             .. Groups[chain[0]].Axes.Select(axis => axis.Parameter).Distinct()
@@ -83,6 +83,4 @@ internal sealed class NestedMatching
 
         return sums.ToDictionary(sum => sum.Key, sum => sum.Value is null ? null : MemoryMarshal.Cast<byte, float>(sum.Value.cpu().bytes).ToArray());
     }
-
-    private IEnumerable<int> Around(int group) => group < 0 ? [] : [.. Around(Groups[group].Parent), group];
 }

@@ -31,21 +31,22 @@ internal static class OutwardStart
         var found = groups.Select(group => Permutation.Identity(group.Units)).ToArray();
         int[][] groupsOn = [.. network.Parameters.Select((spec, p) => spec.Learned ? GroupsOn(network, p) : [])];
         // Groups with copies of their own in them are decided with those.
-        var open = Enumerable.Range(0, groups.Length).Where(g => groups.All(other => other.Parent != g)).ToHashSet();
+        var open = (
+            from g in Enumerable.Range(0, groups.Length)
+            where groups.All(other => other.Parent != g)
+            let chain = network.Around(g).ToHashSet()
+            let own = Enumerable.Range(0, groupsOn.Length).Where(p => groupsOn[p].Any(chain.Contains)).ToArray()
+            select (Group: g, Chain: chain, Own: own)).ToList();
         var decided = new HashSet<int>();
+        double Numbers(IEnumerable<int> parameters) => parameters.Sum(p => (double)moved.Views[p].numel());
         while (open.Count > 0)
         {
-            var (next, known) = (
-                from g in open
-                let chain = Chain(network, g)
-                let own = Enumerable.Range(0, groupsOn.Length).Where(p => groupsOn[p].Any(chain.Contains)).ToArray()
-                let ready = own.Where(p => !IsOnBothSides(network, g, p) && groupsOn[p].All(x => chain.Contains(x) || decided.Contains(x))).ToHashSet()
-                let share = ready.Sum(p => (double)moved.Views[p].numel()) / own.Sum(p => (double)moved.Views[p].numel())
-                orderby ready.Count > 0 ? share : -1 descending, g
-                select (g, ready)).First();
+            var (next, known) = open
+                .Select(x => (Candidate: x, Ready: x.Own.Where(p => !IsOnBothSides(network, x.Group, p) && groupsOn[p].All(g => x.Chain.Contains(g) || decided.Contains(g))).ToHashSet()))
+                .MaxBy(x => x.Ready.Count > 0 ? Numbers(x.Ready) / Numbers(x.Candidate.Own) : -1);
             open.Remove(next);
-            decided.UnionWith(Chain(network, next));
-            foreach (var (g, step) in Decide(a, moved, scale, next, known)) found[g] = step.After(found[g]);
+            decided.UnionWith(next.Chain);
+            foreach (var (g, step) in Decide(a, moved, scale, next.Group, known)) found[g] = step.After(found[g]);
         }
 
         return new PermutationSet(network, found);
@@ -71,11 +72,4 @@ internal static class OutwardStart
     // What has a group's units on two sides is quadratic in them, and says nothing before they are in place.
     private static bool IsOnBothSides(Network network, int group, int parameter) =>
         network.Groups[group].Axes.Count(axis => axis.Parameter == parameter) > 1;
-
-    private static HashSet<int> Chain(Network network, int group)
-    {
-        var chain = new HashSet<int>();
-        for (var g = group; g >= 0; g = network.Groups[g].Parent) chain.Add(g);
-        return chain;
-    }
 }

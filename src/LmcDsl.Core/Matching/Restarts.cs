@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
@@ -18,16 +19,21 @@ internal static class Restarts
     /// <param name="start">Where the first one begins.</param>
     /// <param name="search">Searches from a start with a seed.</param>
     /// <param name="value">What is to be greatest.</param>
+    /// <param name="otherwise">Finds where the first one begins, where that is not told; the identity where this is not given either.</param>
     /// <returns>The best result, with the seconds of all.</returns>
     /// <exception cref="LmcException">The count is below 1, the start is of another network, or an objective is not finite.</exception>
     public static SearchResult Best(
         string name, int count, long seed, Network network, PermutationSet? start,
-        Func<PermutationSet, long, SearchResult> search, Func<SearchResult, double> value)
+        Func<PermutationSet, long, SearchResult> search, Func<SearchResult, double> value,
+        Func<PermutationSet>? otherwise = null)
     {
         Guard.Require(count >= 1, $"{name}: expected 1 or more starts, found {count}");
         if (start is not null) _ = new PermutationSet(network, start.Permutations); // of the network's own sizes
-        var first = search(start ?? PermutationSet.Identity(network), seed);
-        var (best, seconds) = (first, first.Seconds);
+        var clock = Stopwatch.StartNew();
+        var from = start ?? otherwise?.Invoke() ?? PermutationSet.Identity(network);
+        var finding = clock.Elapsed.TotalSeconds;
+        var first = search(from, seed);
+        var (best, seconds) = (first, finding + first.Seconds);
         RequireNumber(first);
         for (var k = 1; k < count; k++)
         {

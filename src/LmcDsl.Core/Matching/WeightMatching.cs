@@ -51,13 +51,13 @@ public static class WeightMatching
         options ??= new WeightMatchingOptions();
         RequireMatchable(a, b);
         return Restarts.Best(
-            "weight matching", options.Starts, options.Seed, b.Network, Start(a, b, options, start),
+            "weight matching", options.Starts, options.Seed, b.Network, start,
             (from, seed) =>
             {
                 using var moved = from.Apply(b);
                 return Descend(a, moved, from, seed, options.MaxSweeps, progress);
             },
-            found => found.Objective[^1]);
+            found => found.Objective[^1], Outwards(a, b, options));
     }
 
     /// <summary>
@@ -85,7 +85,7 @@ public static class WeightMatching
         Guard.Require(!ReferenceEquals(a, b), $"weight matching in place: expected two models, found one given twice");
         RequireMatchable(a, b);
         return Restarts.Best(
-            "weight matching", 1, options.Seed, b.Network, Start(a, b, options, start),
+            "weight matching", 1, options.Seed, b.Network, start,
             (from, seed) =>
             {
                 using var quiet = no_grad();
@@ -94,7 +94,7 @@ public static class WeightMatching
                 found.Permutations.ApplyInPlace(b, parameter => !parameter.Learned);
                 return found;
             },
-            found => found.Objective[^1]);
+            found => found.Objective[^1], Outwards(a, b, options));
     }
 
     private static SearchResult Descend(
@@ -114,8 +114,8 @@ public static class WeightMatching
         return new SearchResult(descent.Found, sweeps, objective.ToImmutable(), stopped, clock.Elapsed.TotalSeconds);
     }
 
-    private static PermutationSet? Start(ParameterSet a, ParameterSet b, WeightMatchingOptions options, PermutationSet? told) =>
-        told ?? (options.Outward ? OutwardStart.Find(a, b) : null);
+    private static Func<PermutationSet>? Outwards(ParameterSet a, ParameterSet b, WeightMatchingOptions options) =>
+        options.Outward ? () => OutwardStart.Find(a, b) : null;
 
     private static void RequireMatchable(ParameterSet a, ParameterSet b)
     {

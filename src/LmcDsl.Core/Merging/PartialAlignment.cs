@@ -27,8 +27,6 @@ public static class PartialAlignment
         var kept = outer.Take(groups).ToHashSet();
         return new PermutationSet(
             permutations.Network,
-            permutations.Permutations.Select((found, k) => kept.Contains(Outermost(k)) ? found : Permutation.Identity(found.Count)));
-
-        int Outermost(int group) => all[group].Parent < 0 ? group : Outermost(all[group].Parent);
+            permutations.Permutations.Select((found, k) => kept.Contains(permutations.Network.Around(k).First()) ? found : Permutation.Identity(found.Count)));
     }
 }

@@ -20,5 +20,5 @@ module WeightMatchingSearch =
     let WM = weightMatching (WeightMatchingOptions())
 
     /// Weight matching that begins where each group was matched once, from what is fixed outwards, on what was decided before it: nearer than
-    /// `WM` in networks with residual sums, and in less time.
+    /// `WM` on each pair of the bench, most in networks with residual sums, in about its time.
     let OutwardWM = Search.make "outward WM" op "match weights outwards of" (WeightMatchingOptions(Outward = true))

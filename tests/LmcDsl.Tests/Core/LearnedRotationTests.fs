@@ -35,6 +35,12 @@ let private models = lazy (trained TransformerNorm.LayerBefore 0L, trained Trans
 
 let private middle (a: ParameterSet) (b: ParameterSet) = (Barrier.Along(a, b, text.Value.Test, 3)).MidpointLoss
 
+// Of the mean of two models on the examples that searches look at.
+let private mergedLoss (a: ParameterSet) (b: ParameterSet) : float =
+    use check = text.Value.Train.First 200
+    use merged = LmcDsl.Core.Merging.Average.Of([| a; b |], null)
+    Evaluator.Evaluate(merged, check).Loss
+
 let private small =
     LearnedRotationOptions(Steps = 40, CheckEvery = 20, CheckOn = 200, BatchSize = 32, LearningRate = 1e-2)
 
@@ -65,10 +71,7 @@ let tests =
             let x = text.Value.Test.Images.narrow (0, 0, 20)
             let before, after = b.Network.Forward(b.Views, x), b.Network.Forward(moved.Views, x)
             Expect.isLessThan (difference before after) 1e-3 "function"
-            use check = text.Value.Train.First 200
-            use merged = LmcDsl.Core.Merging.Average.Of([| a; moved |], null)
-            let loss = Evaluator.Evaluate(merged, check).Loss
-            Expect.floatClose Accuracy.low loss (Seq.min found.Objective) "the least loss"
+            Expect.floatClose Accuracy.low (mergedLoss a moved) (Seq.min found.Objective) "the least loss"
         }
 
         test "where steps lead away the best of all looks is the answer, and not the last" {
@@ -81,9 +84,7 @@ let tests =
             let least: float = Seq.min found.Objective
             Expect.isGreaterThan (Seq.last found.Objective) (least + 0.01) $"{Seq.toList found.Objective}"
             use moved = RotatedMatching.Apply(a, b, found.Transformation)
-            use check = text.Value.Train.First 200
-            use merged = LmcDsl.Core.Merging.Average.Of([| a; moved |], null)
-            Expect.floatClose Accuracy.low (Evaluator.Evaluate(merged, check).Loss) least "the best look's"
+            Expect.floatClose Accuracy.low (mergedLoss a moved) least "the best look's"
         }
 
         test "the same seed gives the same bytes, another one others" {

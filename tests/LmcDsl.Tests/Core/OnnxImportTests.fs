@@ -9,16 +9,11 @@ open LmcDsl.Tests.Core.OnnxBytes
 open LmcDsl.Tests.Fixtures
 open TorchSharp
 
-/// What a model of these nodes is for one example, and its outputs for some, flattened.
-let private importingAt
-    (opset: int64)
-    (sizes: int64 list)
-    (parts: byte[] list)
-    (examples: float32 list)
-    : int list * float32 list =
+/// What a model is for one example, and its outputs for some, flattened.
+let private imported (content: byte[]) (examples: float32 list) : int list * float32 list =
     inFolder (fun folder ->
         let path = Path.Combine(folder, "model.onnx")
-        File.WriteAllBytes(path, model opset (parts @ [ field 11 (valueOf "x" sizes); field 12 (valueOf "y" sizes) ]))
+        File.WriteAllBytes(path, content)
         let read = OnnxModel.Read path
         let network = Network read.Architecture
         use weights = read.Load network
@@ -26,6 +21,12 @@ let private importingAt
         use given = torch.tensor(Array.ofList examples).reshape([| -1L; yield! shape |> List.map int64 |])
         use outputs = network.Forward(weights.Views, given)
         shape, List.ofArray (outputs.flatten().data<float32>().ToArray()))
+
+/// A model of nodes and weights, whose input and output have the same sizes by what it says.
+let private modelOf (opset: int64) (sizes: int64 list) (parts: byte[] list) : byte[] =
+    model opset (parts @ [ field 11 (valueOf "x" sizes); field 12 (valueOf "y" sizes) ])
+
+let private importingAt opset sizes parts examples = imported (modelOf opset sizes parts) examples
 
 let private importing = importingAt 13L
 
@@ -72,26 +73,11 @@ let tests =
         }
 
         test "a model's own function is called with its inputs in their order" {
-            inFolder (fun folder ->
-                let path = Path.Combine(folder, "model.onnx")
-                let less = functionOf "own" "Less" [ "p"; "q" ] "r" [ node "Sub" [ "p"; "q" ] "r" [] ]
-                let call = node "Less" [ "x"; "w" ] "y" [ text 7 "own" ]
-
-                let graph =
-                    [
-                        call
-                        weight "w" [ 3L ] [ 1f; 2f; 3f ]
-                        field 11 (valueOf "x" [ 1L; 3L ])
-                        field 12 (valueOf "y" [ 1L; 3L ])
-                    ]
-
-                File.WriteAllBytes(path, Array.append (model 13L graph) less)
-                let read = OnnxModel.Read path
-                let network = Network read.Architecture
-                use weights = read.Load network
-                use x = torch.tensor([| 5f; 5f; 5f |]).reshape(1L, 3L)
-                use y = network.Forward(weights.Views, x)
-                Expect.equal (List.ofArray (y.flatten().data<float32>().ToArray())) [ 4f; 3f; 2f ] "x - w")
+            let less = functionOf "own" "Less" [ "p"; "q" ] "r" [ node "Sub" [ "p"; "q" ] "r" [] ]
+            let call = node "Less" [ "x"; "w" ] "y" [ text 7 "own" ]
+            let caller = modelOf 13L [ 1L; 3L ] [ call; weight "w" [ 3L ] [ 1f; 2f; 3f ] ]
+            let _, outputs = imported (Array.append caller less) [ 5f; 5f; 5f ]
+            Expect.equal outputs [ 4f; 3f; 2f ] "x - w"
         }
 
         test "a product with a transposed weight, and one that is not" {

@@ -2,6 +2,7 @@
 module LmcDsl.Tests.Core.OutwardStartTests
 
 open System
+open System.Collections.Immutable
 open Expecto
 open LmcDsl.Core.Architectures
 open LmcDsl.Core.Matching
@@ -133,5 +134,30 @@ let tests =
             Expect.equal (told (WeightMatching.MatchInPlace(a, changed, outward))) (told found) "in place"
             use moved = found.Permutations.Apply b
             Expect.equal (Distance.L2(changed, moved)) 0.0 "and b is the aligned model"
+        }
+
+        test "what finding a start takes counts among a search's seconds, and is not done where a start is told" {
+            let network = Network(Catalogue.Mlp([| 1; 2; 2 |], [| 3 |], 2))
+            let identity = PermutationSet.Identity network
+            let mutable asked = 0
+
+            let search (start: PermutationSet | null) =
+                Restarts.Best(
+                    "search",
+                    1,
+                    0L,
+                    network,
+                    start,
+                    (fun from _ -> SearchResult(from, 1, [| 0.0 |].ToImmutableArray(), StopReason.NothingChanged, 0.5)),
+                    (fun _ -> 0.0),
+                    (fun () ->
+                        asked <- asked + 1
+                        Threading.Thread.Sleep 50
+                        identity)
+                )
+
+            Expect.isGreaterThanOrEqual (search null).Seconds 0.54 "both"
+            Expect.isLessThan (search identity).Seconds 0.54 "the search alone"
+            Expect.equal asked 1 "once"
         }
     ]

@@ -216,30 +216,25 @@ let tests =
                 inStore (fun folder store ->
                     write store key
                     let record = Path.Combine(objectFolder folder key, "record.json")
+
+                    let isDamaged key =
+                        match store.Read key with
+                        | Damaged _ -> ()
+                        | found -> failtest $"{found}"
+
+                    // A value and its record, under another key.
+                    let moved () =
+                        write store key
+                        Directory.CreateDirectory(Path.Combine(folder, "objects", "cd")) |> ignore
+                        Directory.Move(objectFolder folder key, objectFolder folder other)
+
                     rewritten record _.Replace("1.5", "2.5")
-
-                    match store.Read key with
-                    | Damaged _ -> ()
-                    | other -> failtest $"{other}"
-
-                    // A value and its record, moved under another key as they are.
-                    write store key
-                    Directory.CreateDirectory(Path.Combine(folder, "objects", "cd")) |> ignore
-                    Directory.Move(objectFolder folder key, objectFolder folder other)
-
-                    match store.Read other with
-                    | Damaged _ -> ()
-                    | found -> failtest $"{found}"
-
-                    // And with the name in it mended.
-                    write store key
-                    Directory.CreateDirectory(Path.Combine(folder, "objects", "cd")) |> ignore
-                    Directory.Move(objectFolder folder key, objectFolder folder other)
+                    isDamaged key
+                    moved () // as they are
+                    isDamaged other
+                    moved () // and with the name in the record mended
                     rewritten (Path.Combine(objectFolder folder other, "record.json")) _.Replace(key, other)
-
-                    match store.Read other with
-                    | Damaged _ -> ()
-                    | found -> failtest $"{found}"
+                    isDamaged other
 
                     write store key
                     ofFirstFormat record
