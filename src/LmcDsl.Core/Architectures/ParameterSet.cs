@@ -20,6 +20,7 @@ public sealed class ParameterSet : IDisposable
         Network = network;
         Flat = flat.DetachFromDisposeScope();
         using var noGrad = no_grad();
+        using var scope = NewDisposeScope(); // what lies between the buffer and a view holds the buffer as well
         Views = [.. network.Parameters.Select(p => Flat.narrow(0, p.Offset, p.Count).view(p.Shape).DetachFromDisposeScope())];
     }
 

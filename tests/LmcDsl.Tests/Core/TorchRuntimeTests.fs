@@ -1,6 +1,7 @@
 module LmcDsl.Tests.Core.TorchRuntimeTests
 
 open Expecto
+open LmcDsl.Core.Architectures
 open LmcDsl.Core.Runtime
 open LmcDsl.Tests.Fixtures
 open TorchSharp
@@ -63,5 +64,26 @@ let tests =
             Expect.equal elf before "and nothing changes"
             Expect.equal (WeakVersionNeed.Mark(System.Span elf, "GLIBCXX_3.4.32")) 1 "one entry"
             Expect.equal elf[0x114] 2uy "VER_FLG_WEAK"
+        }
+
+        test "what a large model takes goes back to the system when it is freed, its copies' too" {
+            // 280 MB each; by itself the heap keeps what was freed.
+            let network = Network(Catalogue.Mlp([| 1; 1; 10_000 |], [| 7_000 |], 10))
+            let size = 4L * network.TotalCount
+
+            let resident () =
+                let self = System.Diagnostics.Process.GetCurrentProcess()
+                self.Refresh()
+                self.WorkingSet64
+
+            let before = resident ()
+
+            for _ in 1..3 do
+                use model = ParameterSet.Zeros network
+                use _ = model.Flat.fill_ (1.0.ToScalar()) // a handle of its own to the same numbers
+                use copy = model.Clone()
+                Expect.isGreaterThan (resident () - before) (size + size / 2L) "both are there"
+
+            Expect.isLessThan (resident () - before) (size / 2L) "and gone"
         }
     ]
