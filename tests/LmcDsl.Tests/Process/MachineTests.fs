@@ -170,10 +170,7 @@ let tests =
 
                     Expect.equal ((lineOf long[1]).Trim()) "lmc: interrupted" "another command"
 
-                    Expect.stringContains
-                        (lineOf long.Head)
-                        "ended without a word while aligning: match weights of 1 to 0"
-                        "told"
+                    Expect.stringContains (lineOf long.Head) "ended without a word while aligning: " "told"
 
                     Expect.equal ((lineOf long.Head).Trim()) "lmc: interrupted" "told once")
             }
