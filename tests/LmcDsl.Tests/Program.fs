@@ -61,8 +61,6 @@ let main arguments =
     LmcDsl.CommandLine.speakInvariant ()
 
     match List.ofArray arguments with
-    | first :: words when List.contains first Process.SmallExperiment.names -> Process.SmallExperiment.run first words
-    | first :: words when List.contains first Process.SmallSweep.words -> Process.SmallSweep.run first words
     | first :: words when first = Process.Mutants.word -> Process.Mutants.command words
     // The lists of exactly this name, where --filter-test-list takes all whose names hold it.
     | "--list" :: name :: _ when not (List.contains name (listNames all)) ->

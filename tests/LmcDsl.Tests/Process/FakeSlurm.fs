@@ -6,6 +6,7 @@ open System
 open System.IO
 open Expecto
 open LmcDsl.Tests.Process.Trial
+open LmcDsl.Trials
 
 // Where it keeps what it knows: the number of the last array, how tasks ended, how often squeue was asked.
 let private state = ".slurm"

@@ -10,6 +10,7 @@ open System.Threading
 open Expecto
 open LmcDsl
 open LmcDsl.Tests.Fixtures
+open LmcDsl.Trials
 open LmcDsl.Tests.Process.Trial
 
 let private at (folder: string) (name: string) = Path.Combine(folder, name)

@@ -7,15 +7,14 @@ open System.IO
 open System.Text.RegularExpressions
 open Expecto
 open LmcDsl.Tests.Fixtures
-
-let private dll = Reflection.Assembly.GetExecutingAssembly().Location
+open LmcDsl.Trials
 
 /// Runs a small experiment with an environment that differs from ours: variables that are set, or (`None`) not set.
 let private runIn (environment: (string * string option) list) (folder: string) (name: string) (words: string list) =
     let start =
         ProcessStartInfo(
             "dotnet",
-            [ dll; name; "--threads"; "1" ] @ Trial.withoutImages @ words,
+            [ Trial.program; name; "--threads"; "1" ] @ Trial.withoutImages @ words,
             WorkingDirectory = folder,
             RedirectStandardOutput = true,
             RedirectStandardError = true

@@ -6,6 +6,7 @@ open System.IO
 open System.Threading
 open Expecto
 open LmcDsl.Tests.Fixtures
+open LmcDsl.Trials
 open LmcDsl.Tests.Process.Trial
 
 let clusterIsThere =
@@ -123,10 +124,10 @@ let tests =
             test "a store whose path has a %j does its work on a cluster" {
                 onCluster (fun folder ->
                     let words = [ "--results"; "results"; "--no-images"; "--store"; "a %j store"; "--on"; "slurm" ]
-                    let code, output, errors = run folder SmallSweep.word words
+                    let code, output, errors = run folder SmallSweep.tiny words
                     Expect.equal code 0 (output + errors)
                     Expect.isFalse (output.Contains "tried again") output
-                    Expect.equal (resultsOf folder) undisturbed.Value "the same bytes")
+                    Expect.equal (resultsOf folder) undisturbedAsSet.Value "the same bytes")
             }
 
             test "a sweep of 20 cells, tasks cancelled and a worker killed, ends in the bytes of a local run" {

@@ -10,7 +10,8 @@ open Expecto
 open LmcDsl
 open LmcDsl.Tests.Fixtures
 
-let private dll = Reflection.Assembly.GetExecutingAssembly().Location
+/// The program that runs small experiments.
+let program = Path.Combine(AppContext.BaseDirectory, "LmcDsl.Trials.dll")
 
 /// Kills of each kind of work: few in CI, LMC_KILLS of them in a long run.
 let kills few =
@@ -44,7 +45,7 @@ let startAsSet (environment: (string * string) list) (folder: string) (name: str
     let start =
         ProcessStartInfo(
             "dotnet",
-            [ dll; name ] @ words,
+            [ program; name ] @ words,
             WorkingDirectory = folder,
             RedirectStandardOutput = true,
             RedirectStandardError = true

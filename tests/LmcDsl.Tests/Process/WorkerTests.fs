@@ -6,6 +6,7 @@ open System.IO
 open System.Threading
 open Expecto
 open LmcDsl.Tests.Fixtures
+open LmcDsl.Trials
 open LmcDsl.Tests.Process.Trial
 
 let private cores = Environment.ProcessorCount

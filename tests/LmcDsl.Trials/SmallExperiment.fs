@@ -1,6 +1,6 @@
-/// Experiments small enough to be killed and run again many times. The test program runs one when its first word is the experiment's name,
+/// Experiments small enough to be killed and run again many times. The program runs one when its first word is the experiment's name,
 /// so that tests have a real process to kill.
-module LmcDsl.Tests.Process.SmallExperiment
+module LmcDsl.Trials.SmallExperiment
 
 open LmcDsl
 

@@ -1,6 +1,6 @@
-/// A sweep of 20 cells, small enough to be run on a one-node cluster by tests. The test program runs it when its first word is
+/// A sweep of 20 cells, small enough to be run on a one-node cluster by tests. The program of the trials runs it when its first word is
 /// `small-sweep`.
-module LmcDsl.Tests.Process.SmallSweep
+module LmcDsl.Trials.SmallSweep
 
 open LmcDsl
 
