@@ -3,25 +3,33 @@ module LmcDsl.Tests.Program
 open Expecto
 open Expecto.Impl
 
-// The `tests` of every module, by the modules' names: a new file of tests needs no list. Each with its name and the folder that holds it.
-let private found: (string * string * Test) list =
+/// A file of tests, and the folder that holds it.
+type private Found = { Folder: string; Name: string; Tests: Lazy<Test> }
+
+// The `tests` of every module, by the modules' names: a new file of tests needs no list. Making all the lists takes seconds.
+let private found: Found list =
     [
         for found in System.Reflection.Assembly.GetExecutingAssembly().GetTypes() |> Array.sortBy _.FullName do
             match found.Namespace, found.GetProperty("tests", typeof<Test>) with
             | null, _
             | _, null -> ()
-            | space, property -> space.Substring("LmcDsl.Tests.".Length), found.Name, property.GetValue null :?> Test
+            | space, property ->
+                {
+                    Folder = space.Substring("LmcDsl.Tests.".Length)
+                    Name = found.Name
+                    Tests = lazy (property.GetValue null :?> Test)
+                }
     ]
 
 let private folders = [ "Core"; "Dsl"; "Process" ]
 
-let private all =
+let private suite (chosen: Found list) =
     testList "LmcDsl" [
         for folder in folders do
             testList folder [
-                for own, _, test in found do
-                    if own = folder then
-                        test
+                for file in chosen do
+                    if file.Folder = folder then
+                        file.Tests.Value
             ]
     ]
 
@@ -29,15 +37,15 @@ let private all =
 let private longest = [ "SlurmTests"; "PaperTests"; "MutantTests"; "FaultTests"; "ProcessTests" ]
 
 // What takes longest first, then others that start processes: the short ones fill what is left at the end.
-let private lists =
+let private lists () =
     [
         for folder in List.rev folders do
-            for own, name, test in found do
-                if own = folder then
-                    name, ($"{folder}.{name}", testList "LmcDsl" [ testList folder [ test ] ])
+            for file in found do
+                if file.Folder = folder then
+                    file
     ]
-    |> List.sortBy (fun (name, _) -> longest |> List.tryFindIndex ((=) name) |> Option.defaultValue longest.Length)
-    |> List.map snd
+    |> List.sortBy (fun file -> longest |> List.tryFindIndex ((=) file.Name) |> Option.defaultValue longest.Length)
+    |> List.map (fun file -> $"{file.Folder}.{file.Name}", suite [ file ])
 
 let rec private listNames (test: Test) : string list =
     match test with
@@ -45,6 +53,20 @@ let rec private listNames (test: Test) : string list =
     | TestList(inner, _) -> List.collect listNames inner
     | Test.Sequenced(_, inner) -> listNames inner
     | TestCase _ -> []
+
+/// The lists of exactly this name, where --filter-test-list takes all whose names hold it. None where there is none. A file whose name it is
+/// is asked alone.
+let private listsOf (name: string) : Test option =
+    let within (chosen: Found list) =
+        let tests = suite chosen
+
+        if List.contains name (listNames tests) then
+            Some(Test.filter "." (List.contains name) tests)
+        else
+            None
+
+    let named = found |> List.filter (fun file -> file.Name = $"""{name.Replace(" ", "")}Tests""")
+    within named |> Option.orElseWith (fun () -> within found)
 
 let private printer =
     // Of a mutant one failure says all.
@@ -62,11 +84,12 @@ let main arguments =
 
     match List.ofArray arguments with
     | first :: words when first = Process.Mutants.word -> Process.Mutants.command words
-    // The lists of exactly this name, where --filter-test-list takes all whose names hold it.
-    | "--list" :: name :: _ when not (List.contains name (listNames all)) ->
-        eprintfn $"--list: expected the name of a list of tests, found '{name}'"
-        2
-    | "--list" :: name :: rest -> Lanes.alone printer (List.toArray rest) (Test.filter "." (List.contains name) all)
-    | [ first; folder ] when first = Lanes.word -> Lanes.lane printer folder lists
-    | [] -> Lanes.inLanes lists
-    | _ -> Lanes.alone printer arguments all
+    | "--list" :: name :: rest ->
+        match listsOf name with
+        | Some tests -> Lanes.alone printer (List.toArray rest) tests
+        | None ->
+            eprintfn $"--list: expected the name of a list of tests, found '{name}'"
+            2
+    | [ first; folder ] when first = Lanes.word -> Lanes.lane printer folder (lists ())
+    | [] -> Lanes.inLanes (lists ())
+    | _ -> Lanes.alone printer arguments (suite found)
