@@ -117,11 +117,13 @@ module MergeCommand =
 
         let identity = PermutationSet.Identity models.Network
         let others = [ 1 .. models.Parameters.Length - 1 ]
+        let distances (members: ParameterSet list) = [ for m in members.Tail -> Distance.L2(members.Head, m) ]
+        let before = distances models.Parameters
 
-        // What is applied to each model: none where they are rotated, and so no longer the stored numbers.
+        // What is applied to each model, itself changed: none where they are rotated, and so no longer the stored numbers.
         let permutations, aligned =
             match search with
-            | None -> Some(models.Parameters |> List.map (fun _ -> identity)), [] // the models as they are
+            | None -> Some(models.Parameters |> List.map (fun _ -> identity)), models.Parameters
             | Some search ->
                 Models.inMemory cancel (fun memory ->
                     let aligned =
@@ -129,7 +131,7 @@ module MergeCommand =
 
                     if search.Turns then
                         let turned = [ for index in others -> (AlignCommand.model memory aligned index).Clone() ]
-                        None, models.Parameters.Head.Clone() :: turned
+                        None, models.Parameters.Head :: turned
                     else
                         let found =
                             [
@@ -137,12 +139,10 @@ module MergeCommand =
                                     fst (AlignCommand.permutations memory arguments models aligned index)
                             ]
 
-                        Some(identity :: found), [])
+                        Some(identity :: found), models.Parameters)
 
-        let aligned =
-            match permutations with
-            | Some permutations -> [ for found, model in List.zip permutations models.Parameters -> found.Apply model ]
-            | None -> aligned
+        permutations
+        |> Option.iter (fun found -> List.iter2 (fun (one: PermutationSet) m -> one.ApplyInPlace m) found aligned)
 
         try
             // Only where the stored numbers do not say it themselves.
@@ -171,9 +171,7 @@ module MergeCommand =
 
                     Checkpoint.SaveMerged(stream, members, method, merged, part)
 
-            let before = [ for model in models.Parameters.Tail -> Distance.L2(models.Parameters.Head, model) ]
-
-            let after = [ for model in aligned.Tail -> Distance.L2(aligned.Head, model) ]
+            let after = distances aligned
 
             let made =
                 [
@@ -208,5 +206,6 @@ module MergeCommand =
                         "the network has batch-norm statistics, which were averaged: --reset-stats DATA recomputes them"
             ]
         finally
-            for model in aligned do
-                model.Dispose()
+            if permutations.IsNone then
+                for model in aligned.Tail do
+                    model.Dispose()

@@ -13,9 +13,10 @@ open LmcDsl.Core.Data
 open LmcDsl.Core.Runtime
 open TorchSharp
 
-// Before any test file makes a tensor: they all use this one.
-TorchRuntime.Load() |> ignore
-TorchRuntime.UseThreads 2
+/// Before any test file makes a tensor.
+let prepare () =
+    TorchRuntime.Load() |> ignore
+    TorchRuntime.UseThreads 2
 
 /// Rounding of float32 sums over some hundred terms of order one.
 let float32Rounding = 1e-4

@@ -81,6 +81,7 @@ let private printer =
 [<EntryPoint>]
 let main arguments =
     LmcDsl.CommandLine.speakInvariant ()
+    Fixtures.prepare ()
 
     match List.ofArray arguments with
     | first :: words when first = Process.Mutants.word -> Process.Mutants.command words

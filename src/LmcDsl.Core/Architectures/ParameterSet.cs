@@ -90,9 +90,10 @@ public sealed class ParameterSet : IDisposable
 
     /// <summary>Parameters that are all 0, to be filled.</summary>
     /// <param name="network">The network.</param>
-    /// <returns>The parameters, on the CPU.</returns>
-    internal static ParameterSet Zeros(Network network) =>
-        new(network, MemoryReuse.Apart(network.TotalCount * sizeof(float), () => zeros(network.TotalCount)));
+    /// <param name="device">Where they lie; on the CPU where none is given.</param>
+    /// <returns>The parameters.</returns>
+    internal static ParameterSet Zeros(Network network, Device? device = null) =>
+        new(network, MemoryReuse.Apart(network.TotalCount * sizeof(float), () => zeros(network.TotalCount, device: device)));
 
     /// <summary>A copy on another device, or on the same.</summary>
     /// <param name="device">The device.</param>

@@ -113,34 +113,6 @@ public static class Checkpoint
         Write(stream, placement, part, (entry, parameter) => Permuted(permutations, placement.Source.Read(entry.Name), parameter));
 
     /// <summary>
-    /// Writes the mean of several checkpoints like the first. Each number is the mean in double of the stored ones, rounded once to the type of
-    /// the first checkpoint.
-    /// </summary>
-    /// <param name="stream">Where to write.</param>
-    /// <param name="models">The checkpoints of one network, each with the permutations that are applied to it first.</param>
-    /// <param name="statistics">A model whose running statistics are written in the place of the mean ones; nothing to write those.</param>
-    /// <exception cref="LmcException">A type of the first checkpoint does not hold a mean; the line names file and tensor.</exception>
-    public static void SaveMean(
-        Stream stream, IReadOnlyList<(Placement Placement, PermutationSet Permutations)> models, ParameterSet? statistics = null)
-    {
-        var first = models[0].Placement;
-        Write(stream, first, null, (entry, parameter) =>
-        {
-            if (statistics is not null && !first.Network.Parameters[parameter].Learned)
-                return Narrowing.To(entry, statistics.Views[parameter].cpu(), first.Source.Path);
-            var sum = zeros(first.Network.Parameters[parameter].Shape, ScalarType.Float64);
-            for (var k = 0; k < models.Count; k++)
-            {
-                using var inner = NewDisposeScope();
-                var (placement, permutations) = models[k];
-                sum.add_(Permuted(permutations, placement.Source.Read(placement.NameOf(parameter)), parameter).to(ScalarType.Float64), alpha: 1.0 / models.Count);
-            }
-
-            return Narrowing.To(entry, sum, first.Source.Path);
-        });
-    }
-
-    /// <summary>
     /// Writes several checkpoints merged by a method, like the first. Each number is computed in double of the stored ones, and rounded once
     /// to the type of the first checkpoint.
     /// </summary>

@@ -7,6 +7,8 @@ namespace LmcDsl.Core.Merging;
 /// <summary>Merging by averaging parameters.</summary>
 public static class Average
 {
+    private const long Part = 1 << 22; // numbers, 32 MB
+
     /// <summary>The weighted mean of several models' parameters, running statistics included.</summary>
     /// <param name="models">One or more models of one architecture, on one device, already aligned.</param>
     /// <param name="weights">A point of the simplex, one weight for each model; the plain mean where none are given.</param>
@@ -23,11 +25,18 @@ public static class Average
             weights.Count == models.Count && weights.All(w => w >= 0) && Math.Abs(weights.Sum() - 1) < 1e-9,
             $"merge: expected {models.Count} weights of 0 or more that sum to 1, found [{string.Join(", ", weights)}]");
 
-        using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        // In double: the mean does not depend on the order of the models beyond the last rounding.
-        var sum = zeros(models[0].Network.TotalCount, ScalarType.Float64, models[0].Flat.device);
-        foreach (var (model, weight) in models.Zip(weights)) sum.add_(model.Flat.to(ScalarType.Float64), alpha: weight);
-        return new ParameterSet(models[0].Network, sum.to(ScalarType.Float32));
+        var merged = ParameterSet.Zeros(models[0].Network, models[0].Flat.device);
+        // In double: the mean does not depend on the order of the models beyond the last rounding. In parts: doubles of whole models are large.
+        for (var start = 0L; start < merged.Flat.shape[0]; start += Part)
+        {
+            using var scope = NewDisposeScope();
+            var count = Math.Min(Part, merged.Flat.shape[0] - start);
+            var sum = zeros(count, ScalarType.Float64, merged.Flat.device);
+            foreach (var (model, weight) in models.Zip(weights)) sum.add_(model.Flat.narrow(0, start, count).to(ScalarType.Float64), alpha: weight);
+            merged.Flat.narrow(0, start, count).copy_(sum);
+        }
+
+        return merged;
     }
 }

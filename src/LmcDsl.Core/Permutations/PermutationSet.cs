@@ -92,7 +92,15 @@ public sealed class PermutationSet
         return result;
     }
 
-    /// <summary>Applies every group's permutation to the parameters themselves.</summary>
+    /// <summary>The same without a copy.</summary>
+    /// <param name="parameters">The parameters; changed.</param>
+    public void ApplyInPlace(ParameterSet parameters)
+    {
+        using var quiet = no_grad();
+        ApplyInPlace(parameters, _ => true);
+    }
+
+    /// <summary>Applies every group's permutation to some of the parameters.</summary>
     /// <param name="parameters">The parameters to change.</param>
     /// <param name="which">Those that are changed.</param>
     internal void ApplyInPlace(ParameterSet parameters, Func<ParameterSpec, bool> which) => ApplyInPlace(parameters.Views, which);

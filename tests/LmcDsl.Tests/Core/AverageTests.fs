@@ -34,6 +34,14 @@ let tests =
             Expect.isLessThan (difference one.Flat other.Flat) 1e-6 "one rounding at most"
         }
 
+        test "a model of millions of numbers, which is averaged in parts, is averaged to its last" {
+            let large = Network(Catalogue.Mlp([| 1; 2; 3 |], [| 2100; 2100 |], 3))
+            use a = randomParameters large 1L
+            use b = randomParameters large 2L
+            use mean = Average.Of [| a; b |]
+            Expect.isLessThan (difference mean.Flat ((a.Flat + b.Flat) / torch.tensor 2.0f)) 1e-6 "all numbers"
+        }
+
         test "a weight of 1 picks a model" {
             let models = draw 3
             use picked = Average.Of(models, [| 0.0; 1.0; 0.0 |])

@@ -4,6 +4,7 @@ open System
 open System.IO
 open System.Linq
 open Expecto
+open LmcDsl.Core
 open LmcDsl.Core.Architectures
 open LmcDsl.Core.Checkpoints
 open LmcDsl.Core.Permutations
@@ -24,6 +25,8 @@ let private types =
 
 let private resnet = Network(Catalogue.ResNet20([| 3; 8; 8 |], 0.25, 10, Norm.Batch))
 let private vgg = Network(Catalogue.Vgg11([| 3; 32; 32 |], 0.0625, 10, Norm.Batch))
+
+let private evenly = Merging.WeightedMerge []
 
 /// Writes tensors as a safetensors file.
 let private write path (tensors: (string * torch.Tensor) list) (metadata: (string * string) list) =
@@ -254,9 +257,10 @@ let tests =
                     try
                         use stream = new MemoryStream()
 
-                        Checkpoint.SaveMean(
+                        Checkpoint.SaveMerged(
                             stream,
-                            [| for p in placements -> struct (p, PermutationSet.Identity smallMlp) |]
+                            [| for p in placements -> struct (p, PermutationSet.Identity smallMlp) |],
+                            evenly
                         )
 
                         SafeTensors.Read(ReadOnlySpan(stream.ToArray()), "mean")
@@ -323,12 +327,13 @@ let tests =
 
                     use stream = new MemoryStream()
 
-                    Checkpoint.SaveMean(
+                    Checkpoint.SaveMerged(
                         stream,
                         [|
                             struct (placements[0], PermutationSet.Identity resnet)
                             struct (placements[1], permutations)
-                        |]
+                        |],
+                        evenly
                     )
 
                     use back = SafeTensors.Read(ReadOnlySpan(stream.ToArray()), "back")
@@ -336,7 +341,7 @@ let tests =
                     use a = Checkpoint.Load placements[0]
                     use b = Checkpoint.Load placements[1]
                     use moved = permutations.Apply b
-                    use mean = LmcDsl.Core.Merging.Average.Of([| a; moved |], null)
+                    use mean = Merging.Average.Of([| a; moved |], null)
 
                     Expect.isLessThan
                         (difference back.Tensors["stage2.1.conv1.weight"] mean["stage2.1.conv1.weight"])
@@ -357,7 +362,7 @@ let tests =
                 use _ = placement.Source
                 use stream = new MemoryStream()
                 let same = struct (placement, PermutationSet.Identity resnet)
-                Checkpoint.SaveMean(stream, [| same; same |], recomputed)
+                Checkpoint.SaveMerged(stream, [| same; same |], evenly, recomputed)
                 use back = SafeTensors.Read(ReadOnlySpan(stream.ToArray()), "back")
 
                 for spec in resnet.Parameters do

@@ -124,7 +124,7 @@ let tests =
             test "a store whose path has a %j does its work on a cluster" {
                 onCluster (fun folder ->
                     let words = [ "--results"; "results"; "--no-images"; "--store"; "a %j store"; "--on"; "slurm" ]
-                    let code, output, errors = run folder SmallSweep.tiny words
+                    let code, output, errors = finish (startAsSet [] folder SmallSweep.tiny words)
                     Expect.equal code 0 (output + errors)
                     Expect.isFalse (output.Contains "tried again") output
                     Expect.equal (resultsOf folder) undisturbedAsSet.Value "the same bytes")
