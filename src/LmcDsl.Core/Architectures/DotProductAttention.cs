@@ -14,7 +14,8 @@ namespace LmcDsl.Core.Architectures;
 /// matrix (with rotary positions, by one turn and scale for each pair), and so may values and what reads the output.
 /// </remarks>
 public sealed class DotProductAttention(
-    int heads, int keyHeads = 0, bool causal = false, bool rotary = false, double rotaryBase = 10_000) : Layer
+    int heads, int keyHeads = 0, bool causal = false, bool rotary = false, double rotaryBase = 10_000, IReadOnlyList<double>? rotaryRates = null,
+    double rotaryGain = 1) : Layer
 {
     /// <summary>Heads of queries.</summary>
     public int Heads { get; } = heads;
@@ -30,6 +31,12 @@ public sealed class DotProductAttention(
 
     /// <summary>Pair j of a head's d/2 pairs turns by <c>base^(-2j/d)</c> a position.</summary>
     public double RotaryBase { get; } = rotaryBase;
+
+    /// <summary>What pairs turn by a position, one for each, where that is not by the base (positions scaled for longer texts).</summary>
+    public IReadOnlyList<double>? RotaryRates { get; } = rotaryRates;
+
+    /// <summary>What turned queries and keys are multiplied by (attention sharper for longer texts).</summary>
+    public double RotaryGain { get; } = rotaryGain;
 
     private int Groups => KeyHeads == 0 ? Heads : KeyHeads;
 
@@ -65,6 +72,9 @@ public sealed class DotProductAttention(
             keys[0].Size == values[0].Size && (!(Causal || Rotary) || keys[0].Size == queries[0].Size),
             $"attention layer: expected as many positions of keys as of values{(Causal || Rotary ? " and queries" : "")}, found {queries[0].Size}, {keys[0].Size} and {values[0].Size}");
         Guard.Require(!Rotary || size % 2 == 0, $"attention layer: expected heads of an even size for rotary positions, found {size}");
+        Guard.Require(
+            RotaryRates is null || Rotary && RotaryRates.Count == size / 2,
+            $"attention layer: expected rotary rates for {(Rotary ? $"the {size / 2} pairs of a head" : "rotary positions alone")}, found {RotaryRates?.Count}");
         foreach (var axis in new[] { queries[0], keys[0], values[0] }) wiring.Fix(axis);
         var (groups, within) = (Label(wiring, Groups), Label(wiring, Heads / Groups));
         wiring.Restrict(groups, SymmetryClass.Permutation);
@@ -99,10 +109,14 @@ public sealed class DotProductAttention(
     {
         var (positions, size) = (queries.shape[2], queries.shape[3]);
         var half = size / 2;
-        var rates = arange(half, dtype: ScalarType.Float64).mul(-2.0 / size * Math.Log(RotaryBase)).exp();
+        var rates = RotaryRates is { } each
+            ? tensor(each.ToArray())
+            : arange(half, dtype: ScalarType.Float64).mul(-2.0 / size * Math.Log(RotaryBase)).exp();
         var angles = arange(positions, dtype: ScalarType.Float64).unsqueeze(1) * rates;
-        var (cosine, sine) = (angles.cos().to(queries.dtype, queries.device), angles.sin().to(queries.dtype, queries.device));
+        var (cosine, sine) = (Part(angles.cos()), Part(angles.sin()));
         return (Turn(queries), Turn(keys));
+
+        Tensor Part(Tensor x) => (RotaryGain == 1 ? x : x * RotaryGain).to(queries.dtype, queries.device);
 
         Tensor Turn(Tensor x)
         {

@@ -88,6 +88,33 @@ let tests =
                 same (run layer [] [ q; k; v ]) (byHand heads keyHeads causal angle q k v) "attention"
             }
 
+        test
+            "pairs turn by rates of their own, and queries and keys are longer by a gain: as written in loops over numbers" {
+            use _ = torch.NewDisposeScope()
+            let q, k, v = drawn [ 2L; 5L; 8L ] 1L, drawn [ 2L; 5L; 8L ] 2L, drawn [ 2L; 5L; 6L ] 3L
+            let rates = [| 0.7; 0.02 |]
+            let layer = DotProductAttention(2, 2, true, true, 10000.0, rates, 1.5)
+            // The gain is of queries and of keys, so that their products have its square.
+            let expected = byHand 2 2 true (fun t pair -> float t * rates[pair]) (q * (torch.tensor 2.25)) k v
+            same (run layer [] [ q; k; v ]) expected "attention"
+        }
+
+        test "rates are as many as a head has pairs, and none without rotary positions" {
+            let network rotary rates =
+                let dense name = $$"""{"name":"{{name}}","layer":{"kind":"dense","units":8},"inputs":["wte"]}"""
+
+                $$"""{"name":"t","input":[3],"nodes":[
+                       {"name":"wte","layer":{"kind":"embedding","tokens":5,"units":8},"inputs":["input"]},
+                       {{dense "q"}}, {{dense "k"}}, {{dense "v"}},
+                       {"name":"a","layer":{"kind":"dotProductAttention","heads":2,"rotary":{{rotary}},"rotaryRates":{{rates}}},"inputs":["q","k","v"]}]}"""
+                |> Architecture.FromJson
+                |> Network
+
+            network "true" "[1, 0.5]" |> ignore
+            failsWith [ "2 pairs"; "found 1" ] (fun () -> network "true" "[1]" |> ignore)
+            failsWith [ "rotary positions alone"; "found 2" ] (fun () -> network "false" "[1, 0.5]" |> ignore)
+        }
+
         test "norms, embeddings, positions, class token and pooling, by their formulas" {
             use _ = torch.NewDisposeScope()
             let x, gain = drawn [ 2L; 3L; 4L ] 1L, drawn [ 4L ] 2L

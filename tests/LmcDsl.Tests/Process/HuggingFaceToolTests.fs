@@ -241,8 +241,13 @@ let tests =
                     for field, value, parts in
                         [
                             "hidden_act", "\"laplace\"", [ "silu"; "'laplace'" ]
-                            "rope_scaling", """{"rope_type": "linear", "factor": 2.0}""", [ "linear" ]
-                            "rope_parameters", """{"rope_type": "yarn"}""", [ "yarn" ]
+                            "rope_scaling", """{"rope_type": "longrope", "factor": 2.0}""", [ "llama3"; "'longrope'" ]
+                            "rope_scaling", """{"type": "linear"}""", [ "factor"; "found none" ]
+                            "rope_scaling", """{"type": "linear", "factor": "2"}""", [ "factor"; "a number above 0" ]
+                            "rope_scaling", """{"rope_type": 3}""", [ "rope_type"; "a text" ]
+                            "rope_scaling", "4", [ "an object" ]
+                            "rope_parameters", """{"rope_type": "yarn", "factor": -1}""", [ "factor"; "-1" ]
+                            "rope_parameters", """{"partial_rotary_factor": 0.5}""", [ "partial_rotary_factor" ]
                             "partial_rotary_factor", "0.5", [ "0.5" ]
                             "attn_logit_softcapping", "30.0", [ "30" ]
                             "quantization_config", """{"bits": 4}""", [ "none" ]

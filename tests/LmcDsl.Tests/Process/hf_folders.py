@@ -189,6 +189,34 @@ class RmsNorm(nn.Module):
         return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps))
 
 
+def scaled(rates, c, size):
+    """Rates of rotary positions for texts longer than those of training, and what queries and keys are multiplied by."""
+    how = c.get("rope_scaling") or {}
+    kind = how.get("rope_type", how.get("type", "default"))
+    if kind == "linear":
+        return rates / how["factor"], 1.0
+    if kind == "llama3":
+        factor, low, high, old = how["factor"], how["low_freq_factor"], how["high_freq_factor"], how["original_max_position_embeddings"]
+        out = []
+        for rate in rates.tolist():
+            length = 2 * math.pi / rate
+            if length < old / high:
+                out.append(rate)
+            elif length > old / low:
+                out.append(rate / factor)
+            else:
+                smooth = (old / length - low) / (high - low)
+                out.append((1 - smooth) * rate / factor + smooth * rate)
+        return torch.tensor(out), 1.0
+    if kind == "yarn":
+        factor, old, base = how["factor"], how.get("original_max_position_embeddings", c["max_position_embeddings"]), c["rope_theta"]
+        pair = lambda turns: (size * math.log(old / (turns * 2 * math.pi))) / (2 * math.log(base))
+        low, high = max(math.floor(pair(how.get("beta_fast", 32))), 0), min(math.ceil(pair(how.get("beta_slow", 1))), size - 1)
+        ramp = ((torch.arange(size // 2).float() - low) / (high - low if high > low else 0.001)).clamp(0, 1)
+        return rates / factor * ramp + rates * (1 - ramp), how.get("attention_factor", 0.1 * math.log(factor) + 1)
+    return rates, 1.0
+
+
 class Llama(nn.Module):
     def __init__(self, c, tied=False, classes=False):
         super().__init__()
@@ -209,10 +237,11 @@ class Llama(nn.Module):
 
     def rotate(self, x):
         rates = 1.0 / (self.c["rope_theta"] ** (torch.arange(0, self.size, 2).float() / self.size))
+        rates, gain = scaled(rates, self.c, self.size)
         angles = torch.einsum("i,j->ij", torch.arange(x.shape[2], dtype=torch.float32), rates)
         angles = torch.cat((angles, angles), dim=-1)[None, None]
         half = self.size // 2
-        return x * angles.cos() + torch.cat((-x[..., half:], x[..., :half]), dim=-1) * angles.sin()
+        return gain * (x * angles.cos() + torch.cat((-x[..., half:], x[..., :half]), dim=-1) * angles.sin())
 
     def forward(self, tokens):
         m, c = self.model, self.c
@@ -513,6 +542,10 @@ ENTRIES = {
     "vit_bare": (lambda c: Vit(c, head=False, mask=True, pooler=True), {**VIT, "architectures": ["ViTModel"], "qkv_bias": False, "hidden_act": "quick_gelu"}, image(3, 8), without("vit."), "one", False),
     "llama": (lambda c: Llama(c), LLAMA, tokens(29, 32), plain, "one", True),
     "llama_odd": (lambda c: Llama(c), {**LLAMA, "head_dim": 6, "attention_bias": True, "mlp_bias": True, "rope_theta": 500.0}, tokens(29, 32), plain, "half", True),
+    "llama_longer": (lambda c: Llama(c), {**LLAMA, "head_dim": 12, "rope_theta": 50.0, "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}}, tokens(29, 32), plain, "one", True),
+    "llama_linear": (lambda c: Llama(c), {**LLAMA, "rope_scaling": {"type": "linear", "factor": 2.5}}, tokens(29, 32), plain, "one", True),
+    "llama_dynamic": (lambda c: Llama(c), {**LLAMA, "rope_scaling": {"type": "dynamic", "factor": 2.0}}, tokens(29, 32), plain, "one", False),
+    "llama_yarn": (lambda c: Llama(c), {**LLAMA, "head_dim": 12, "rope_theta": 50.0, "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "beta_fast": 3, "original_max_position_embeddings": 32}}, tokens(29, 32), plain, "one", True),
     "llama_tied": (lambda c: Llama(c, tied=True), {**LLAMA, "tie_word_embeddings": True}, tokens(29, 32), tied_copy("lm_head.weight", "model.embed_tokens.weight"), "one", True),
     "mistral": (lambda c: Llama(c, classes=True), {**LLAMA, "architectures": ["MistralForSequenceClassification"], "model_type": "mistral", "sliding_window": 4096, **labels(3)}, tokens(29, 32), plain, "one", True),
     "qwen2": (lambda c: Llama(c, tied=True), {**{k: v for k, v in LLAMA.items() if k != "attention_bias"}, "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "tie_word_embeddings": True, "use_sliding_window": False, "sliding_window": 4, "max_window_layers": 2}, tokens(29, 32), plain, "shards", True),

@@ -45,7 +45,9 @@ internal sealed class LlamaTemplate : FolderTemplate
         Guard.Require(heads % pairs == 0, $"{config.Path}: num_key_value_heads: expected a number that divides {heads} heads, found {pairs}");
         var positions = to.Tokens("max_position_embeddings", most);
         RequireWholeContext(config, type, positions, layers);
-        var attention = new DotProductAttention(heads, pairs, causal: true, rotary: true, Base(config));
+        var rotation = RotaryRates.Of(config, size, most);
+        var attention = new DotProductAttention(
+            heads, pairs, causal: true, rotary: true, rotation.Base, rotation.Rates, rotation.Gain);
         var embedding = to.Add("embed_tokens", new Embedding(vocabulary, width));
         for (var k = 0; k < layers; k++)
         {
@@ -71,29 +73,6 @@ internal sealed class LlamaTemplate : FolderTemplate
         var features = to.Add("norm", new RmsNorm(epsilon));
         var bare = type switch { "mistral" => "MistralModel", "qwen2" => "Qwen2Model", _ => "LlamaModel" };
         CausalHeads.Write(to, features, embedding, vocabulary, positions, config.Flag("tie_word_embeddings", false), bare);
-    }
-
-    // Newer files have the base among other fields of the rotation.
-    private static double Base(FolderConfig config)
-    {
-        var theta = config.Number("rope_theta", 10_000);
-        foreach (var name in new[] { "rope_scaling", "rope_parameters" })
-        {
-            if (config.Object(name) is not { } rotation) continue;
-            Guard.Require(rotation.ValueKind == JsonValueKind.Object, $"{config.Path}: {name}: expected an object, found {JsonFields.Show(rotation)}");
-            foreach (var field in rotation.EnumerateObject())
-            {
-                var isBase = field.Name == "rope_theta" && field.Value.ValueKind == JsonValueKind.Number;
-                var isPlain = field.Name is "rope_type" or "type" && field.Value.ValueKind == JsonValueKind.String && field.Value.GetString() == "default";
-                Guard.Require(
-                    isBase || isPlain || field.Value.ValueKind == JsonValueKind.Null || field is { Name: "partial_rotary_factor", Value.ValueKind: JsonValueKind.Number } && field.Value.GetDouble() == 1,
-                    $"{config.Path}: {name}: expected positions that are not scaled (type default), which is what is computed, found {Excerpt.Of(field.Name, 40)} {JsonFields.Show(field.Value)}; {FolderConfig.Elsewhere}");
-                if (isBase) theta = field.Value.GetDouble();
-            }
-        }
-
-        Guard.Require(theta > 0 && double.IsFinite(theta), $"{config.Path}: rope_theta: expected a number above 0, found {theta}");
-        return theta;
     }
 
     // A window changes nothing for texts that are no longer than it.
