@@ -523,10 +523,14 @@ let randomSignals (random: Random) =
 
     chain.Build [ steps; random.Next(1, 4) ]
 
-/// Draws an architecture whose units have one order each: none within copies.
-let randomWithoutCopies (random: Random) =
-    Seq.initInfinite (fun _ -> randomArchitecture random)
-    |> Seq.find (fun architecture -> (Network architecture).Groups |> Seq.forall (fun group -> group.Parent < 0))
+/// Draws an architecture of any kind that relaxed matching knows, a transformer in one of three.
+let randomRelaxed (random: Random) =
+    Seq.initInfinite (fun _ ->
+        if random.Next 3 = 0 then
+            randomTransformer random
+        else
+            randomArchitecture random)
+    |> Seq.find (fun architecture -> isNull (box (LmcDsl.Core.Matching.RelaxedObjective.Twice(Network architecture))))
 
 /// Parameters drawn at random, norms and running statistics included, so that no symmetry is there by chance.
 let randomParameters (network: Network) (seed: int64) =

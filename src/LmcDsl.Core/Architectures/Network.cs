@@ -14,6 +14,7 @@ public sealed class Network
 
     private readonly (Layer Layer, int[] Inputs, int[] Parameters)[] steps;
     private readonly long[][] shapes; // of each node's output for one example, as it was wired
+    private PermutedAxis[][]? innermost;
     private bool isChecked; // whether a forward pass gave outputs of these shapes
 
     /// <summary>Wires an architecture.</summary>
@@ -158,6 +159,16 @@ public sealed class Network
 
     /// <summary>The groups' indices, copies before what has orders of its own within them; else as they are.</summary>
     internal IEnumerable<int> Order() => Enumerable.Range(0, Groups.Length).OrderBy(g => Groups[g].Depth);
+
+    /// <summary>
+    /// Of each group the axes that no group within it moves too: where a matrix over all its units stands in the place of its permutation,
+    /// which for units within copies moves the copies as well.
+    /// </summary>
+    internal PermutedAxis[][] InnermostAxes => innermost ??=
+    [
+        .. Groups.Select((group, g) => group.Axes.Where(axis => !Groups.Any(inner => inner.Parent == g && inner.Axes.Any(
+            other => other.Parameter == axis.Parameter && other.Copies[^1] == axis.View))).ToArray()),
+    ];
 
     /// <summary>The copies around a group, the outermost first, and the group itself.</summary>
     internal IEnumerable<int> Around(int group) => group < 0 ? [] : [.. Around(Groups[group].Parent), group];

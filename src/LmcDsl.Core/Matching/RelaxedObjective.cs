@@ -6,7 +6,8 @@ namespace LmcDsl.Core.Matching;
 
 /// <summary>
 /// The objective of weight matching, ⟨a, pi(b)⟩ over all learned parameters, with a matrix in the place of each group's
-/// permutation: linear in each matrix. At permutation matrices it is the objective itself. Gradients are in the groups' units of
+/// permutation: linear in each matrix. At permutation matrices it is the objective itself. The matrix of units within copies moves the
+/// copies as well, and so stands for the one of the copies where both have an axis. Gradients are in the groups' units of
 /// <see cref="MatchingScale"/>.
 /// </summary>
 internal sealed class RelaxedObjective : IDisposable
@@ -23,18 +24,18 @@ internal sealed class RelaxedObjective : IDisposable
     /// <param name="a">The reference.</param>
     /// <param name="b">The model to permute.</param>
     /// <param name="scale">How their products are kept in range.</param>
+    /// <exception cref="LmcException">There is such a parameter as <see cref="Twice"/> tells.</exception>
     public RelaxedObjective(ParameterSet a, ParameterSet b, MatchingScale scale)
     {
         (this.a, this.b, this.scale) = (a, b, scale);
-        var local = a.Network.Groups.FirstOrDefault(g => g.Parent >= 0);
-        Guard.Require(
-            local is null,
-            $"relaxed matching: expected a network whose units have one order, found '{local?.Name}', which has one in each of the copies of '{(local is null ? "" : a.Network.Groups[local.Parent].Name)}'; weight matching and activation matching know such orders");
+        if (Twice(a.Network) is { } parameter)
+            throw new LmcException(
+                $"relaxed matching: expected parameters in which one group at most has an order in each of the same copies, found '{a.Network.Parameters[parameter].Name}', in which two have (as with grouped queries, or from one grouped convolution to the next); weight matching and activation matching know such orders");
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         var all = (
             from g in Enumerable.Range(0, a.Network.Groups.Length)
-            from axis in a.Network.Groups[g].Axes
+            from axis in a.Network.InnermostAxes[g]
             where a.Network.Parameters[axis.Parameter].Learned
             group (Axis: axis, Group: g) by axis.Parameter).ToArray();
         var moved = all.Select(p => p.Key).ToHashSet();
@@ -89,6 +90,19 @@ internal sealed class RelaxedObjective : IDisposable
 
         return (value, gradients);
     }
+
+    /// <summary>
+    /// A parameter in which two groups have an order in each of the same copies: what it becomes is no function of a matrix for each, since the copies
+    /// would be counted twice.
+    /// </summary>
+    /// <param name="network">The network.</param>
+    /// <returns>Its index; null where there is none.</returns>
+    public static int? Twice(Network network) => (
+        from axis in network.InnermostAxes.SelectMany(axes => axes)
+        from copies in axis.Copies
+        group axis by (axis.Parameter, copies) into same
+        where same.Count() > 1
+        select (int?)same.Key.Parameter).FirstOrDefault();
 
     /// <summary>Frees the constants.</summary>
     public void Dispose()

@@ -1,12 +1,13 @@
-using System.Runtime.InteropServices;
-using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
 using LmcDsl.Core.Solvers;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Matching;
 
-/// <summary>One group's logits in <see cref="SinkhornMatching"/>, and AdamW's state for them (1711.05101).</summary>
+/// <summary>
+/// One group's logits in <see cref="SinkhornMatrices"/>, and AdamW's state for them (1711.05101). Where the group has an order in each of
+/// several copies there are logits for each pair of copies: how the units of the one would lie in the place of the other's.
+/// </summary>
 internal sealed class SinkhornLogits : IDisposable
 {
     private const double FirstDecay = 0.9;
@@ -14,49 +15,62 @@ internal sealed class SinkhornLogits : IDisposable
     private const double Epsilon = 1e-8;
 
     private readonly SinkhornMatchingOptions options;
+    private readonly int copies;
+    private readonly int units; // in each copy
     private readonly Sinkhorn operation;
-    private readonly Tensor logits;
+    private readonly Tensor logits; // [units, units], with copies [pairs, units, units]
     private readonly Tensor first;
     private readonly Tensor second;
-    private Tensor? matrix;
+    private Tensor? scaled;
+    private Tensor? around;
 
-    public SinkhornLogits(int units, SinkhornMatchingOptions options, int group, Device device)
+    public SinkhornLogits(int units, int copies, SinkhornMatchingOptions options, int group, Device device)
     {
         this.options = options;
-        operation = new Sinkhorn(units, options.Tau, options.Iterations, device);
+        (this.copies, this.units) = (copies, units / copies);
+        operation = new Sinkhorn(this.units, options.Tau, options.Iterations, device, copies * copies);
         using var scope = NewDisposeScope();
         using var generator = Seeds.Generator(options.Seed, "noise", group);
-        logits = randn(units, units, generator: generator).mul_(options.Noise).add_(eye(units)).to(device).DetachFromDisposeScope();
+        long[] shape = copies == 1 ? [units, units] : [copies * copies, this.units, this.units];
+        logits = randn(shape, generator: generator).mul_(options.Noise).add_(eye(this.units)).to(device).DetachFromDisposeScope();
         first = zeros_like(logits).DetachFromDisposeScope();
         second = zeros_like(logits).DetachFromDisposeScope();
     }
 
-    /// <summary>The doubly stochastic matrix of the logits; in the caller's dispose scope.</summary>
-    /// <returns>The matrix, <c>[units, units]</c>.</returns>
-    public Tensor Matrix() => matrix = operation.Scale(logits);
+    /// <summary>The doubly stochastic matrix of the logits.</summary>
+    /// <param name="outer">The matrix of the copies, <c>[copies, copies]</c>; nothing where there is one order.</param>
+    /// <param name="isClimbed">Whether the next step is from this matrix.</param>
+    /// <returns>The matrix over all units of all copies, <c>[units, units]</c>, in the caller's dispose scope.</returns>
+    public Tensor Matrix(Tensor? outer, bool isClimbed)
+    {
+        var now = operation.Scale(logits);
+        if (isClimbed) (scaled, around) = (now, outer);
+        return outer is null ? now : (Pairs(now) * outer.unsqueeze(-1).unsqueeze(-1)).transpose(1, 2).reshape([copies * units, copies * units]);
+    }
 
     /// <summary>One step up the objective.</summary>
     /// <param name="gradient">The objective's gradient with respect to the matrix that was last given.</param>
     /// <param name="step">Counted from 1.</param>
-    public void Climb(Tensor gradient, int step)
+    /// <returns>The gradient with respect to the matrix of the copies, in the caller's dispose scope; null where there is one order.</returns>
+    public Tensor? Climb(Tensor gradient, int step)
     {
         using var scope = NewDisposeScope();
+        var (own, outer) = (gradient, (Tensor?)null);
+        if (around is not null)
+        {
+            var byPair = gradient.reshape([copies, units, copies, units]).transpose(1, 2);
+            outer = (byPair * Pairs(scaled!)).sum([2, 3]).MoveToOuterDisposeScope();
+            own = (byPair * around.unsqueeze(-1).unsqueeze(-1)).reshape([copies * copies, units, units]);
+        }
+
         // Adam does not see scale, but for its epsilon: gradients of P, which is near 1 / units, would drown in it.
-        var down = operation.Gradient(matrix!, gradient).neg_().mul_(matrix!.shape[0]);
+        var down = operation.Gradient(scaled!, own).neg_().mul_(copies * units);
         first.mul_(FirstDecay).add_(down, alpha: 1 - FirstDecay);
         second.mul_(SecondDecay).addcmul_(down, down, 1 - SecondDecay);
         var scale = Math.Sqrt(1 - Math.Pow(SecondDecay, step)) / (1 - Math.Pow(FirstDecay, step));
         logits.mul_(1 - options.LearningRate * options.WeightDecay);
         logits.addcdiv_(first, second.sqrt().add_(Epsilon), -options.LearningRate * scale);
-    }
-
-    /// <summary>The permutation matrix nearest to the doubly stochastic one.</summary>
-    /// <returns>The permutation.</returns>
-    public Permutation Round()
-    {
-        using var scope = NewDisposeScope();
-        var cost = operation.Scale(logits).neg_().cpu().contiguous();
-        return new Permutation(LinearAssignment.Minimize(MemoryMarshal.Cast<byte, float>(cost.bytes), (int)cost.shape[0]).Columns);
+        return outer;
     }
 
     public void Dispose()
@@ -66,4 +80,6 @@ internal sealed class SinkhornLogits : IDisposable
         first.Dispose();
         second.Dispose();
     }
+
+    private Tensor Pairs(Tensor matrices) => matrices.reshape([copies, copies, units, units]);
 }

@@ -84,21 +84,21 @@ public static class SinkhornMatching
         using var scope = NewDisposeScope();
         using var moved = start.Apply(b);
         // Adam's epsilon is small beside the gradients of common models only: others are brought to their size.
-        using var objective = new RelaxedObjective(a, moved, new MatchingScale(a, moved, lowest: -20, highest: 20));
-        var logits = a.Network.Groups.Select((g, k) => new SinkhornLogits(g.Units, options, k, a.Flat.device)).ToArray();
+        var scale = new MatchingScale(a, moved, lowest: -20, highest: 20);
+        using var objective = new RelaxedObjective(a, moved, scale);
+        using var relaxed = new SinkhornMatrices(a.Network, options, a.Flat.device);
         var values = ImmutableArray.CreateBuilder<double>();
         values.Add(Measures.InnerProduct.Of(a.Learned(), moved.Learned()));
         for (var step = 1; step <= options.Steps; step++)
         {
             using var inner = NewDisposeScope();
-            var (value, gradients) = objective.At([.. logits.Select(l => l.Matrix())]);
+            var (value, gradients) = objective.At(relaxed.Matrices());
             values.Add(value);
-            for (var g = 0; g < logits.Length; g++) logits[g].Climb(gradients[g], step);
+            relaxed.Climb(gradients, scale.Unit, step);
             progress?.Invoke((double)step / options.Steps, value);
         }
 
-        var found = new PermutationSet(b.Network, logits.Select(l => l.Round())).After(start);
-        foreach (var l in logits) l.Dispose();
+        var found = relaxed.Round().After(start);
         using (var rounded = found.Apply(b)) values.Add(Measures.InnerProduct.Of(a.Learned(), rounded.Learned()));
         if (!options.Polish)
             return new SearchResult(found, options.Steps, values.ToImmutable(), StopReason.SweepLimit, clock.Elapsed.TotalSeconds);

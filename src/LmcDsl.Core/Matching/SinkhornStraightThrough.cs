@@ -98,29 +98,22 @@ public static class SinkhornStraightThrough
             Noise = options.Noise,
             Seed = options.Seed,
         };
-        var logits = a.Network.Groups.Select((g, k) => new SinkhornLogits(g.Units, sinkhorn, k, a.Flat.device)).ToArray();
-        try
+        using var relaxed = new SinkhornMatrices(a.Network, sinkhorn, a.Flat.device);
+        for (var step = 0; step <= options.Steps; step++)
         {
-            for (var step = 0; step <= options.Steps; step++)
+            using var inner = NewDisposeScope();
+            relaxed.Matrices();
+            var hard = relaxed.Round();
+            using var moved = hard.Apply(from);
+            if (step % options.CheckEvery == 0 || step == options.Steps)
             {
-                using var inner = NewDisposeScope();
-                foreach (var l in logits) l.Matrix();
-                var hard = new PermutationSet(b.Network, logits.Select(l => l.Round()));
-                using var moved = hard.Apply(from);
-                if (step % options.CheckEvery == 0 || step == options.Steps)
-                {
-                    mixture.Look(hard, moved, step);
-                    progress?.Invoke((double)step / options.Steps, mixture.Least);
-                }
-
-                if (step == options.Steps) break;
-                var gradients = mixture.Gradient(moved, options.BatchSize, options.DrawLambda, options.Seed, step);
-                Climb(logits, Descent(a.Network, gradients, a.Flat), from, hard, step + 1);
+                mixture.Look(hard, moved, step);
+                progress?.Invoke((double)step / options.Steps, mixture.Least);
             }
-        }
-        finally
-        {
-            foreach (var l in logits) l.Dispose();
+
+            if (step == options.Steps) break;
+            var gradients = mixture.Gradient(moved, options.BatchSize, options.DrawLambda, options.Seed, step);
+            Climb(relaxed, Descent(a.Network, gradients, a.Flat), from, hard, step + 1);
         }
 
         return new SearchResult(
@@ -138,13 +131,13 @@ public static class SinkhornStraightThrough
     }
 
     // <descent, P(b)> is linear in each matrix: its gradient at the hard permutations is the loss's, turned round.
-    private static void Climb(SinkhornLogits[] logits, ParameterSet descent, ParameterSet b, PermutationSet hard, int step)
+    private static void Climb(SinkhornMatrices relaxed, ParameterSet descent, ParameterSet b, PermutationSet hard, int step)
     {
         using var quiet = no_grad();
         using var own = descent;
-        using var objective = new RelaxedObjective(descent, b, new MatchingScale(descent, b));
-        var matrices = hard.Permutations.Select(p => eye(p.Count, device: b.Flat.device)[tensor(p.Sources.ToArray(), ScalarType.Int64)]);
-        var (_, slopes) = objective.At([.. matrices]);
-        for (var g = 0; g < logits.Length; g++) logits[g].Climb(slopes[g], step);
+        var scale = new MatchingScale(descent, b);
+        using var objective = new RelaxedObjective(descent, b, scale);
+        var (_, slopes) = objective.At([.. hard.Permutations.Select(p => SoftPermutation.Matrix(p, b.Flat.device))]);
+        relaxed.Climb(slopes, scale.Unit, step);
     }
 }

@@ -1,10 +1,8 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
-using LmcDsl.Core.Solvers;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Matching;
@@ -29,7 +27,7 @@ public sealed record UniverseMatchingOptions
 /// Cycle-consistent matching of several models to a shared order of units, the universe (C2M3, Crisostomi et al.,
 /// 2405.17897): all maps of all models climb the sum over pairs of ⟨P_p p, P_q q⟩ together, over doubly stochastic matrices,
 /// by Frank-Wolfe: to the best vertex for the gradient, a linear assignment problem for each map, as far as the exact line
-/// search says. At the end each matrix is rounded to the nearest permutation.
+/// search says; units within copies together with their copies. At the end the matrices are rounded to the nearest permutations.
 /// </summary>
 public static class UniverseMatching
 {
@@ -100,7 +98,8 @@ public static class UniverseMatching
                 var scale = new MatchingScale(others, models[p]);
                 using var objective = new RelaxedObjective(others, models[p], scale);
                 var (_, gradients) = objective.At(maps[p]);
-                directions[p] = [.. gradients.Zip(maps[p], (gradient, map) => Vertex(gradient) - map)];
+                var vertex = SoftPermutation.Nearest(models[p].Network, gradients, scale.Unit);
+                directions[p] = [.. vertex.Zip(maps[p], (best, map) => SoftPermutation.Matrix(best, map.device) - map)];
                 gap += gradients.Zip(directions[p], (gradient, d) => (gradient * d).sum(ScalarType.Float64).ToDouble())
                     .Select((sum, g) => scale.Unit(g) * sum).Sum();
             }
@@ -110,7 +109,7 @@ public static class UniverseMatching
         }
 
         public PermutationSet[] Round() =>
-            [.. models.Zip(maps, (m, own) => new PermutationSet(m.Network, own.Select(map => new Permutation(Nearest(map)))))];
+            [.. models.Zip(maps, (m, own) => new PermutationSet(m.Network, SoftPermutation.Nearest(m.Network, own)))];
 
         public void Dispose()
         {
@@ -158,20 +157,5 @@ public static class UniverseMatching
         private static double Interpolate(double[] at, double[] values, double x) =>
             Enumerable.Range(0, at.Length).Sum(i =>
                 values[i] * Enumerable.Range(0, at.Length).Where(j => j != i).Aggregate(1.0, (y, j) => y * (x - at[j]) / (at[i] - at[j])));
-
-        private static Tensor Vertex(Tensor gradient)
-        {
-            var n = gradient.shape[0];
-            var columns = tensor(Nearest(gradient).Select(j => (long)j).ToArray()).to(gradient.device);
-            return zeros_like(gradient).scatter_(1, columns.unsqueeze(1), ones(n, 1, device: gradient.device));
-        }
-
-        // The permutation matrix with the greatest inner product.
-        private static int[] Nearest(Tensor matrix)
-        {
-            using var scope = NewDisposeScope();
-            var cost = matrix.neg().cpu().contiguous();
-            return LinearAssignment.Minimize(MemoryMarshal.Cast<byte, float>(cost.bytes), (int)cost.shape[0]).Columns;
-        }
     }
 }

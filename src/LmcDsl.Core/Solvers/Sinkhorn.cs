@@ -12,7 +12,8 @@ namespace LmcDsl.Core.Solvers;
 /// <param name="tau">The temperature, above 0: the smaller, the nearer P is to a permutation.</param>
 /// <param name="iterations">Passes over rows and columns in one call.</param>
 /// <param name="device">Where the matrices are.</param>
-public sealed class Sinkhorn(int n, double tau, int iterations, Device device) : IDisposable
+/// <param name="count">How many matrices are scaled side by side: where more than one, all are <c>[count, n, n]</c>.</param>
+public sealed class Sinkhorn(int n, double tau, int iterations, Device device, int count = 1) : IDisposable
 {
     // Conjugate gradients end when the residual is this small a share of the right-hand side.
     private const double Tolerance = 1e-5;
@@ -21,8 +22,8 @@ public sealed class Sinkhorn(int n, double tau, int iterations, Device device) :
     private const int Together = 20;
     private const double Smallest = 1e-30;
 
-    private readonly Tensor rowLog = zeros([n, 1], device: device).DetachFromDisposeScope();
-    private readonly Tensor columnLog = zeros([1, n], device: device).DetachFromDisposeScope();
+    private readonly Tensor rowLog = zeros(Shape(count, n, 1), device: device).DetachFromDisposeScope();
+    private readonly Tensor columnLog = zeros(Shape(count, 1, n), device: device).DetachFromDisposeScope();
 
     /// <summary>Scales logits to a doubly stochastic matrix. Columns sum to 1 to rounding, rows as far as the iterations went.</summary>
     /// <param name="logits">X, <c>[n, n]</c>, finite.</param>
@@ -48,11 +49,11 @@ public sealed class Sinkhorn(int n, double tau, int iterations, Device device) :
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         var weighted = scaled * gradient;
-        var (rowSums, columnSums) = (weighted.sum([1], keepdim: true), weighted.sum([0], keepdim: true).t());
+        var (rowSums, columnSums) = (weighted.sum([-1], keepdim: true), weighted.sum([-2], keepdim: true).mT);
         // alpha + P beta = row sums, P' alpha + beta = column sums. Without alpha: (1 - P'P) beta = column sums - P' row sums.
-        var beta = Solve(scaled, columnSums - scaled.t().mm(rowSums));
-        var alpha = rowSums - scaled.mm(beta);
-        return (weighted - scaled * alpha - scaled * beta.t()).div_(tau).MoveToOuterDisposeScope();
+        var beta = Solve(scaled, columnSums - scaled.mT.matmul(rowSums));
+        var alpha = rowSums - scaled.matmul(beta);
+        return (weighted - scaled * alpha - scaled * beta.mT).div_(tau).MoveToOuterDisposeScope();
     }
 
     /// <summary>Frees the scalings.</summary>
@@ -63,19 +64,19 @@ public sealed class Sinkhorn(int n, double tau, int iterations, Device device) :
     }
 
     // Some iterations on the exponentials; then the scalings go into the logarithms, so that those are never far from 1.
-    private Tensor Pass(Tensor logits, int count)
+    private Tensor Pass(Tensor logits, int passes)
     {
         using var scope = NewDisposeScope();
         var exponent = (logits / tau).add_(rowLog).add_(columnLog);
         // Rows are brought to a maximum of 0 first, so that nothing overflows and no row vanishes.
-        var top = exponent.amax([1], keepdim: true);
+        var top = exponent.amax([-1], keepdim: true);
         rowLog.sub_(top);
         var kernel = exponent.sub_(top).exp_();
-        var (rows, columns) = (ones(n, 1, device: device), ones(1, n, device: device));
-        for (var k = 0; k < count; k++)
+        var (rows, columns) = (ones_like(rowLog), ones_like(columnLog));
+        for (var k = 0; k < passes; k++)
         {
-            rows = kernel.mm(columns.t()).clamp_min(Smallest).reciprocal();
-            columns = rows.t().mm(kernel).clamp_min(Smallest).reciprocal();
+            rows = kernel.matmul(columns.mT).clamp_min(Smallest).reciprocal();
+            columns = rows.mT.matmul(kernel).clamp_min(Smallest).reciprocal();
         }
 
         rowLog.add_(rows.log());
@@ -83,10 +84,14 @@ public sealed class Sinkhorn(int n, double tau, int iterations, Device device) :
         return kernel.mul_(rows).mul_(columns).MoveToOuterDisposeScope();
     }
 
-    // Conjugate gradients on 1 - P'P, which is 0 on constant vectors only; those are kept out.
+    private static long[] Shape(int count, int rows, int columns) => count == 1 ? [rows, columns] : [count, rows, columns];
+
+    private static Tensor Means(Tensor vectors) => vectors.dim() == 2 ? vectors.mean() : vectors.mean([-2], keepdim: true);
+
+    // Several matrices are one problem whose parts do not touch each other. Conjugate gradients on 1 - P'P, which is 0 on constant vectors only; those are kept out.
     private static Tensor Solve(Tensor scaled, Tensor right)
     {
-        right = right - right.mean();
+        right = right - Means(right);
         var (x, residual) = (zeros_like(right), right);
         var direction = residual.clone();
         var size = residual.square().sum().ToDouble();
@@ -94,13 +99,13 @@ public sealed class Sinkhorn(int n, double tau, int iterations, Device device) :
         for (var k = 0; k < MostSteps && size > enough && size > 0; k++)
         {
             using var scope = NewDisposeScope();
-            var image = direction - scaled.t().mm(scaled.mm(direction));
+            var image = direction - scaled.mT.matmul(scaled.matmul(direction));
             var curvature = (direction * image).sum().ToDouble();
             if (!(curvature > 0)) break; // a permutation: P'P is the identity, and the gradient of all that is left is 0
             var step = size / curvature;
             x.add_(direction, alpha: step);
             residual.add_(image, alpha: -step);
-            residual.sub_(residual.mean());
+            residual.sub_(Means(residual));
             var next = residual.square().sum().ToDouble();
             direction.mul_(next / size).add_(residual);
             size = next;

@@ -40,7 +40,7 @@ let tests =
                 (config 15)
                 $"{name}: maps compose to the identity round any cycle, on any architecture"
             <| fun (seed: int) ->
-                let network = Network(randomWithoutCopies (Random seed))
+                let network = Network(randomRelaxed (Random seed))
                 let models = drawn network seed 4
                 let found = search models
                 Expect.isTrue (isIdentity found.Permutations[0]) "the first stays"
@@ -112,6 +112,18 @@ let tests =
                 let found = search models
                 use moved = found.Permutations[2].Apply models[2]
                 Expect.equal (Distance.L2(moved, models[0])) 0.0 name
+
+        test "so are shuffled transformers, their heads and the units within them" {
+            let options = TransformerOptions(Layers = 1, Width = 12, Heads = 3, Context = 4)
+            let network = Network(Catalogue.Gpt(7, options))
+            use one = randomParameters network 1L
+            let models = [| for seed in 2L .. 4L -> PermutationSet.Random(network, seed).Apply one |]
+
+            for name, search in searches do
+                let found = search models
+                use moved = found.Permutations[2].Apply models[2]
+                Expect.equal (Distance.L2(moved, models[0])) 0.0 name
+        }
 
         testPropertyWithConfig (config 10) "Frank-Wolfe's relaxed objective never goes down"
         <| fun (seed: int) ->
