@@ -27,7 +27,7 @@ public sealed class AdaptivePooling(PoolingFunction function, int height, int wi
         Guard.Require(
             Height >= 1 && Width >= 1 && Function != PoolingFunction.First,
             $"adaptive pooling layer: expected Max or Average and sizes of 1 or more, found {Function}, {Height} and {Width}");
-        var (channels, _, _) = Image.Of("adaptive pooling layer", inputs[0]);
+        var (channels, _, _) = Image.Placed(wiring, "adaptive pooling layer", inputs[0]);
         return Image.Signal(wiring, "adaptive pooling layer", channels, Height, Width);
     }
 

@@ -20,7 +20,7 @@ public sealed class ChannelPadding(int before, int after) : Layer
     {
         Guard.Require(
             Before >= 0 && After >= 0, $"channel padding layer: expected 0 or more channels, found {Before} and {After}");
-        var (channels, height, width) = Image.Of("channel padding layer", inputs[0]);
+        var (channels, height, width) = Image.Placed(wiring, "channel padding layer", inputs[0]);
         // Zeros are the same in any order.
         Axis[] before = Before == 0 ? [] : [wiring.Fresh(Before)], after = After == 0 ? [] : [wiring.Fresh(After)];
         return Image.Signal(wiring, "channel padding layer", wiring.Concatenation([.. before, channels, .. after]), height, width);

@@ -15,6 +15,7 @@ public sealed class ClassToken : Layer
     public override Signal Wire(Wiring wiring, IReadOnlyList<Signal> inputs)
     {
         inputs[0].RequireSequence("class token");
+        wiring.Fix(inputs[0].Axes[0]);
         wiring.Parameter("weight", ParameterRole.Bias, Initializer.Small, 1, inputs[0].Axes[1]);
         return Signal.Of(wiring.Fixed(inputs[0].Axes[0].Size + 1), inputs[0].Axes[1]);
     }

@@ -49,7 +49,7 @@ public sealed class Convolution(
         Guard.Require(
             Channels >= 1 && Kernel >= 1 && Stride >= 1 && Dilation >= 1 && Padding >= 0,
             $"convolution layer: expected channels, kernel, stride and dilation of 1 or more and padding of 0 or more, found {Channels}, {Kernel}, {Stride}, {Dilation} and {Padding}");
-        var (input, height, width) = Image.Of("convolution layer", inputs[0]);
+        var (input, height, width) = Image.Placed(wiring, "convolution layer", inputs[0]);
         Architectures.Padding.Require("convolution layer", PaddingMode, Padding, height, width);
         var weight = GroupedWeight.Of(wiring, "convolution layer", input, Channels, Groups);
         var fanIn = Sizes.Product("convolution layer: inputs of one output", weight.Inputs.Size, Kernel, Kernel);

@@ -44,6 +44,7 @@ public sealed class Convolution1d(
         Guard.Require(
             inputs[0].Axes.Length == 2, $"{What}: expected a sequence [channels, length], found a shape of {Guard.Show(inputs[0].Shape)}");
         var (input, length) = (inputs[0].Axes[0], inputs[0].Axes[1].Size);
+        wiring.Fix(inputs[0].Axes[1]);
         var weight = GroupedWeight.Of(wiring, What, input, Channels, Groups);
         var fanIn = Sizes.Product($"{What}: inputs of one output", weight.Inputs.Size, Kernel);
         wiring.Parameter(

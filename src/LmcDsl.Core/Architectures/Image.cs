@@ -5,6 +5,14 @@ namespace LmcDsl.Core.Architectures;
 /// <summary>Reading and making signals of the shape <c>[channels, height, width]</c>.</summary>
 internal static class Image
 {
+    /// <summary>An image whose places stay where they are, as whatever reads windows of them needs.</summary>
+    public static (Axis Channels, int Height, int Width) Placed(Wiring wiring, string layer, Signal signal)
+    {
+        var image = Of(layer, signal);
+        foreach (var axis in signal.Axes.Skip(1)) wiring.Fix(axis);
+        return image;
+    }
+
     public static (Axis Channels, int Height, int Width) Of(string layer, Signal signal)
     {
         Guard.Require(

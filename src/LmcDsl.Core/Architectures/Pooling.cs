@@ -58,7 +58,7 @@ public sealed class Pooling(
         Guard.Require(
             Function != PoolingFunction.First || (Padding == 0 && !Ceiling),
             $"pooling layer: expected no padding where the first entry is taken, found {Padding} and ceiling {Ceiling}");
-        var (channels, height, width) = Image.Of("pooling layer", inputs[0]);
+        var (channels, height, width) = Image.Placed(wiring, "pooling layer", inputs[0]);
         return Kernel == 0
             ? Image.Signal(wiring, "pooling layer", channels, 1, 1)
             : Image.Signal(wiring, "pooling layer", channels, Windows(height), Windows(width));

@@ -43,7 +43,7 @@ public sealed class TransposedConvolution(
             Channels >= 1 && Kernel >= 1 && Stride >= 1 && Dilation >= 1 && Padding >= 0 && OutputPadding >= 0
                 && OutputPadding < Math.Max(Stride, Dilation),
             $"{What}: expected channels, kernel, stride and dilation of 1 or more, padding of 0 or more and output padding below stride or dilation, found {Channels}, {Kernel}, {Stride}, {Dilation}, {Padding} and {OutputPadding}");
-        var (input, height, width) = Image.Of(What, inputs[0]);
+        var (input, height, width) = Image.Placed(wiring, What, inputs[0]);
         var weight = GroupedWeight.Transposed(wiring, What, input, Channels, Groups);
         // As PyTorch counts them: of the weight's second axis.
         var fanIn = Sizes.Product($"{What}: inputs of one output", weight.Outputs.Size, Kernel, Kernel);

@@ -79,6 +79,8 @@ internal sealed record FileKind(FileFormat Format, string Description)
     private static FileKind Of(ReadOnlySpan<byte> start, long length, string path, ReadOnlySpan<byte> end)
     {
         if (start.IsEmpty) return Other("an empty file");
+        // The length of a header may begin like any other format's mark.
+        if (HasHeader(start, length)) return new FileKind(FileFormat.SafeTensors, "a safetensors file");
         if (start.StartsWith("PK\x03\x04"u8)) return new FileKind(FileFormat.Zip, "a zip archive");
         foreach (var (at, bytes, description) in Marks)
             if (start.Length > at && start[at..].StartsWith(bytes)) return Other(description);
@@ -112,6 +114,10 @@ internal sealed record FileKind(FileFormat Format, string Description)
     }
 
     private static FileKind Other(string description) => new(FileFormat.Other, description);
+
+    private static bool HasHeader(ReadOnlySpan<byte> start, long length) =>
+        start.Length > 9 && start[8] == '{' && start[9] is (byte)'"' or (byte)'}' or (byte)' '
+            && BinaryPrimitives.ReadInt64LittleEndian(start) is > 1 and var header && header <= length - 8;
 
     private static bool IsSafeTensors(ReadOnlySpan<byte> start, long length)
     {

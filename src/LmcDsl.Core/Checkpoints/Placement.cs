@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Runtime;
+using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Checkpoints;
 
@@ -48,6 +49,8 @@ public sealed class Placement
             List<string> said = [];
             if (Source.Key.Length > 0) said.Add($"state dict under '{Excerpt.Of(Source.Key)}'");
             if (Prefix.Length > 0) said.Add($"prefix '{Excerpt.Of(Prefix)}' taken off");
+            var tied = Places.Keys.Except(names).Order(StringComparer.Ordinal).ToArray();
+            if (tied.Length > 0) said.Add($"the same numbers under two names, and written so again: {Excerpt.Of([.. tied.Select(name => $"{name} as {names[Places[name]]}")], 5)}");
             if (PassedOver.Length > 0)
                 said.Add($"{PassedOver.Length} tensors beside the model copied as they are: {Excerpt.Of([.. PassedOver.Select(entry => entry.Name)], 5)}");
             if (Source.Others.Count > 0) said.Add($"{Source.Others.Count} values that are no tensors left out: {Excerpt.Of([.. Source.Others.Keys], 5)}");
@@ -73,7 +76,33 @@ public sealed class Placement
         var dict = new StateDict(source.Key, source.Entries, source.Others);
         var fits = Fits(source.Path, dict, network, names, key);
         if (fits.Count > 1) throw StateDictChoice.Ambiguous(source.Path, [.. fits.Select(Title)]);
-        return fits is [{ IsExact: true } fit] ? new Placement(source, network, fit, [], _ => false) : throw Misfit.Of(source.Path, fits[0], network, names);
+        if (fits is [{ IsExact: true } fit]) return new Placement(source, network, fit, [], _ => false);
+        var copies = Tied(source, fits[0]);
+        return copies is not null ? new Placement(source, network, fits[0], copies, _ => false) : throw Misfit.Of(source.Path, fits[0], network, names);
+    }
+
+    // A parameter that a model calls by several names, such as an embedding that is its output too, is written under each, and read by one.
+    private static (string Name, int Parameter)[]? Tied(TensorSource source, Fit fit)
+    {
+        if (fit.Missing.Count > 0 || fit.Misshaped.Count > 0 || fit.Unexpected.Any(entry => entry.Shape.All(size => size <= 1))) return null;
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        var copies = new List<(string, int)>();
+        foreach (var entry in fit.Unexpected)
+        {
+            using var inner = NewDisposeScope();
+            var numbers = source.Read(entry.Name);
+            if (numbers.eq(numbers.flatten()[0]).all().item<bool>()) return null; // such as zeros, which many are
+            int[] same =
+            [
+                .. fit.Places.Where(place => place.Entry.Type == entry.Type && place.Entry.Shape.SequenceEqual(entry.Shape)
+                    && source.Read(place.Entry.Name).equal(numbers).all().item<bool>()).Select(place => place.Parameter),
+            ];
+            if (same.Length != 1) return null;
+            copies.Add((entry.Name, same[0]));
+        }
+
+        return [.. copies];
     }
 
     /// <summary>The name in the file under which a parameter is read.</summary>

@@ -39,6 +39,17 @@ internal sealed class KnownTensor(string name, TensorEntry entry, Func<Tensor> r
     /// <summary>Whether a number stands in it somewhere.</summary>
     public bool Holds(Tensor number) => Numbers.to(number.dtype).eq(number).any().item<bool>();
 
+    /// <summary>Whether other numbers are these in another order, or shape; numbers that are all the same are nobody's.</summary>
+    public bool HasNumbersOf(Tensor other)
+    {
+        if (other.numel() != Shape.Aggregate(1L, (product, size) => product * size) || other.numel() < 2) return false;
+        var (type, own) = (other.dtype, Range(other.dtype));
+        using var scope = NewDisposeScope();
+        var wanted = other.to(ScalarType.Float64);
+        if (own.Least == own.Most || wanted.min().item<double>() != own.Least || wanted.max().item<double>() != own.Most) return false;
+        return Numbers.to(type).to(ScalarType.Float64).flatten().sort().Values.equal(wanted.flatten().sort().Values).all().item<bool>();
+    }
+
     /// <summary>
     /// Where numbers stand, counted along all axes; -1 for one that stands nowhere or more than once.
     /// </summary>

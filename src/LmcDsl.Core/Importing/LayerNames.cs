@@ -22,6 +22,9 @@ internal static partial class LayerNames
     /// <summary>Whether an export has given a tensor a number in the place of its name.</summary>
     public static bool IsLost(string name) => Lost().IsMatch(name);
 
+    /// <summary>Whether a tensor is called as a module calls what it learns: by words joined by dots, and not as exporters call what they fold.</summary>
+    public static bool IsOfModule(string name) => Module().IsMatch(name);
+
     /// <summary>
     /// The module in which a node stands: <c>/features/features.1.0/block/block.3/MatMul</c> is <c>features.1.0.block.3</c>. Null where its
     /// name has no slashes.
@@ -37,6 +40,9 @@ internal static partial class LayerNames
             else path.Add(part);
         return path.Count > 0 ? string.Join('.', path) : null;
     }
+
+    [GeneratedRegex(@"^(?!val_|node_|_)(?!.*[Cc]onst)[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*$")]
+    private static partial Regex Module();
 
     [GeneratedRegex(@"^(onnx::.*|\d+|.*[:/].*)$")]
     private static partial Regex Lost();

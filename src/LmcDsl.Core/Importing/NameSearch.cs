@@ -240,6 +240,11 @@ internal sealed class NameSearch : IDisposable
             Guard.Require(
                 known.All.All(other => !Significant(other.Shape).SequenceEqual(shape)),
                 $"{node.Place}: expected numbers of {path} (equal, transposed, a part, gates in another order, or with a norm folded in), found others in '{name}'");
+            // A part of the graph stays as it is: it must not be what the checkpoint's own numbers were made into.
+            var origin = known.All.FirstOrDefault(other => other.HasNumbersOf(numbers));
+            Guard.Require(
+                origin is null,
+                $"{node.Place}: expected numbers of {path} as they lie there, found those of '{origin?.Name}' in another shape in '{name}', which would stay when that is permuted");
             tensor.IsFixed = true;
             node.Inputs[input] = tensor.Name;
             if (!kept.Contains(name)) kept.Add(name);

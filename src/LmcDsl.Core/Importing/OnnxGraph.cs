@@ -137,7 +137,9 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most, IRead
     private void Run()
     {
         var nodes = OnnxFunctions.Inline(proto.Nodes, proto.Functions);
-        foreach (var read in nodes.SelectMany(node => node.Inputs.Concat(Captured(node)).Select(input => (Input: input, Node: node))))
+        // What gives a tensor back under another name does not read it: those who read that name do.
+        bool IsAlias(OnnxNode node) => node.Operator == "Identity" && node.Inputs.Count == 1 && graph.Tensors.ContainsKey(node.Inputs[0]);
+        foreach (var read in nodes.Where(node => !IsAlias(node)).SelectMany(node => node.Inputs.Concat(Captured(node)).Select(input => (Input: input, Node: node))))
         {
             graph.Readers[read.Input] = graph.Readers.GetValueOrDefault(read.Input) + 1;
             if (!graph.Reader.TryAdd(read.Input, read.Node)) graph.Reader.Remove(read.Input);
@@ -194,7 +196,9 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most, IRead
             if (k >= outputs.Length) break; // such as the mask of a dropout, which nobody reads
             var value = outputs[k];
             // Tensors of equal numbers are stored once: an identity gives the name back.
-            values[node.Outputs[k]] = value.Parameter is not null && node.Operator == "Identity" ? value with { Name = node.Outputs[k] } : value;
+            values[node.Outputs[k]] = value.Parameter is { } stored && node.Operator == "Identity"
+                ? value with { Name = node.Outputs[k], Parameter = stored.Called(node.Outputs[k]) }
+                : value;
         }
     }
 
@@ -232,9 +236,9 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most, IRead
     {
         if (values.TryGetValue(name, out var known)) return known;
         if (!graph.Tensors.TryGetValue(name, out var tensor)) throw new LmcException($"{what}: expected a value that an earlier node gives, found '{name}'");
-        // Whole numbers, and lone ones, are what the network is; the rest is what it learned.
+        // Whole numbers, and lone ones that no module calls its own, are what the network is; the rest is what it learned.
         Guard.Require(tensor.Shape.All(size => size >= 0), $"tensor '{name}': expected sizes of 0 or more, found {Guard.Show([.. tensor.Shape])}");
-        var value = tensor.IsReal && !tensor.IsFixed && tensor.Shape.Count > 0 && tensor.Shape.All(size => size > 0)
+        var value = tensor.IsReal && !tensor.IsFixed && (tensor.Shape.Count > 0 || LayerNames.IsOfModule(name)) && tensor.Shape.All(size => size > 0)
             ? new GraphValue(name, [.. tensor.Shape]) { Parameter = tensor }
             : graph.Constant(name, tensor.Load(folder));
         values[name] = value;

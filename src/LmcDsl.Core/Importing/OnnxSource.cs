@@ -44,15 +44,34 @@ internal sealed class OnnxSource : TensorSource
     /// <param name="numbers">What each entry's numbers become, of its shape and type.</param>
     public void Write(Stream stream, Func<TensorEntry, Tensor> numbers)
     {
-        // A tensor that the graph calls by several names is written once.
-        var written = new Dictionary<string, Func<Tensor>>();
-        foreach (var entry in Entries)
+        using var quiet = no_grad();
+        var written = new Dictionary<string, Func<Tensor>>(); // by the names of the file's tensors
+        var split = new Dictionary<string, (string Of, Func<Tensor> Numbers)>(); // by the names that the graph gives back
+        foreach (var same in Entries.GroupBy(entry => model.Stored[entry.Name].Tensor.Name))
         {
-            var (tensor, transposed) = model.Stored[entry.Name];
-            written[tensor.Name] = () => transposed ? numbers(entry).t().contiguous() : numbers(entry).contiguous();
+            TensorEntry[] entries = [.. same.OrderBy(entry => model.Stored[entry.Name].Tensor.Alias is null ? 0 : 1)];
+            written[same.Key] = Of(entries[0]);
+            // Equal numbers are stored once, and called by several names; what became of them may differ.
+            foreach (var entry in entries.Skip(1).Where(entry => !AreEqual(Of(entries[0]), Of(entry))))
+            {
+                var alias = model.Stored[entry.Name].Tensor.Alias;
+                Guard.Require(
+                    alias is not null,
+                    $"{Path}: tensor '{same.Key}': expected one order of its units, found '{entries[0].Name}' and '{entry.Name}', which read it and whose units are permuted apart; save the two under names of their own");
+                split[alias!] = (same.Key, Of(entry));
+            }
         }
 
-        OnnxWriter.Write(stream, Path, written);
+        OnnxWriter.Write(stream, Path, written, split);
+
+        Func<Tensor> Of(TensorEntry entry) =>
+            () => model.Stored[entry.Name].Transposed ? numbers(entry).t().contiguous() : numbers(entry).contiguous();
+    }
+
+    private static bool AreEqual(Func<Tensor> left, Func<Tensor> right)
+    {
+        using var scope = NewDisposeScope();
+        return left().bytes.SequenceEqual(right().bytes);
     }
 
     protected override Tensor Read(int index)

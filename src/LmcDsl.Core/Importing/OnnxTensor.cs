@@ -18,6 +18,9 @@ internal sealed class OnnxTensor
 
     public string Name { get; private set; } = "";
 
+    /// <summary>What the graph calls it where it reads it through a node that gives the name back, as tensors of equal numbers are stored once.</summary>
+    public string? Alias { get; private set; }
+
     public List<long> Shape { get; } = [];
 
     // The types that ONNX numbers so, as Torch has them.
@@ -59,6 +62,14 @@ internal sealed class OnnxTensor
 
     /// <summary>Whether it is a part of what the network is, such as a mask, and not what it learned, though its numbers are real.</summary>
     public bool IsFixed { get; set; }
+
+    /// <summary>The same tensor under a name that the graph gives back.</summary>
+    public OnnxTensor Called(string alias)
+    {
+        var result = (OnnxTensor)MemberwiseClone();
+        result.Alias = alias;
+        return result;
+    }
 
     public static OnnxTensor Read(CodedInputStream input)
     {

@@ -10,7 +10,7 @@ namespace LmcDsl.Core.Importing;
 /// </summary>
 internal static class OnnxWriter
 {
-    private const int Graph = 7, Initializer = 5, Raw = 9;
+    private const int Graph = 7, Node = 1, Initializer = 5, TensorName = 8, Raw = 9;
 
     // Where a tensor says its numbers otherwise than as bytes, and that they are elsewhere.
     private static readonly int[] Numbers = [4, 5, 6, 7, 9, 10, 11, 13, 14];
@@ -19,24 +19,59 @@ internal static class OnnxWriter
     /// <param name="stream">Where to write.</param>
     /// <param name="path">The model to copy.</param>
     /// <param name="numbers">New numbers of tensors, by the tensors' names, contiguous and of their types.</param>
-    public static void Write(Stream stream, string path, IReadOnlyDictionary<string, Func<Tensor>> numbers)
+    /// <param name="split">
+    /// Tensors that take the place of nodes that give others back under another name: by that name, the other's and their own numbers.
+    /// </param>
+    public static void Write(
+        Stream stream, string path, IReadOnlyDictionary<string, Func<Tensor>> numbers, IReadOnlyDictionary<string, (string Of, Func<Tensor> Numbers)> split)
     {
         using var file = File.OpenRead(path);
         var model = ByteString.FromStream(file);
         using var output = new CodedOutputStream(stream, leaveOpen: true);
-        Copy(model, output, (field, content) => field == Graph ? Rewritten(content, (inner, tensor) => inner == Initializer ? Tensor(tensor, numbers) : null) : null);
+        Copy(model, output, (field, content) => field == Graph ? OfGraph(content, numbers, split) : null);
         output.Flush();
     }
 
-    private static ByteString? Tensor(ByteString content, IReadOnlyDictionary<string, Func<Tensor>> numbers)
+    private static ByteString OfGraph(
+        ByteString graph, IReadOnlyDictionary<string, Func<Tensor>> numbers, IReadOnlyDictionary<string, (string Of, Func<Tensor> Numbers)> split)
     {
-        var name = OnnxTensor.Read(content.CreateCodedInput()).Name;
-        if (!numbers.TryGetValue(name, out var make)) return null;
+        var forms = new Dictionary<string, ByteString>(); // of tensors that others are split off
+        return Rewritten(
+            graph,
+            (field, content) =>
+            {
+                if (field == Node && split.Count > 0 && GivesBack(content) is { } name && split.ContainsKey(name)) return ByteString.Empty;
+                if (field != Initializer) return null;
+                var own = OnnxTensor.Read(content.CreateCodedInput()).Name;
+                if (split.Values.Any(other => other.Of == own)) forms[own] = content;
+                return numbers.TryGetValue(own, out var make) ? Tensor(content, own, make) : null;
+            },
+            output =>
+            {
+                foreach (var (name, (of, make)) in split)
+                {
+                    output.WriteTag(Initializer, WireFormat.WireType.LengthDelimited);
+                    output.WriteBytes(Tensor(forms[of], name, make));
+                }
+            });
+    }
+
+    // What a node that changes nothing calls its input; null of others.
+    private static string? GivesBack(ByteString content)
+    {
+        var node = OnnxNode.Read(content.CreateCodedInput());
+        return node.Operator == "Identity" && node.Outputs.Count == 1 ? node.Outputs[0] : null;
+    }
+
+    private static ByteString Tensor(ByteString content, string name, Func<Tensor> make)
+    {
         using var scope = NewDisposeScope();
         using var memory = new MemoryStream();
         using (var output = new CodedOutputStream(memory, leaveOpen: true))
         {
-            Copy(content, output, (_, _) => null, Numbers);
+            Copy(content, output, (_, _) => null, [TensorName, .. Numbers]);
+            output.WriteTag(TensorName, WireFormat.WireType.LengthDelimited);
+            output.WriteString(name);
             output.WriteTag(Raw, WireFormat.WireType.LengthDelimited);
             output.WriteBytes(ByteString.CopyFrom(make().bytes));
         }
@@ -44,15 +79,20 @@ internal static class OnnxWriter
         return UnsafeByteOperations.UnsafeWrap(memory.ToArray());
     }
 
-    private static ByteString Rewritten(ByteString message, Func<int, ByteString, ByteString?> change)
+    private static ByteString Rewritten(ByteString message, Func<int, ByteString, ByteString?> change, Action<CodedOutputStream> more)
     {
         using var memory = new MemoryStream();
-        using (var output = new CodedOutputStream(memory, leaveOpen: true)) Copy(message, output, change);
+        using (var output = new CodedOutputStream(memory, leaveOpen: true))
+        {
+            Copy(message, output, change);
+            more(output);
+        }
+
         Guard.Require(memory.Length <= int.MaxValue, $"expected a graph of at most {int.MaxValue} bytes, found {memory.Length}");
         return UnsafeByteOperations.UnsafeWrap(memory.GetBuffer().AsMemory(0, (int)memory.Length));
     }
 
-    // Field by field; what the change gives takes the place of a message, and fields that are left out are not written.
+    // Field by field; what the change gives takes the place of a message, or none where it is empty, and fields that are left out are not written.
     private static void Copy(ByteString message, CodedOutputStream output, Func<int, ByteString, ByteString?> change, int[]? without = null)
     {
         var input = message.CreateCodedInput();
@@ -65,16 +105,22 @@ internal static class OnnxWriter
                 continue;
             }
 
+            if (kind == WireFormat.WireType.LengthDelimited)
+            {
+                var content = input.ReadBytes();
+                if (change(field, content) is not { } changed) changed = content;
+                else if (changed.IsEmpty) continue;
+                output.WriteTag(tag);
+                output.WriteBytes(changed);
+                continue;
+            }
+
             output.WriteTag(tag);
             switch (kind)
             {
                 case WireFormat.WireType.Varint: output.WriteUInt64(input.ReadUInt64()); break;
                 case WireFormat.WireType.Fixed64: output.WriteFixed64(input.ReadFixed64()); break;
                 case WireFormat.WireType.Fixed32: output.WriteFixed32(input.ReadFixed32()); break;
-                case WireFormat.WireType.LengthDelimited:
-                    var content = input.ReadBytes();
-                    output.WriteBytes(change(field, content) ?? content);
-                    break;
                 default: throw new LmcException($"expected an ONNX model, found a field {field} of a kind that none has");
             }
         }

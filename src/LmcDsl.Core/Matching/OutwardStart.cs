@@ -18,7 +18,10 @@ internal static class OutwardStart
     /// <summary>Decides each group once.</summary>
     /// <param name="a">The reference.</param>
     /// <param name="b">The model to permute; left as it is.</param>
-    /// <returns>The permutations of b, one group's choice after another's; the identity for groups that nothing fixed leads to.</returns>
+    /// <returns>
+    /// The permutations of b, one group's choice after another's; the identity for groups that nothing fixed leads to, and for all where the
+    /// models are nearer as they are.
+    /// </returns>
     /// <exception cref="Runtime.LmcException">A model has NaN or infinity; the line names the parameter.</exception>
     public static PermutationSet Find(ParameterSet a, ParameterSet b)
     {
@@ -49,7 +52,10 @@ internal static class OutwardStart
             foreach (var (g, step) in Decide(a, moved, scale, next.Group, known)) found[g] = step.After(found[g]);
         }
 
-        return new PermutationSet(network, found);
+        // Models that are near already, such as two that were trained on from one, stay where they are.
+        return Measures.InnerProduct.Of(a.Learned(), moved.Learned()) >= Measures.InnerProduct.Of(a.Learned(), b.Learned())
+            ? new PermutationSet(network, found)
+            : PermutationSet.Identity(network);
     }
 
     private static IReadOnlyDictionary<int, Permutation> Decide(

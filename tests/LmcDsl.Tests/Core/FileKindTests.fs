@@ -103,6 +103,19 @@ let tests =
                     failsWith (name :: words) (fun () -> (TensorSource.Open path).Dispose()))
             }
 
+        test "safetensors files are read whatever their headers' lengths look like" {
+            // As those begin: pickles, gzip's mark.
+            for length in [ 0x280; 0x380; 0x480; 0x580; 0x8b1f ] do
+                inFolder (fun folder ->
+                    let path = Path.Combine(folder, "a.safetensors")
+                    let header = """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""".PadRight length
+                    let parts = [ BitConverter.GetBytes(int64 length); ascii header; BitConverter.GetBytes 2.5f ]
+                    File.WriteAllBytes(path, Array.concat parts)
+                    use source = TensorSource.Open path
+                    use tensor = source.Read "a"
+                    Expect.equal (tensor.data<float32>().ToArray()) [| 2.5f |] $"{length}")
+        }
+
         test "a folder is told for what it is, and its checkpoint is found under the usual name" {
             inFolder (fun folder ->
                 let inside names =

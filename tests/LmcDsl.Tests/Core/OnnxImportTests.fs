@@ -4,7 +4,9 @@ module LmcDsl.Tests.Core.OnnxImportTests
 open System.IO
 open Expecto
 open LmcDsl.Core.Architectures
+open LmcDsl.Core.Checkpoints
 open LmcDsl.Core.Importing
+open LmcDsl.Core.Permutations
 open LmcDsl.Tests.Core.OnnxBytes
 open LmcDsl.Tests.Fixtures
 open TorchSharp
@@ -78,6 +80,83 @@ let tests =
             let caller = modelOf 13L [ 1L; 3L ] [ call; weight "w" [ 3L ] [ 1f; 2f; 3f ] ]
             let _, outputs = imported (Array.append caller less) [ 5f; 5f; 5f ]
             Expect.equal outputs [ 4f; 3f; 2f ] "x - w"
+        }
+
+        test
+            "equal tensors that are stored once are layers' own, and are written apart where what becomes of them differs" {
+            use _ = torch.NewDisposeScope()
+
+            let draw (seed: int64) (count: int64) =
+                use generator = LmcDsl.Core.Runtime.Seeds.Generator(seed, "weights")
+                List.ofArray (torch.randn(count, generator = generator).data<float32>().ToArray())
+
+            let layer input weight output =
+                [
+                    node "Gemm" [ input; $"{weight}.weight" ] $"{output}_" [ attribute "transB" 1L ]
+                    node "Tanh" [ $"{output}_" ] output []
+                ]
+
+            let content =
+                modelOf 13L [ 1L; 2L ] [
+                    node "Identity" [ "b.weight" ] "c.weight" []
+                    yield! layer "x" "a" "h1"
+                    yield! layer "h1" "b" "h2"
+                    yield! layer "h2" "c" "h3"
+                    node "Gemm" [ "h3"; "d.weight" ] "y" [ attribute "transB" 1L ]
+                    weight "a.weight" [ 4L; 2L ] (draw 1L 8L)
+                    weight "b.weight" [ 4L; 4L ] (draw 2L 16L)
+                    weight "d.weight" [ 2L; 4L ] (draw 3L 8L)
+                ]
+
+            inFolder (fun folder ->
+                let path name = Path.Combine(folder, $"{name}.onnx")
+                File.WriteAllBytes(path "own", content)
+
+                let outputs name =
+                    let read = OnnxModel.Read(path name)
+                    let network = Network read.Architecture
+                    use weights = read.Load network
+                    network.Forward(weights.Views, torch.ones (1L, 2L))
+
+                let network = Network (OnnxModel.Read(path "own")).Architecture
+                let dense = network.Architecture.Nodes |> Seq.filter (fun node -> node.Layer :? Dense)
+
+                Expect.equal
+                    [ for node in dense -> node.Name ]
+                    [ "a"; "b"; "c"; "d" ]
+                    "layers with weights of their own"
+
+                for seed in 1L .. 3L do
+                    let element = PermutationSet.Random(network, seed)
+                    let placement = Checkpoint.Open(path "own", network, NameMap.For network)
+
+                    using (File.Create(path "moved")) (fun file -> Checkpoint.SavePermuted(file, element, placement))
+                    Expect.isLessThan (difference (outputs "moved") (outputs "own")) 1e-6 "the same function"
+
+                    let again = Network (OnnxModel.Read(path "moved")).Architecture
+                    Expect.equal (again.Parameters.Length) network.Parameters.Length "as many weights"
+
+                // What stays equal is stored once, as it was.
+                let placement = Checkpoint.Open(path "own", network, NameMap.For network)
+
+                using (File.Create(path "same")) (fun file ->
+                    Checkpoint.SavePermuted(file, PermutationSet.Identity network, placement))
+
+                Expect.equal (File.ReadAllBytes(path "same").Length) content.Length "nothing is written twice")
+        }
+
+        test "a lone number is learned where a module calls it its own, and else a part of the graph" {
+            for name, learned in [ "gain", 1; "block.0.gamma", 1; "onnx::Mul_7", 0; "const_fold_3", 0; "val_12", 0 ] do
+                let content = modelOf 13L [ 1L; 3L ] [ node "Mul" [ "x"; name ] "y" []; weight name [] [ 2f ] ]
+
+                inFolder (fun folder ->
+                    let path = Path.Combine(folder, "model.onnx")
+                    File.WriteAllBytes(path, content)
+                    let network = Network (OnnxModel.Read path).Architecture
+                    Expect.equal network.Parameters.Length learned name)
+
+                let _, outputs = imported content [ 1f; 2f; 3f ]
+                Expect.equal outputs [ 2f; 4f; 6f ] name
         }
 
         test "a product with a transposed weight, and one that is not" {

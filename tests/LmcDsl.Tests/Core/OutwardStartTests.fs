@@ -67,6 +67,22 @@ let tests =
                 Expect.isGreaterThan (List.average gains) least $"{architecture.Name}: {gains}"
         }
 
+        test "it is never farther than the models are as they stand: near ones stay" {
+            for seed in 1..60 do
+                let network = Network(randomArchitecture (Random seed))
+                use a = randomParameters network (int64 seed)
+                use noise = randomParameters network (int64 seed + 100L)
+                use b = a.Clone()
+                b.Flat.add_ (noise.Flat * (torch.tensor 0.7f)) |> ignore
+                let start = OutwardStart.Find(a, b)
+                use moved = start.Apply b
+
+                let found, own =
+                    InnerProduct.Of(a.Learned(), moved.Learned()), InnerProduct.Of(a.Learned(), b.Learned())
+
+                Expect.isGreaterThanOrEqual found (own - 1e-5 * abs own) $"seed {seed}"
+        }
+
         test "each group is matched on what is decided, and nothing else: an MLP by hand" {
             let network = Network(Catalogue.Mlp([| 1; 4; 4 |], [| 9; 9 |], 2))
             use a = randomParameters network 1L

@@ -116,6 +116,24 @@ let tests =
                     "the model's own")
         }
 
+        test
+            "a parameter under two names, such as an embedding that is its output too, is read once and written under both" {
+            let twice (of': ParameterSet) = named id of' @ [ "again.weight", of'["fc1.weight"] ]
+
+            opened smallMlp null (twice mlp) (fun placement ->
+                use read = Checkpoint.Load placement
+                Expect.equal (bytes read) (bytes mlp) "the model"
+                Expect.stringContains placement.Note "again.weight as fc1.weight" "said"
+                use file = new MemoryStream()
+                Checkpoint.Save(file, another, placement)
+                use back = SafeTensors.Read(System.ReadOnlySpan(file.ToArray()), "back")
+                Expect.equal (difference back.Tensors["again.weight"] another["fc1.weight"]) 0.0 "under the other name")
+
+            // Other numbers are another parameter, and numbers that are all alike may be any.
+            for stranger in [ another["fc1.weight"]; torch.zeros_like mlp["fc1.weight"] ] do
+                refused smallMlp null [ "not expected"; "again.weight" ] (named id mlp @ [ "again.weight", stranger ])
+        }
+
         test "where several models fit they are listed, and a key chooses one" {
             let both = named ((+) "student.") mlp @ named ((+) "teacher.") another
             refused smallMlp null [ "found 2"; "student (6 tensors)"; "teacher (6 tensors)"; "--key" ] both

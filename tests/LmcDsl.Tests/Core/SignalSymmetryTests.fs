@@ -33,6 +33,35 @@ let private between shape nodes last =
 
 let tests =
     testList "Symmetry of signal layers" [
+        test "places that windows read stay where they are, wherever an image came from" {
+            for shape, layer in
+                [
+                    "[3,2,2]", """{"kind":"convolution","channels":4,"kernel":1}"""
+                    "[3,2,2]", """{"kind":"convolution","channels":4,"kernel":2}"""
+                    "[3,2,2]", """{"kind":"transposedConvolution","channels":4,"kernel":2,"stride":2}"""
+                    "[3,2,2]", """{"kind":"pooling","function":"Max","kernel":2}"""
+                    "[3,2,2]", """{"kind":"pooling","function":"Average","kernel":0}"""
+                    "[3,2,2]", """{"kind":"adaptivePooling","function":"Average","height":1,"width":2}"""
+                    "[3,2,2]", """{"kind":"channelPadding","before":1,"after":1}"""
+                    "[3,4]", """{"kind":"convolution1d","channels":4,"kernel":3}"""
+                    "[3,4]", """{"kind":"classToken"}"""
+                    "[3,4]", """{"kind":"sinusoidalPositions"}"""
+                    "[3,4]", """{"kind":"sequencePooling","function":"First"}"""
+                    "[3,4]", """{"kind":"dense","units":2}"""
+                ] do
+                $$"""{"name":"t","input":[5],"nodes":[
+                       {"name":"a","layer":{"kind":"dense","units":12},"inputs":["input"]},
+                       {"name":"r","layer":{"kind":"activation","function":"Tanh"},"inputs":["a"]},
+                       {"name":"v","layer":{"kind":"reshaping","shape":{{shape}}},"inputs":["r"]},
+                       {"name":"w","layer":{{layer}},"inputs":["v"]},
+                       {"name":"f","layer":{"kind":"flatten"},"inputs":["w"]},
+                       {"name":"h","layer":{"kind":"dense","units":2},"inputs":["f"]}]}"""
+                |> Architecture.FromJson
+                |> Network
+                |> LmcDsl.Core.Permutations.SymmetryCheck.FirstBreak
+                |> fun found -> Expect.equal (Option.ofNullable found) None layer
+        }
+
         test "units between two products move" { Expect.equal (between [ 5; 2 ] [] "r") [ 5 ] "five units" }
 
         test "units of which some are taken by place do not" {

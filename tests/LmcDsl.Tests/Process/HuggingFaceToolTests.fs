@@ -246,6 +246,9 @@ let tests =
                             "rope_scaling", """{"type": "linear", "factor": "2"}""", [ "factor"; "a number above 0" ]
                             "rope_scaling", """{"rope_type": 3}""", [ "rope_type"; "a text" ]
                             "rope_scaling", "4", [ "an object" ]
+                            "rope_scaling",
+                            """{"type": "yarn", "factor": 2, "mscale_all_dim": -1}""",
+                            [ "mscale_all_dim"; "from 0 on" ]
                             "rope_parameters", """{"rope_type": "yarn", "factor": -1}""", [ "factor"; "-1" ]
                             "rope_parameters", """{"partial_rotary_factor": 0.5}""", [ "partial_rotary_factor" ]
                             "partial_rotary_factor", "0.5", [ "0.5" ]
@@ -286,6 +289,9 @@ let tests =
                     lmc folder [ "describe"; "a" ] |> refused [ "sliding_window"; "4" ]
                     lmc folder [ "describe"; "a"; "--input"; "4" ] |> done' |> ignore
                     lmc folder [ "describe"; "a"; "--input"; "17" ] |> refused [ "--input"; "16" ]
+                    // Null is as many key heads as heads, whatever a type means by none.
+                    writeConfig (at "a") [ "model_type", "\"mistral\""; "num_key_value_heads", "null" ]
+                    lmc folder [ "describe"; "a" ] |> refused [ "of another shape"; "k_proj.weight" ]
                     writeConfig (at "a") [ "new_field", "3" ]
                     Expect.stringContains (lmc folder [ "describe"; "a" ] |> done') "new_field" "not known, and said"
                     // Two that differ in what is computed.

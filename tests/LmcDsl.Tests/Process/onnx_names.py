@@ -149,6 +149,18 @@ class Scaled(nn.Module):
         return self.head(torch.tanh(x @ (self.direction * self.size).t()).mean(1))
 
 
+class Reshaped(nn.Module):
+    """A weight that is read as it is, and as a matrix of which the export has made a tensor of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.u, self.head = nn.Parameter(torch.randn(2, 5, 3)), nn.Parameter(torch.randn(10)), nn.Linear(3, 4)
+
+    def forward(self, x):
+        sigma = torch.matmul(self.u, self.weight.reshape(10, 3)).pow(2).sum()
+        return self.head(torch.tanh(torch.matmul(x.unsqueeze(1), self.weight) / sigma).mean((1, 2)))
+
+
 class Wrapper(nn.Module):
     def __init__(self, model):
         super().__init__()
@@ -232,6 +244,7 @@ CASES = {
     "refused-rows": (repeated, STEPS),
     "refused-mixed": (lambda: drawn(Masked()), STEPS),
     "refused-scaled": (lambda: drawn(Scaled()), STEPS),
+    "refused-reshaped": (lambda: drawn(Reshaped()), STEPS),
     "refused-fresh": (lambda: Pair().eval(), IMAGE),
     "half-told": (half_told, IMAGE),
     "renamed": (lambda: drawn(Pair()), IMAGE, renamed),

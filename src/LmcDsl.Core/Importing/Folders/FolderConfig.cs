@@ -115,6 +115,9 @@ internal sealed class FolderConfig
     public string? Plain(string name) =>
         fields.TryGetValue(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
+    /// <summary>Whether a field is there, and null.</summary>
+    public bool IsNull(string name) => fields.TryGetValue(name, out var value) && value.ValueKind == JsonValueKind.Null;
+
     /// <summary>Whether a field is there, and not null.</summary>
     public bool Names(string name) => Find(name, null) is not null;
 

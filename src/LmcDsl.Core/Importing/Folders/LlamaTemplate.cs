@@ -28,7 +28,7 @@ internal sealed class LlamaTemplate : FolderTemplate
         var config = to.Config;
         var type = config.Text("model_type", "");
         int vocabulary = config.Size("vocab_size"), width = config.Size("hidden_size"), layers = to.Layers("num_hidden_layers");
-        int heads = config.Size("num_attention_heads"), pairs = config.Size("num_key_value_heads", type switch { "mistral" => 8, "qwen2" => 32, _ => heads });
+        int heads = config.Size("num_attention_heads"), pairs = config.Size("num_key_value_heads", config.IsNull("num_key_value_heads") ? heads : type switch { "mistral" => 8, "qwen2" => 32, _ => heads });
         int size = config.Size("head_dim", Math.Max(1, width / heads)), inner = config.Size("intermediate_size");
         var most = config.Size("max_position_embeddings", type == "llama" ? 2048 : 32768);
         var epsilon = config.Number("rms_norm_eps", 1e-6);

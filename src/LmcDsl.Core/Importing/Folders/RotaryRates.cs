@@ -86,7 +86,7 @@ internal sealed record RotaryRates(double Base, IReadOnlyList<double>? Rates = n
             var slowed = Math.Clamp((pair - first) / (last - first), 0, 1);
             return slowed * rate / factor + (1 - slowed) * rate;
         });
-        var (scale, whole) = (said.Number("mscale", 0), said.Number("mscale_all_dim", 0));
+        var (scale, whole) = (said.Number("mscale", 0, least: 0), said.Number("mscale_all_dim", 0, least: 0));
         var gain = scale > 0 && whole > 0 ? Sharpness(factor, scale) / Sharpness(factor, whole) : Sharpness(factor, 1);
         return new RotaryRates(theta, [.. rates], said.Number("attention_factor", gain));
 
@@ -102,15 +102,15 @@ internal sealed record RotaryRates(double Base, IReadOnlyList<double>? Rates = n
         /// <summary>The kind, by its new name or its old one.</summary>
         public string Kind => Text("rope_type") ?? Text("type") ?? "default";
 
-        /// <summary>A number above 0; where it is missing or null what is meant then, if there is such.</summary>
-        public double Number(string field, double? other = null)
+        /// <summary>A number above 0, or from a least one on; where it is missing or null what is meant then, if there is such.</summary>
+        public double Number(string field, double? other = null, double least = double.Epsilon)
         {
             var found = Find(field);
             if (found is null && other is { } meant) return meant;
             var number = found is { ValueKind: JsonValueKind.Number } value && value.TryGetDouble(out var read) ? read : double.NaN;
             Guard.Require(
-                number > 0 && double.IsFinite(number),
-                $"{path}: {name}: {field}: expected a number above 0, found {(found is null ? "none" : JsonFields.Show(found.Value))}");
+                number >= least && double.IsFinite(number),
+                $"{path}: {name}: {field}: expected a number {(least > 0 && least < 1 ? "above 0" : $"from {least} on")}, found {(found is null ? "none" : JsonFields.Show(found.Value))}");
             return number;
         }
 
