@@ -171,6 +171,14 @@ module Models =
                     raise (LmcException $"{file}: expected the graph of {files.Head}, found another")
 
             all.Head
+        | None, None when files |> List.exists TensorSource.IsOnnx ->
+            let graph = files |> List.find TensorSource.IsOnnx
+            let other = files |> List.find (TensorSource.IsOnnx >> not)
+
+            raise (
+                LmcException
+                    $"{other}: expected an ONNX file, as {graph} is, found another; checkpoints of that graph are read by --graph {graph}, and are then given alone"
+            )
         | None, None ->
             raise (
                 Usage(

@@ -43,6 +43,24 @@ module Output =
             path
         | None -> raise (LmcException "--output: expected the folder to write, found none")
 
+    // Told before the work, and by the name that was given.
+    let private ready (file: string) : unit =
+        try
+            AtomicFile.ready file
+        with
+        | :? IOException
+        | :? UnauthorizedAccessException as error ->
+            let folder = Path.GetDirectoryName(Path.GetFullPath file) |> Option.ofObj |> Option.defaultValue "/"
+
+            let why =
+                match error with
+                | _ when File.Exists folder -> $"'{folder}' is a file"
+                | :? FileNotFoundException
+                | :? DirectoryNotFoundException -> "its folder takes no files"
+                | _ -> error.Message.ReplaceLineEndings " "
+
+            raise (LmcException($"--output: expected a file that can be written, found '{file}': {why}", error))
+
     /// The file or folder to write, like one of those given. What commands that were killed left of theirs beside it is removed.
     let path (like: string list -> string) (arguments: ParseResults<ModelArgument>) : string =
         // A slip in a model's name is told as such: what is to be written depends on what the models are.
@@ -71,7 +89,7 @@ module Output =
             | null -> ()
             | folder -> AtomicFile.sweep folder "*.safetensors." |> ignore
 
-            AtomicFile.ready file // told before the work
+            ready file
             file
         | Some file -> raise (LmcException $"--output: expected a name that ends in .safetensors, found '{file}'")
         | None -> raise (LmcException "--output: expected the file to write, found none")

@@ -49,6 +49,15 @@ internal static class Broadcasting
         return [.. signals.Select(signal => signal.shape[0] == batch ? signal : signal.expand([batch, .. signal.shape.Skip(1)]))];
     }
 
+    /// <summary>Signals that are multiplied and summed, in one type. True and false are refused here: Torch's own error of them would end the process.</summary>
+    /// <exception cref="LmcException">They are true and false.</exception>
+    public static Tensor[] Numbers(string layer, IReadOnlyList<Tensor> signals)
+    {
+        var same = SameType(signals);
+        Guard.Require(same[0].dtype != ScalarType.Bool, $"{layer}: expected numbers, found true and false");
+        return same;
+    }
+
     /// <summary>Signals of one type of numbers, the widest: a product of two types would end the process.</summary>
     public static Tensor[] SameType(IReadOnlyList<Tensor> signals)
     {

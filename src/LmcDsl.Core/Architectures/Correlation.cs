@@ -107,7 +107,7 @@ public sealed class Correlation(
     /// <inheritdoc/>
     public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode)
     {
-        inputs = Broadcasting.SameType(inputs);
+        inputs = Broadcasting.Numbers(What, inputs);
         var weights = inputs[1];
         // A weight that depends on the example: one after the other.
         if (weights.shape[0] > 1)

@@ -44,7 +44,7 @@ public sealed class Einsum(string equation) : Layer
     public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode)
     {
         var (terms, output) = Parse();
-        return einsum($"{string.Join(',', terms.Select(term => Batch + term))}->{Batch}{output}", Broadcasting.SameBatch(Broadcasting.SameType(inputs)));
+        return einsum($"{string.Join(',', terms.Select(term => Batch + term))}->{Batch}{output}", Broadcasting.SameBatch(Broadcasting.Numbers("einsum layer", inputs)));
     }
 
     private (string[] Terms, string Output) Parse()

@@ -35,7 +35,7 @@ public sealed class MatrixProduct : Layer
     /// <inheritdoc/>
     public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode)
     {
-        var same = Broadcasting.SameType(inputs);
+        var same = Broadcasting.Numbers("matrix product layer", inputs);
         var (left, right) = (same[0], same[1]);
         // One matrix for all: the rows of all examples at once.
         if (right.shape.SkipLast(2).All(size => size == 1) && right.dim() <= left.dim())

@@ -87,7 +87,7 @@ public sealed class Recurrence(RecurrentCell cell, bool reverse = false) : Layer
     /// <inheritdoc/>
     public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode)
     {
-        inputs = Broadcasting.SameType(inputs);
+        inputs = Broadcasting.Numbers("recurrent layer", inputs);
         var x = inputs[0];
         // Weights that depend on the example: one after the other.
         if (inputs.Skip(1).Take(3).Any(input => input.shape[0] > 1))

@@ -83,7 +83,8 @@ public sealed class Resampling(
     /// <inheritdoc/>
     public override Tensor Forward(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> inputs, Mode mode)
     {
-        var x = inputs[0];
+        // Shares of whole numbers are none.
+        var x = inputs[0].is_floating_point() ? inputs[0] : inputs[0].to(ScalarType.Float64);
         for (var d = 0; d < Shape.Length; d++)
         {
             if (!Changes((int)x.shape[d + 1], d)) continue;
@@ -91,7 +92,7 @@ public sealed class Resampling(
             x = x.movedim([d + 1], [-1]).matmul(weights).movedim([-1], [d + 1]);
         }
 
-        return x;
+        return x.to(inputs[0].dtype);
     }
 
     private bool Changes(int size, int d) => Shape[d] != size || (Scales is { } told && told[d] != 1);

@@ -82,7 +82,7 @@ public sealed class OnnxModel
     {
         try
         {
-            Guard.Require(System.IO.File.Exists(path), $"{path}: expected an ONNX model, found no such file");
+            InputFile.Require(path, "an ONNX model");
             using var file = System.IO.File.OpenRead(path);
             using var quiet = no_grad();
             using var scope = NewDisposeScope();

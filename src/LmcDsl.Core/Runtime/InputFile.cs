@@ -44,7 +44,11 @@ public static class InputFile
             return new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true)
                 .GetString(File.ReadAllBytes(path)).TrimStart('\uFEFF');
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or DecoderFallbackException)
+        catch (DecoderFallbackException error)
+        {
+            throw new LmcException($"{Excerpt.Of(path)}: expected {what}, found bytes that are no text in UTF-8", error);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new LmcException($"{Excerpt.Of(path)}: expected {what}: {error.Message.ReplaceLineEndings(" ")}", error);
         }

@@ -3,6 +3,8 @@ module LmcDsl.Tests.Dsl.LanguageClaimTests
 
 open Expecto
 open LmcDsl
+
+open LmcDsl.Paper
 open LmcDsl.Tests.Dsl.BeyondClaimTests
 
 let private alike = "rotations, each weight alike"
@@ -148,6 +150,20 @@ let tests =
                 vision [ "layer norm after", 0.6; "layer norm before", 0.5 ], "y"
                 vision [ "layer norm after", 0.5; "layer norm before", 0.5 ], "n"
             ]
+        }
+
+        test "what was published of a network is not judged by a smaller one" {
+            let finding size =
+                LmcDsl.Beyond.Claims.at size
+                |> List.find _.Sentence.Contains("less of GPT-2's barrier than the published")
+                |> fun claim -> claim.Judge { Rows = published alike 0.16 } |> List.map _.Finding
+
+            for found in finding Smoke do
+                match found with
+                | Undecided takes -> Expect.stringContains takes "--scale laptop" "what it takes"
+                | other -> failtest $"{other}"
+
+            Expect.isFalse (finding Laptop |> List.exists _.IsUndecided) "else it is"
         }
 
         test "the published row" {

@@ -387,6 +387,26 @@ let tests =
                     lmc folder ([ "measure"; "a.safetensors"; "pipe" ] @ small) |> refused [ "pipe"; "found a pipe" ])
             }
 
+            test "what cannot be written, and what is no graph or description, is told by the name that was given" {
+                inFolder (fun folder ->
+                    models folder
+                    File.WriteAllBytes(Path.Combine(folder, "a.onnx"), [| 8uy; 7uy |])
+                    let two = [ "a.safetensors"; "b.safetensors" ]
+
+                    for words, parts in
+                        [
+                            [ "align"; yield! two; yield! small; "-o"; "a.safetensors/o.safetensors" ],
+                            [ "--output"; "'a.safetensors/o.safetensors'"; "is a file" ]
+                            [ "align"; yield! two; yield! small; "-o"; "/proc/o.safetensors" ],
+                            [ "--output"; "'/proc/o.safetensors'"; "takes no files" ]
+                            [ "align"; yield! two; "--graph"; "."; "-o"; "o.safetensors" ],
+                            [ "."; "expected an ONNX model"; "found a folder" ]
+                            [ "describe"; "a.safetensors" ], [ "a.safetensors"; "no text in UTF-8" ]
+                            [ "measure"; "a.onnx"; "b.safetensors" ], [ "b.safetensors"; "--graph a.onnx" ]
+                        ] do
+                        lmc folder words |> refused parts)
+            }
+
             test "an answer that cannot be written is told, and errors that cannot be have their exit code" {
                 inFolder (fun folder ->
                     models folder
