@@ -245,8 +245,9 @@ let private testsOf (program: string) (number: int option) (limit: TimeSpan) (li
     run program environment [ "LmcDsl.Tests.dll"; "--list"; list ] limit
 
 /// Runs mutants: tells of each whether a test list of its own fails, and gives the numbers of those caught, those that survived, and those
-/// that could not be applied. Raises where the source does not build with them, or where a list fails without any.
-let runAll (tell: string -> unit) (chosen: Mutant list) : int * int * int =
+/// that could not be applied. Raises where the source does not build with them, or where a list fails without any: the first list alone is tried
+/// so where all are known to pass, as in a run of all tests.
+let runAll (areKnown: bool) (tell: string -> unit) (chosen: Mutant list) : int * int * int =
     let numbered = chosen |> List.indexed |> List.map (fun (number, mutant) -> number, place mutant, mutant)
 
     let applied =
@@ -266,7 +267,9 @@ let runAll (tell: string -> unit) (chosen: Mutant list) : int * int * int =
 
         // With the switch off every list must pass, else that it fails says nothing. A wrong library may well never end.
         let limitOf list =
-            if not (limits.ContainsKey list) then
+            if not (limits.ContainsKey list) && areKnown && limits.Count > 0 then
+                limits[list] <- TimeSpan.FromMinutes 10.0
+            elif not (limits.ContainsKey list) then
                 let clock = Stopwatch.StartNew()
 
                 match testsOf program None (TimeSpan.FromMinutes 15.0) list with
@@ -326,7 +329,7 @@ let command (words: string list) : int =
         | _ -> failwith $"""expected [--draw N] or [--only TEXT ...], found '{String.Join(" ", words)}'"""
 
     try
-        let caught, survived, missing = runAll (fun line -> printfn $"{line}") chosen
+        let caught, survived, missing = runAll false (fun line -> printfn $"{line}") chosen
         let rest = if missing = 0 then "" else $", {missing} could not be applied"
         printfn $"\n{caught} caught, {survived} survived{rest}"
         if survived + missing = 0 then 0 else 1
