@@ -320,7 +320,6 @@ let tests =
             use a = randomParameters grouped 1L
             use b = randomParameters grouped 2L
 
-            failsWith [ "'within.weight'"; "weight matching" ] (fun () ->
-                SinkhornMatching.Match(a, b) |> ignore)
+            failsWith [ "'within.weight'"; "weight matching" ] (fun () -> SinkhornMatching.Match(a, b) |> ignore)
         }
     ]
