@@ -102,8 +102,11 @@ module FolderOutput =
             for part in source.Parts do
                 let written = ModelFolder.Written part
 
-                Stage.during $"writing {Path.Combine(target, written)}" (fun () ->
-                    create (inside written) (numbers part))
+                let total =
+                    source.Entries |> Seq.filter (fun entry -> source.PartOf entry.Name = part) |> Stage.bytesOf
+
+                Stage.moving $"writing {Path.Combine(target, written)}" total (fun tell ->
+                    create (inside written) (fun stream -> numbers part (new Counted(stream, tell))))
 
             for index in like.Index() do
                 writeText (inside index.Key) index.Value

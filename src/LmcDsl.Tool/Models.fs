@@ -361,9 +361,16 @@ module Models =
                     network, graph, found
 
             for placement in opened do
-                Stage.during $"reading {placement.Source.Path}" (fun () ->
-                    use model = Checkpoint.Load placement
-                    read.Add(model.To device))
+                let total = Stage.bytesOf placement.Source.Entries
+
+                Stage.moving $"reading {placement.Source.Path}" total (fun tell ->
+                    let model = Checkpoint.Load(placement, tell)
+
+                    if device.``type`` = TorchSharp.DeviceType.CPU then
+                        read.Add model
+                    else
+                        use onCpu = model
+                        read.Add(onCpu.To device))
 
             // A graph is written with all its outputs, of which the network has one.
             match graph with

@@ -22,7 +22,11 @@ module Output =
         : (string * Json) list =
         match models.Folders with
         | [] ->
-            Stage.during $"writing {path}" (fun () -> AtomicFile.write path (numbers null))
+            let total = Stage.bytesOf models.Placements[index].Source.Entries
+
+            Stage.moving $"writing {path}" total (fun tell ->
+                AtomicFile.write path (fun stream -> numbers null (new Counted(stream, tell))))
+
             []
         | folders ->
             match FolderOutput.write path folders[index] models.Placements[index].Source (card ()) numbers with

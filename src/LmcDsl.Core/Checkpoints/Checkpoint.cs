@@ -45,16 +45,17 @@ public static class Checkpoint
     /// <param name="network">What it is a model of.</param>
     /// <param name="names">How its names become the architecture's.</param>
     /// <returns>The parameters in float32, on the CPU.</returns>
-    /// <exception cref="LmcException">Tensors are missing, unexpected or of another shape, or as for <see cref="Load(Placement)"/>.</exception>
+    /// <exception cref="LmcException">Tensors are missing, unexpected or of another shape, or as for <see cref="Load(Placement, Action{long}?)"/>.</exception>
     public static ParameterSet Load(TensorSource source, Network network, NameMap names) => Load(Placement.Of(source, network, names));
 
     /// <summary>Reads a model.</summary>
     /// <param name="placement">The open checkpoint.</param>
+    /// <param name="progress">Called after each tensor with the bytes of those that were read.</param>
     /// <returns>The parameters in float32, on the CPU.</returns>
     /// <exception cref="LmcException">
     /// Some tensors hold NaN, or numbers beyond float32, or are of a type that is not computed with; the first of them are named.
     /// </exception>
-    public static ParameterSet Load(Placement placement)
+    public static ParameterSet Load(Placement placement, Action<long>? progress = null)
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
@@ -63,13 +64,14 @@ public static class Checkpoint
         var model = ParameterSet.Zeros(placement.Network);
         try
         {
-            var broken = new List<string>();
+            var (broken, bytes) = (new List<string>(), 0L);
             foreach (var entry in source.Entries)
             {
                 if (!placement.Places.TryGetValue(entry.Name, out var parameter)) continue;
                 using var inner = NewDisposeScope();
                 model.Views[parameter].copy_(source.Read(entry.Name).to(ScalarType.Float32));
                 if (!model.Views[parameter].isfinite().all().item<bool>()) broken.Add(entry.Name);
+                progress?.Invoke(bytes += entry.Type.BytesOf(entry.Count, source.Path));
             }
 
             Guard.Require(

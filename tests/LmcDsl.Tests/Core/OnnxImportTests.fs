@@ -1,6 +1,7 @@
 /// Graphs of a node or two, written byte by byte: their shapes and outputs by hand.
 module LmcDsl.Tests.Core.OnnxImportTests
 
+open System.Collections.Immutable
 open System.IO
 open Expecto
 open LmcDsl.Core.Architectures
@@ -143,6 +144,22 @@ let tests =
                     Checkpoint.SavePermuted(file, PermutationSet.Identity network, placement))
 
                 Expect.equal (File.ReadAllBytes(path "same").Length) content.Length "nothing is written twice")
+        }
+
+        test "a matrix that is its own transpose was turned: an export that left it as it was would have kept its name" {
+            use _ = torch.NewDisposeScope()
+
+            let way (lost: torch.Tensor) (own: torch.Tensor) =
+                let entry = TensorEntry("w", StoredType.Parse("F32", "w"), [| 3L; 3L |].ToImmutableArray())
+                use known = new KnownTensor("w", entry, (fun () -> own.clone ()))
+                TensorMap.Whole(lost, known) |> Option.ofObj |> Option.map _.IsSame
+
+            let any = torch.arange(9.0f).reshape(3L, 3L)
+            let symmetric = any + any.t ()
+            Expect.equal (way any any) (Some true) "as it stands"
+            Expect.equal (way (any.t().contiguous()) any) (Some false) "turned"
+            Expect.equal (way symmetric symmetric) (Some false) "either way"
+            Expect.equal (way (any + torch.tensor 1.0f) any) None "another"
         }
 
         test "a lone number is learned where a module calls it its own, and else a part of the graph" {

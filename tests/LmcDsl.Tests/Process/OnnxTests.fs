@@ -99,7 +99,8 @@ let private holds folder (name: string) =
     let path = Path.Combine(folder, $"{name}.onnx")
     // What the file leaves open is the example's, and where nobody says it, something usual: the symmetries are the same.
     let length = if name = "bert.open" then 6 else 16
-    let read = OnnxModel.Read(path, ``open`` = (if name.EndsWith ".open" then [| length |] else null))
+    let sizes: int[] | null = if name.EndsWith ".open" then [| length |] else null
+    let read = OnnxModel.Read(path, ``open`` = sizes)
     let network = Network read.Architecture
 
     if name.EndsWith ".open" then
@@ -126,6 +127,19 @@ let private holds folder (name: string) =
         let runtime = OnnxOracle.output path length input
         let apart = difference found (runtime.reshape found.shape)
         Expect.isLessThan (apart / max 1.0 (output.abs().max().ToDouble())) 1e-5 $"{name}: ONNX Runtime's output"
+        // And as it is written with its units permuted.
+        let moved = Path.Combine(folder, $"{name}.moved.onnx")
+        let placement = Checkpoint.Open(path, network, NameMap.For network, ``open`` = sizes)
+
+        using (File.Create moved) (fun file ->
+            Checkpoint.SavePermuted(file, PermutationSet.Random(network, 7L), placement))
+
+        let apart = difference found ((OnnxOracle.output moved length input).reshape found.shape)
+
+        Expect.isLessThan
+            (apart / max 1.0 (output.abs().max().ToDouble()))
+            1e-5
+            $"{name}: ONNX Runtime's output of the permuted file"
 
     // The description alone is the network.
     let again = Network(Architecture.FromJson(read.Architecture.ToJson()))

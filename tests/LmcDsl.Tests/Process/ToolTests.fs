@@ -387,6 +387,42 @@ let tests =
                     lmc folder ([ "measure"; "a.safetensors"; "pipe" ] @ small) |> refused [ "pipe"; "found a pipe" ])
             }
 
+            test "large files are told by their bytes while they are read and written" {
+                for bytes, total, said in
+                    [
+                        0L, 999_999L, ""
+                        260_000L, 1_000_000L, ": 0.3 of 1.0 MB"
+                        1_240_000_000L, 2_200_119_840L, ": 1.2 of 2.2 GB"
+                        3_000_000_000L, 2_200_119_840L, ": 2.2 of 2.2 GB"
+                    ] do
+                    Expect.equal (LmcDsl.Tool.Stage.share bytes total) said $"{bytes} of {total}"
+
+                use inner = new MemoryStream()
+                let told = ResizeArray<int64>()
+                use counted = new LmcDsl.Tool.Counted(inner, told.Add)
+                counted.Write([| 1uy; 2uy; 3uy |], 1, 2)
+                counted.Write(ReadOnlySpan [| 4uy |])
+                Expect.equal (List.ofArray (inner.ToArray())) [ 2uy; 3uy; 4uy ] "what was written"
+                Expect.equal (List.ofSeq told) [ 2L; 3L ] "and told"
+
+                use model = randomParameters smallMlp 1L
+
+                inFolder (fun folder ->
+                    let path = Path.Combine(folder, "a.safetensors")
+                    using (File.Create path) (fun file -> LmcDsl.Core.Checkpoints.ModelFile.Write(file, model))
+                    let map = LmcDsl.Core.Checkpoints.NameMap.For smallMlp
+                    let placement = LmcDsl.Core.Checkpoints.Checkpoint.Open(path, smallMlp, map)
+                    use _ = placement.Source
+                    let read = ResizeArray<int64>()
+                    use _ = LmcDsl.Core.Checkpoints.Checkpoint.Load(placement, Action<int64> read.Add)
+                    Expect.equal (Seq.last read) (4L * smallMlp.TotalCount) "all bytes"
+
+                    Expect.equal
+                        (Seq.last read)
+                        (LmcDsl.Tool.Stage.bytesOf placement.Source.Entries)
+                        "as many as there are")
+            }
+
             test "what cannot be written, and what is no graph or description, is told by the name that was given" {
                 inFolder (fun folder ->
                     models folder
