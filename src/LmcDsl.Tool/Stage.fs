@@ -13,15 +13,6 @@ module Stage =
 
     let private isTold () = not Console.IsErrorRedirected && terminal.Value.Profile.Capabilities.Interactive
 
-    /// Does the work, telling what it is.
-    let during (what: string) (work: unit -> 'a) : 'a =
-        AtWork.note what
-
-        if isTold () then
-            terminal.Value.Status().Start(Markup.Escape what, (fun _ -> work ()))
-        else
-            work ()
-
     /// How many bytes of how many, in a unit that suits them all; nothing of less than a megabyte, which takes no time.
     let share (bytes: int64) (total: int64) : string =
         let shown (value: float) = value.ToString("F1", CultureInfo.InvariantCulture)
@@ -44,6 +35,9 @@ module Stage =
                 )
         else
             work ignore
+
+    /// Does the work, telling what it is.
+    let during (what: string) (work: unit -> 'a) : 'a = moving what 0L (fun _ -> work ())
 
     /// The bytes of tensors.
     let bytesOf (entries: TensorEntry seq) : int64 =

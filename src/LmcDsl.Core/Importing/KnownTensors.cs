@@ -42,12 +42,12 @@ internal sealed class KnownTensor(string name, TensorEntry entry, Func<Tensor> r
     /// <summary>Whether other numbers are these in another order, or shape; numbers that are all the same are nobody's.</summary>
     public bool HasNumbersOf(Tensor other)
     {
-        if (other.numel() != Shape.Aggregate(1L, (product, size) => product * size) || other.numel() < 2) return false;
-        var (type, own) = (other.dtype, Range(other.dtype));
+        if (other.numel() != entry.Count || other.numel() < 2) return false;
+        var own = Range(other.dtype);
         using var scope = NewDisposeScope();
         var wanted = other.to(ScalarType.Float64);
         if (own.Least == own.Most || wanted.min().item<double>() != own.Least || wanted.max().item<double>() != own.Most) return false;
-        return Numbers.to(type).to(ScalarType.Float64).flatten().sort().Values.equal(wanted.flatten().sort().Values).all().item<bool>();
+        return Sorted(other.dtype).Values.equal(wanted.flatten().sort().Values).all().item<bool>();
     }
 
     /// <summary>
@@ -58,16 +58,19 @@ internal sealed class KnownTensor(string name, TensorEntry entry, Func<Tensor> r
     public long[] Places(Tensor values, ScalarType type)
     {
         using var scope = NewDisposeScope();
-        if (!sorted.TryGetValue(type, out var own))
-        {
-            var (ascending, order) = Numbers.to(type).to(ScalarType.Float64).flatten().sort();
-            own = sorted[type] = (ascending.DetachFromDisposeScope(), order.DetachFromDisposeScope());
-        }
-
+        var own = Sorted(type);
         var wanted = values.to(ScalarType.Float64).contiguous();
         var (first, last) = (searchsorted(own.Values, wanted), searchsorted(own.Values, wanted, right: true));
         var places = own.Order.index_select(0, first.clamp(0, own.Values.numel() - 1));
         return [.. where(last - first == 1, places, -ones_like(places)).data<long>()];
+    }
+
+    // Rounded to a type, in ascending order, and where each stands; kept.
+    private (Tensor Values, Tensor Order) Sorted(ScalarType type)
+    {
+        if (sorted.TryGetValue(type, out var known)) return known;
+        var (ascending, order) = Numbers.to(type).to(ScalarType.Float64).flatten().sort();
+        return sorted[type] = (ascending.DetachFromDisposeScope(), order.DetachFromDisposeScope());
     }
 
     public void Dispose()

@@ -90,7 +90,7 @@ internal sealed class NameSearch : IDisposable
     // Tensors of equal numbers are stored once, and read through identities under their other names.
     private void Identities()
     {
-        foreach (var node in proto.Nodes.Where(node => node.Operator == "Identity" && node.Inputs.Count == 1 && node.Outputs.Count == 1).ToArray())
+        foreach (var node in proto.Nodes.Where(node => node.IsIdentity).ToArray())
         {
             if (!given.TryGetValue(node.Inputs[0], out var tensor)) continue;
             given[node.Outputs[0]] = tensor;

@@ -138,7 +138,7 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most, IRead
     {
         var nodes = OnnxFunctions.Inline(proto.Nodes, proto.Functions);
         // What gives a tensor back under another name does not read it: those who read that name do.
-        bool IsAlias(OnnxNode node) => node.Operator == "Identity" && node.Inputs.Count == 1 && graph.Tensors.ContainsKey(node.Inputs[0]);
+        bool IsAlias(OnnxNode node) => node.IsIdentity && graph.Tensors.ContainsKey(node.Inputs[0]);
         foreach (var read in nodes.Where(node => !IsAlias(node)).SelectMany(node => node.Inputs.Concat(Captured(node)).Select(input => (Input: input, Node: node))))
         {
             graph.Readers[read.Input] = graph.Readers.GetValueOrDefault(read.Input) + 1;
@@ -196,7 +196,7 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most, IRead
             if (k >= outputs.Length) break; // such as the mask of a dropout, which nobody reads
             var value = outputs[k];
             // Tensors of equal numbers are stored once: an identity gives the name back.
-            values[node.Outputs[k]] = value.Parameter is { } stored && node.Operator == "Identity"
+            values[node.Outputs[k]] = value.Parameter is { } stored && node.IsIdentity
                 ? value with { Name = node.Outputs[k], Parameter = stored.Called(node.Outputs[k]) }
                 : value;
         }

@@ -81,6 +81,9 @@ internal sealed class OnnxNode
     /// <summary>What messages call it.</summary>
     public string Place => $"node '{(Name.Length > 0 ? Name : Outputs.FirstOrDefault())}' ({Operator})";
 
+    /// <summary>Whether it gives what it reads back under another name.</summary>
+    public bool IsIdentity => Operator == "Identity" && Inputs.Count == 1 && Outputs.Count == 1;
+
     /// <summary>A node that no file holds.</summary>
     public static OnnxNode Of(string operation, IEnumerable<string> inputs, string output, params OnnxAttribute[] attributes) => new()
     {

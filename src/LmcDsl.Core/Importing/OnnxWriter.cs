@@ -60,7 +60,7 @@ internal static class OnnxWriter
     private static string? GivesBack(ByteString content)
     {
         var node = OnnxNode.Read(content.CreateCodedInput());
-        return node.Operator == "Identity" && node.Outputs.Count == 1 ? node.Outputs[0] : null;
+        return node.IsIdentity ? node.Outputs[0] : null;
     }
 
     private static ByteString Tensor(ByteString content, string name, Func<Tensor> make)

@@ -294,6 +294,8 @@ let tests =
                     lmc folder [ "describe"; "a" ] |> refused [ "of another shape"; "k_proj.weight" ]
                     writeConfig (at "a") [ "new_field", "3" ]
                     Expect.stringContains (lmc folder [ "describe"; "a" ] |> done') "new_field" "not known, and said"
+                    writeConfig (at "a") [ "rope_scaling", """{"type": "linear", "factor": 2.0, "odd": 1}""" ]
+                    Expect.stringContains (lmc folder [ "describe"; "a" ] |> done') "rope_scaling.odd" "and so within"
                     // Two that differ in what is computed.
                     write (at "b") [ "rope_theta", "500.0" ] (drawn 2L)
                     writeConfig (at "a") []

@@ -81,6 +81,8 @@ internal sealed class FolderConfig
     private readonly SortedDictionary<string, string> asked = new(StringComparer.Ordinal);
     private readonly HashSet<string> aliases = []; // other names of what was asked for
 
+    private readonly SortedDictionary<string, FolderConfig> within = new(StringComparer.Ordinal);
+
     private FolderConfig(string path) => Path = path;
 
     /// <summary>The file.</summary>
@@ -149,12 +151,14 @@ internal sealed class FolderConfig
         return Said(name, size!.Value);
     }
 
-    /// <summary>A positive number.</summary>
-    public double Number(string name, double other, string? also = null)
+    /// <summary>A number above 0, or from 0 on; there must be one where nothing else is meant.</summary>
+    public double Number(string name, double? other = null, string? also = null, bool orZero = false)
     {
         var value = Find(name, also);
-        var number = value is null ? other : value.Value.ValueKind == JsonValueKind.Number && value.Value.TryGetDouble(out var found) ? found : double.NaN;
-        Guard.Require(number > 0 && double.IsFinite(number), $"{Path}: {name}: expected a number above 0, found {Show(value)}");
+        var number = value is null ? other ?? double.NaN : value.Value.ValueKind == JsonValueKind.Number && value.Value.TryGetDouble(out var found) ? found : double.NaN;
+        Guard.Require(
+            (orZero ? number >= 0 : number > 0) && double.IsFinite(number),
+            $"{Path}: {name}: expected a number {(orZero ? "from 0 on" : "above 0")}, found {Show(value)}");
         return Said(name, number);
     }
 
@@ -217,6 +221,18 @@ internal sealed class FolderConfig
         return value;
     }
 
+    /// <summary>The fields of an object in a field, or nothing where there is none or null. What of them is not known is said with the file's own.</summary>
+    /// <exception cref="LmcException">It is no object.</exception>
+    public FolderConfig? Within(string name)
+    {
+        if (Object(name) is not { } inner) return null;
+        Guard.Require(inner.ValueKind == JsonValueKind.Object, $"{Path}: {name}: expected an object, found {JsonFields.Show(inner)}");
+        var config = new FolderConfig($"{Path}: {name}");
+        foreach (var field in inner.EnumerateObject()) config.fields[field.Name] = field.Value;
+        within[name] = config;
+        return config;
+    }
+
     /// <summary>What to do where a model computes what no template does.</summary>
     public static string Elsewhere => "export the network to ONNX and name it with --graph";
 
@@ -237,6 +253,7 @@ internal sealed class FolderConfig
                 unknown.Add(name);
         }
 
+        unknown.AddRange(within.SelectMany(inner => inner.Value.Unknown().Select(name => $"{inner.Key}.{name}")));
         return unknown;
     }
 

@@ -1,5 +1,3 @@
-using System.Text.Json;
-using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Runtime;
 
 namespace LmcDsl.Core.Importing;
@@ -23,19 +21,16 @@ internal sealed record RotaryRates(double Base, IReadOnlyList<double>? Rates = n
     public static RotaryRates Of(FolderConfig config, int size, int positions)
     {
         var theta = config.Number("rope_theta", 10_000);
-        var (name, scaling) = ("", default(JsonElement?));
-        foreach (var field in Fields)
-            if (config.Object(field) is { } found && scaling is null) (name, scaling) = (field, found);
-        if (scaling is not { } rotation) return new RotaryRates(theta);
-        Guard.Require(rotation.ValueKind == JsonValueKind.Object, $"{config.Path}: {name}: expected an object, found {JsonFields.Show(rotation)}");
-        var said = new Said(config.Path, name, rotation);
+        FolderConfig?[] given = [.. Fields.Select(config.Within)];
+        if (given.FirstOrDefault(found => found is not null) is not { } said) return new RotaryRates(theta);
         // Newer files have the base among the other fields of the rotation.
         theta = said.Number("rope_theta", theta);
         Guard.Require(
             said.Number("partial_rotary_factor", 1) == 1,
-            $"{config.Path}: {name}: partial_rotary_factor: expected 1, which is what is computed; {FolderConfig.Elsewhere}");
+            $"{said.Path}: partial_rotary_factor: expected 1, which is what is computed; {FolderConfig.Elsewhere}");
         double[] plain = [.. Enumerable.Range(0, size / 2).Select(pair => Math.Pow(theta, -2.0 * pair / size))];
-        switch (said.Kind)
+        var kind = said.Text("rope_type", "default", "type");
+        switch (kind)
         {
             // Texts beyond the model's positions alone turn otherwise, and those are not computed.
             case "default" or "dynamic":
@@ -49,16 +44,16 @@ internal sealed record RotaryRates(double Base, IReadOnlyList<double>? Rates = n
                 return Yarn(plain, theta, size, positions, said);
             default:
                 throw new LmcException(
-                    $"{config.Path}: {name}: expected default, linear, dynamic, llama3 or yarn, which are computed, found '{Excerpt.Of(said.Kind, 40)}'; {FolderConfig.Elsewhere}");
+                    $"{said.Path}: expected default, linear, dynamic, llama3 or yarn, which are computed, found '{Excerpt.Of(kind, 40)}'; {FolderConfig.Elsewhere}");
         }
     }
 
     // Llama 3.1: slow pairs by the factor, fast ones as they are, those between by both.
-    private static double[] Llama3(double[] plain, Said said)
+    private static double[] Llama3(double[] plain, FolderConfig said)
     {
         var (factor, original) = (said.Number("factor"), said.Number("original_max_position_embeddings"));
         var (low, high) = (said.Number("low_freq_factor"), said.Number("high_freq_factor"));
-        said.Require(high > low, $"low_freq_factor below high_freq_factor, found {low} and {high}");
+        Guard.Require(high > low, $"{said.Path}: expected low_freq_factor below high_freq_factor, found {low} and {high}");
         return
         [
             .. plain.Select(rate =>
@@ -71,12 +66,12 @@ internal sealed record RotaryRates(double Base, IReadOnlyList<double>? Rates = n
     }
 
     // YaRN (2309.00071): the same between two pairs, straight over their numbers, and sharper attention.
-    private static RotaryRates Yarn(double[] plain, double theta, int size, int positions, Said said)
+    private static RotaryRates Yarn(double[] plain, double theta, int size, int positions, FolderConfig said)
     {
         var (factor, original) = (said.Number("factor"), said.Number("original_max_position_embeddings", positions));
         var (fast, slow) = (said.Number("beta_fast", 32), said.Number("beta_slow", 1));
         var isWhole = said.Flag("truncate", true);
-        said.Require(theta > 1, $"a base above 1, found {theta}");
+        Guard.Require(theta > 1, $"{said.Path}: expected a base above 1, found {theta}");
         double first = Pair(fast), last = Pair(slow);
         if (isWhole) (first, last) = (Math.Floor(first), Math.Ceiling(last));
         (first, last) = (Math.Max(first, 0), Math.Min(last, size - 1));
@@ -86,7 +81,7 @@ internal sealed record RotaryRates(double Base, IReadOnlyList<double>? Rates = n
             var slowed = Math.Clamp((pair - first) / (last - first), 0, 1);
             return slowed * rate / factor + (1 - slowed) * rate;
         });
-        var (scale, whole) = (said.Number("mscale", 0, least: 0), said.Number("mscale_all_dim", 0, least: 0));
+        var (scale, whole) = (said.Number("mscale", 0, orZero: true), said.Number("mscale_all_dim", 0, orZero: true));
         var gain = scale > 0 && whole > 0 ? Sharpness(factor, scale) / Sharpness(factor, whole) : Sharpness(factor, 1);
         return new RotaryRates(theta, [.. rates], said.Number("attention_factor", gain));
 
@@ -95,46 +90,4 @@ internal sealed record RotaryRates(double Base, IReadOnlyList<double>? Rates = n
     }
 
     private static double Sharpness(double factor, double scale) => factor > 1 ? 0.1 * scale * Math.Log(factor) + 1 : 1;
-
-    /// <summary>The fields of the object that says the scaling.</summary>
-    private sealed class Said(string path, string name, JsonElement rotation)
-    {
-        /// <summary>The kind, by its new name or its old one.</summary>
-        public string Kind => Text("rope_type") ?? Text("type") ?? "default";
-
-        /// <summary>A number above 0, or from a least one on; where it is missing or null what is meant then, if there is such.</summary>
-        public double Number(string field, double? other = null, double least = double.Epsilon)
-        {
-            var found = Find(field);
-            if (found is null && other is { } meant) return meant;
-            var number = found is { ValueKind: JsonValueKind.Number } value && value.TryGetDouble(out var read) ? read : double.NaN;
-            Guard.Require(
-                number >= least && double.IsFinite(number),
-                $"{path}: {name}: {field}: expected a number {(least > 0 && least < 1 ? "above 0" : $"from {least} on")}, found {(found is null ? "none" : JsonFields.Show(found.Value))}");
-            return number;
-        }
-
-        /// <summary>True or false.</summary>
-        public bool Flag(string field, bool other)
-        {
-            var found = Find(field);
-            Guard.Require(
-                found is null or { ValueKind: JsonValueKind.True or JsonValueKind.False },
-                $"{path}: {name}: {field}: expected true or false, found {(found is null ? "none" : JsonFields.Show(found.Value))}");
-            return found is null ? other : found.Value.ValueKind == JsonValueKind.True;
-        }
-
-        /// <summary>Requires what fields together must be.</summary>
-        public void Require(bool holds, string expected) => Guard.Require(holds, $"{path}: {name}: expected {expected}");
-
-        private string? Text(string field)
-        {
-            if (Find(field) is not { } found) return null;
-            Guard.Require(found.ValueKind == JsonValueKind.String, $"{path}: {name}: {field}: expected a text, found {JsonFields.Show(found)}");
-            return found.GetString();
-        }
-
-        private JsonElement? Find(string field) =>
-            rotation.TryGetProperty(field, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
-    }
 }
