@@ -387,6 +387,71 @@ let tests =
                     lmc folder ([ "measure"; "a.safetensors"; "pipe" ] @ small) |> refused [ "pipe"; "found a pipe" ])
             }
 
+            test
+                "a merge is of models in one order: its distances are those of alignment, and statistics are recomputed on it" {
+                inFolder (fun folder ->
+                    let at name = Path.Combine(folder, name)
+
+                    let network =
+                        LmcDsl.Core.Architectures.Network(
+                            LmcDsl.Core.Architectures.Catalogue.ResNet20(
+                                [| 1; 28; 28 |],
+                                0.25,
+                                10,
+                                LmcDsl.Core.Architectures.Norm.Batch
+                            )
+                        )
+
+                    let write name (model: LmcDsl.Core.Architectures.ParameterSet) =
+                        use file = File.Create(at $"{name}.safetensors")
+                        LmcDsl.Core.Checkpoints.ModelFile.Write(file, model)
+
+                    use a = randomParameters network 1L
+                    use b = randomParameters network 2L
+                    use moved = LmcDsl.Core.Permutations.PermutationSet.Random(network, 3L).Apply a
+                    List.iter2 write [ "a"; "again"; "b"; "moved" ] [ a; a; b; moved ]
+
+                    let run command (names: string list) out more =
+                        let files = [ for name in names -> $"{name}.safetensors" ]
+
+                        let words =
+                            [
+                                "--arch"
+                                "resnet20"
+                                "--width"
+                                "0.25"
+                                "--input"
+                                "1"
+                                "28"
+                                "28"
+                                "-o"
+                                out
+                                "--json"
+                            ]
+
+                        lmc folder (command :: files @ words @ more) |> done' |> Json.parse
+
+                    let merge names out more = run "merge" names out more
+                    let aligned = run "align" [ "a"; "b" ] "aligned.safetensors" []
+                    let both = merge [ "a"; "b"; "moved" ] "both.safetensors" []
+
+                    match both["L2 to the first"].Items with
+                    | [ one; copy ] ->
+                        Expect.floatClose Expecto.Accuracy.high one.Float aligned["L2"].Float "as align says"
+                        Expect.isLessThan one.Float aligned["L2 before"].Float "nearer"
+                        Expect.equal copy.Float 0.0 "its own copy"
+                    | other -> failtest $"{other}"
+
+                    // What is recomputed is of the merged model: here the model itself.
+                    let reset = [ "--reset-stats"; "glyphs" ]
+                    merge [ "a"; "moved" ] "found.safetensors" reset |> ignore
+                    merge [ "a"; "again" ] "same.safetensors" ([ "--search"; "none" ] @ reset) |> ignore
+                    merge [ "a"; "again" ] "kept.safetensors" [ "--search"; "none" ] |> ignore
+                    let content name = File.ReadAllBytes(at $"{name}.safetensors")
+                    Expect.equal (content "found") (content "same") "found again first"
+                    Expect.notEqual (content "same") (content "kept") "recomputed")
+            }
+
             test "large files are told by their bytes while they are read and written" {
                 for bytes, total, said in
                     [
