@@ -60,6 +60,9 @@ public sealed class Network
     /// <summary>The description that this network was wired from.</summary>
     public Architecture Architecture { get; }
 
+    /// <summary>The description as text, which is the same for two networks that are.</summary>
+    internal string Described => field ??= Architecture.ToJson();
+
     /// <summary>All parameters in the order in which the layers declare them.</summary>
     public ImmutableArray<ParameterSpec> Parameters { get; }
 

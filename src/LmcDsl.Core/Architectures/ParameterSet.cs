@@ -107,7 +107,7 @@ public sealed class ParameterSet : IDisposable
     public static void RequireSameArchitecture(ParameterSet left, ParameterSet right)
     {
         if (ReferenceEquals(left.Network, right.Network)) return;
-        string one = left.Network.Architecture.ToJson(), other = right.Network.Architecture.ToJson();
+        string one = left.Network.Described, other = right.Network.Described;
         Guard.Require(
             one == other,
             $"expected two models of one architecture, found '{left.Network.Architecture.Name}' and '{right.Network.Architecture.Name}': {one} and {other}");

@@ -50,7 +50,7 @@ public sealed record AnnealedMatchingOptions
 /// <see cref="WeightMatching"/> from an outward start is made as well, and the better answer counts.
 /// </summary>
 /// <remarks>
-/// Models are laid out on the CPU in two orders each (<see cref="PackedPair"/>): four times the memory of a model, besides the two. Of a network
+/// Models are laid out on the CPU (<see cref="PackedPair"/>): up to three times the memory of a model, besides the two. Of a network
 /// with units that fill a part of a dimension only, or have an order of their own in each copy, the plain descent is all that is made.
 /// </remarks>
 public static class AnnealedMatching
@@ -91,8 +91,8 @@ public static class AnnealedMatching
         var slower = 0;
         return Restarts.Best(
             "annealed matching", options.Starts, options.Seed, b.Network, start,
-            (from, seed) => Search(pair, b.Network, Slower(options, slower++), from, seed, progress), found => found.Objective[^1],
-            () => OutwardStart.Find(a, b));
+            (from, seed) => Search(pair, Slower(options, slower++), from, seed, progress), found => found.Objective[^1],
+            () => OutwardStart.Find(pair));
     }
 
     private static AnnealedMatchingOptions Slower(AnnealedMatchingOptions options, int start) => options with
@@ -102,7 +102,7 @@ public static class AnnealedMatching
     };
 
     private static SearchResult Search(
-        PackedPair pair, Network network, AnnealedMatchingOptions options, PermutationSet start, long seed, Action<int, double>? progress)
+        PackedPair pair, AnnealedMatchingOptions options, PermutationSet start, long seed, Action<int, double>? progress)
     {
         var clock = Stopwatch.StartNew();
         using var scope = NewDisposeScope();
@@ -142,7 +142,7 @@ public static class AnnealedMatching
         }
 
         return new SearchResult(
-            new PermutationSet(network, best.Select(order => new Permutation(order))), sweeps, objective.ToImmutable(), stopped,
+            new PermutationSet(pair.Network, best.Select(order => new Permutation(order))), sweeps, objective.ToImmutable(), stopped,
             clock.Elapsed.TotalSeconds);
 
         int Try(PackedDescent descent)
@@ -150,10 +150,10 @@ public static class AnnealedMatching
             using var own = descent;
             var (made, how) = descent.Run(random, options.MaxSweeps);
             sweeps += made;
-            var value = pair.Objective(descent.Found);
+            var value = descent.Objective;
             if (value > objective[^1])
             {
-                best = [.. descent.Found];
+                best = [.. descent.Orders];
                 stopped = how;
             }
 

@@ -11,7 +11,7 @@ namespace LmcDsl.Core.Matching;
 /// Coordinate descent of weight matching from one start: the moved model, every group's costs and the last answer of its
 /// assignment problem. It may go on after the reference has changed, and then starts from those answers.
 /// </summary>
-internal sealed class CoordinateDescent : IDisposable
+internal sealed class CoordinateDescent : IDescent
 {
     private readonly ParameterSet reference;
     private readonly MatchingScale scale;
@@ -46,11 +46,10 @@ internal sealed class CoordinateDescent : IDisposable
     /// <summary>The model as it is permuted so far.</summary>
     public ParameterSet Moved { get; }
 
-    /// <summary>The permutations so far.</summary>
+    /// <inheritdoc/>
     public PermutationSet Found => new(Moved.Network, found);
 
-    /// <summary>⟨reference, moved⟩ over all learned parameters, summed in double.</summary>
-    /// <remarks>Of parameters that have not changed since it was last asked for, the sum is known.</remarks>
+    /// <inheritdoc/>
     public double Objective
     {
         get
@@ -71,11 +70,7 @@ internal sealed class CoordinateDescent : IDisposable
         Array.Clear(shares);
     }
 
-    /// <summary>Passes over the groups, in random order, until one changes nothing.</summary>
-    /// <param name="random">Gives the order of each pass.</param>
-    /// <param name="maxSweeps">Passes after which to end though something still changed.</param>
-    /// <param name="told">Called after each pass with their number.</param>
-    /// <returns>The number of passes and why it stopped.</returns>
+    /// <inheritdoc/>
     public (int Sweeps, StopReason Stopped) Run(Random random, int maxSweeps, Action<int>? told = null)
     {
         for (var sweeps = 1; sweeps <= maxSweeps; sweeps++)

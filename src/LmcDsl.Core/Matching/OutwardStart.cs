@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Measures;
 using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Solvers;
 using static TorchSharp.torch;
@@ -28,10 +29,40 @@ internal static class OutwardStart
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         using var moved = b.Clone();
-        var network = a.Network;
-        var groups = network.Groups;
+        var groups = a.Network.Groups;
         var scale = new MatchingScale(a, moved);
         var found = groups.Select(group => Permutation.Identity(group.Units)).ToArray();
+        foreach (var (group, _, known) in Order(a.Network))
+            foreach (var (g, step) in Decide(a, moved, scale, group, known)) found[g] = step.After(found[g]);
+        // Models that are near already, such as two that were trained on from one, stay where they are.
+        return InnerProduct.Of(a.Learned(), moved.Learned()) >= InnerProduct.Of(a.Learned(), b.Learned())
+            ? new PermutationSet(a.Network, found)
+            : PermutationSet.Identity(a.Network);
+    }
+
+    /// <summary>The same of two models that are laid out.</summary>
+    /// <param name="pair">The models.</param>
+    /// <returns>The permutations of the second one.</returns>
+    public static PermutationSet Find(PackedPair pair)
+    {
+        using var quiet = no_grad();
+        int[][] found = [.. pair.Units.Select(units => Enumerable.Range(0, units).ToArray())], asTheyAre = [.. found];
+        foreach (var (group, decided, known) in Order(pair.Network))
+        {
+            if (known.Count == 0) continue;
+            using var cost = pair.Cost(group, found, decided);
+            found[group] = LinearAssignment.Minimize(PackedPair.Numbers(cost), pair.Units[group]).Columns;
+        }
+
+        return pair.Objective(found) >= pair.Objective(asTheyAre)
+            ? new PermutationSet(pair.Network, found.Select(order => new Permutation(order)))
+            : PermutationSet.Identity(pair.Network);
+    }
+
+    // Which group comes next, what is decided before it, and the parameters that it is decided on: no model's numbers have a say.
+    private static IEnumerable<(int Group, IReadOnlySet<int> Decided, IReadOnlySet<int> Known)> Order(Network network)
+    {
+        var groups = network.Groups;
         int[][] groupsOn = [.. network.Parameters.Select((spec, p) => spec.Learned ? GroupsOn(network, p) : [])];
         // Groups with copies of their own in them are decided with those.
         var open = (
@@ -41,21 +72,16 @@ internal static class OutwardStart
             let own = Enumerable.Range(0, groupsOn.Length).Where(p => groupsOn[p].Any(chain.Contains)).ToArray()
             select (Group: g, Chain: chain, Own: own)).ToList();
         var decided = new HashSet<int>();
-        double Numbers(IEnumerable<int> parameters) => parameters.Sum(p => (double)moved.Views[p].numel());
+        double Numbers(IEnumerable<int> parameters) => parameters.Sum(p => (double)network.Parameters[p].Count);
         while (open.Count > 0)
         {
             var (next, known) = open
                 .Select(x => (Candidate: x, Ready: x.Own.Where(p => !IsOnBothSides(network, x.Group, p) && groupsOn[p].All(g => x.Chain.Contains(g) || decided.Contains(g))).ToHashSet()))
                 .MaxBy(x => x.Ready.Count > 0 ? Numbers(x.Ready) / Numbers(x.Candidate.Own) : -1);
             open.Remove(next);
+            yield return (next.Group, decided, known);
             decided.UnionWith(next.Chain);
-            foreach (var (g, step) in Decide(a, moved, scale, next.Group, known)) found[g] = step.After(found[g]);
         }
-
-        // Models that are near already, such as two that were trained on from one, stay where they are.
-        return Measures.InnerProduct.Of(a.Learned(), moved.Learned()) >= Measures.InnerProduct.Of(a.Learned(), b.Learned())
-            ? new PermutationSet(network, found)
-            : PermutationSet.Identity(network);
     }
 
     private static IReadOnlyDictionary<int, Permutation> Decide(

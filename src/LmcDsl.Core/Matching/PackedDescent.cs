@@ -6,9 +6,10 @@ namespace LmcDsl.Core.Matching;
 
 /// <summary>
 /// Coordinate descent on a packed pair: one group at a time is matched exactly, by a linear assignment problem, with the others held. Costs
-/// are kept while neighbours move, and each problem starts from its last answer. The objective never goes down.
+/// are kept while neighbours move, and catch up with all that they did when they are needed; each problem starts from its last answer. The
+/// objective never goes down.
 /// </summary>
-internal sealed class PackedDescent : IDisposable
+internal sealed class PackedDescent : IDescent
 {
     // Float32 costs are off by about 1e-6 of the units' norms: a gain above this share of the costs is real.
     private const double SureShare = 1e-3;
@@ -16,9 +17,11 @@ internal sealed class PackedDescent : IDisposable
     private readonly PackedPair pair;
     private readonly Tensor?[] costs;
     private readonly Assignment?[] last;
+    private readonly int[][][] seen; // of each group's links: the order of the neighbour's units that its costs know
     private readonly bool[] stale;
     private readonly double[] terms; // of the sums that each cost is, where computed whole
     private readonly double[] updates; // of the sums that were added since
+    private readonly double?[] shares; // of each parameter in the objective, where known
 
     /// <summary>Begins at the given permutations.</summary>
     /// <param name="pair">The models.</param>
@@ -27,27 +30,41 @@ internal sealed class PackedDescent : IDisposable
     public PackedDescent(PackedPair pair, int[][] start, Assignment?[]? last = null)
     {
         this.pair = pair;
-        Found = [.. start];
+        Orders = [.. start];
         this.last = last ?? new Assignment?[start.Length];
         costs = new Tensor?[start.Length];
+        seen = [.. pair.Links.Select(links => new int[links.Length][])];
         stale = [.. start.Select(_ => true)];
         (terms, updates) = (new double[start.Length], new double[start.Length]);
+        shares = new double?[pair.Network.Parameters.Length];
     }
 
-    /// <summary>The permutations so far.</summary>
-    public int[][] Found { get; }
+    /// <summary>Of each group, which unit of the second model is in each place so far.</summary>
+    public int[][] Orders { get; }
 
-    /// <summary>Passes over the groups, in random order, until one changes nothing.</summary>
-    /// <param name="random">Gives the order of each pass.</param>
-    /// <param name="maxSweeps">Passes after which to end though something still changed.</param>
-    /// <returns>The number of passes and why it stopped.</returns>
-    public (int Sweeps, StopReason Stopped) Run(Random random, int maxSweeps)
+    /// <inheritdoc/>
+    public PermutationSet Found => new(pair.Network, Orders.Select(order => new Permutation(order)));
+
+    /// <inheritdoc/>
+    public double Objective
+    {
+        get
+        {
+            for (var p = 0; p < shares.Length; p++)
+                if (pair.Network.Parameters[p].Learned) shares[p] ??= pair.Share(p, Orders);
+            return shares.Sum() ?? 0;
+        }
+    }
+
+    /// <inheritdoc/>
+    public (int Sweeps, StopReason Stopped) Run(Random random, int maxSweeps, Action<int>? told = null)
     {
         for (var sweeps = 1; sweeps <= maxSweeps; sweeps++)
         {
             var changed = false;
-            foreach (var g in Permutation.Random(Found.Length, random).Sources)
+            foreach (var g in Permutation.Random(Orders.Length, random).Sources)
                 if (stale[g]) changed |= Improve(g);
+            told?.Invoke(sweeps);
             // Updates of costs carry rounding: where it is much, the last word is had on costs computed whole.
             if (!changed && !Refresh()) return (sweeps, StopReason.NothingChanged);
         }
@@ -64,34 +81,42 @@ internal sealed class PackedDescent : IDisposable
     private bool Improve(int g)
     {
         stale[g] = false;
-        if (costs[g] is null)
-        {
-            costs[g] = pair.Cost(g, Found);
-            terms[g] = pair.Links[g].Sum(link => (double)link.Left.numel() / pair.Units[g]);
-            updates[g] = 0;
-        }
-
+        CatchUp(g);
         var n = pair.Units[g];
         var answer = LinearAssignment.Minimize(PackedPair.Numbers(costs[g]!), n, last[g]);
         last[g] = answer;
-        var (places, before, now) = PackedPair.Changes(Found[g], answer.Columns);
+        var (places, before, now) = PackedPair.Changes(Orders[g], answer.Columns);
         if (places.Length == 0 || !IsBetter(g, answer.Columns, places, before, now)) return false;
-        Found[g] = answer.Columns;
-        foreach (var x in pair.Readers[g])
+        Orders[g] = answer.Columns;
+        foreach (var axis in pair.Network.Groups[g].Axes) shares[axis.Parameter] = null;
+        foreach (var x in pair.Readers[g]) stale[x] = true;
+        if (pair.IsOnBothSides(g)) Forget(g); // its own costs change in every number
+        return true;
+    }
+
+    // Each neighbour's moves since the costs were last needed count as one, and are a product as thin as that.
+    private void CatchUp(int g)
+    {
+        var links = pair.Links[g];
+        var moves = links.Select((link, k) => seen[g][k] is { } known ? PackedPair.Changes(known, Orders[link.From]) : ([], [], [])).ToArray();
+        if (costs[g] is null || links.Zip(moves).All(x => x.Second.Places.Length == pair.Units[x.First.From]))
         {
-            stale[x] = true;
-            if (x == g) Forget(g); // on both sides of a weight: its own costs change in every number
-            else if (costs[x] is { } cost)
+            Forget(g);
+            costs[g] = pair.Cost(g, Orders);
+            terms[g] = links.Sum(link => (double)link.Terms);
+            updates[g] = 0;
+        }
+        else
+        {
+            foreach (var (link, (places, before, now)) in links.Zip(moves))
             {
-                foreach (var link in pair.Links[x].Where(link => link.From == g))
-                {
-                    PackedPair.Update(cost, link, places, before, now);
-                    updates[x] += (double)places.Length * link.Left.shape[1] / pair.Units[x];
-                }
+                if (places.Length == 0) continue;
+                link.Update(costs[g]!, places, before, now);
+                updates[g] += (double)places.Length * link.Terms / pair.Units[link.From];
             }
         }
 
-        return true;
+        for (var k = 0; k < links.Length; k++) seen[g][k] = Orders[links[k].From];
     }
 
     private bool IsBetter(int g, int[] next, int[] places, int[] before, int[] now)
@@ -110,7 +135,7 @@ internal sealed class PackedDescent : IDisposable
             if (gain > SureShare * size) return true;
         }
 
-        return pair.Gain(g, Found, next) > 0;
+        return pair.Gain(g, Orders, next) > 0;
     }
 
     private void Forget(int g)

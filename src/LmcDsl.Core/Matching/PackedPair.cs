@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Measures;
 using LmcDsl.Core.Permutations;
@@ -8,25 +7,18 @@ using static TorchSharp.torch;
 namespace LmcDsl.Core.Matching;
 
 /// <summary>
-/// The learned parameters of two models laid out for matching, on the CPU: for each two groups that share parameters, the numbers lie by
+/// The learned parameters of two models laid out for matching, on the CPU: of each parameter that two groups share, the numbers lie by
 /// the units of the one and then of the other, so that a group's costs take one gather and one product for each neighbour, whatever the
 /// parameters are. The second model is never moved: permutations are lists of its own units.
 /// </summary>
 internal sealed class PackedPair : IDisposable
 {
+    private const long MostNumbers = 1 << 26; // of a model: 268 MB in float32
+
     private readonly ParameterSet a;
     private readonly ParameterSet b;
     private readonly (int Group, PermutedAxis Axis)[][] axes; // of each learned parameter
     private readonly Tensor[] own; // costs from what a group moves alone: they do not depend on other groups
-
-    /// <summary>What a neighbour's units have to do with a group's costs.</summary>
-    /// <param name="From">The neighbour.</param>
-    /// <param name="Left">The first model's numbers, <c>[neighbour's units, depth * group's units]</c>.</param>
-    /// <param name="Right">The second model's.</param>
-    internal sealed record Link(int From, Tensor Left, Tensor Right);
-
-    // A parameter's part of a link.
-    private readonly record struct Part(Tensor Left, Tensor Right, PermutedAxis From, PermutedAxis To);
 
     /// <summary>
     /// Whether a network's models can be laid out so: units fill their dimensions, have one order each, and no parameter has more than two of
@@ -42,6 +34,14 @@ internal sealed class PackedPair : IDisposable
             && axes.GroupBy(axis => axis.Parameter).All(own => own.Count() <= 2);
     }
 
+    /// <summary>
+    /// Whether laying models out is worth while: they can be, lie on the CPU, and are small enough for three more of their size.
+    /// </summary>
+    /// <param name="model">One of them.</param>
+    /// <returns>Whether it is.</returns>
+    public static bool Suits(ParameterSet model) =>
+        model.Network.LearnedCount <= MostNumbers && model.Flat.device_type == DeviceType.CPU && Fits(model.Network);
+
     /// <summary>Lays two models out; both are read later too.</summary>
     /// <param name="a">The reference.</param>
     /// <param name="b">The model to permute.</param>
@@ -51,16 +51,16 @@ internal sealed class PackedPair : IDisposable
         (this.a, this.b) = (a, b);
         var network = a.Network;
         Units = [.. network.Groups.Select(g => g.Units)];
-        axes = new (int, PermutedAxis)[network.Parameters.Length][];
-        for (var p = 0; p < axes.Length; p++)
-            axes[p] = !network.Parameters[p].Learned
-                ? []
-                : [.. from g in Enumerable.Range(0, Units.Length) from axis in network.Groups[g].Axes where axis.Parameter == p select (g, axis)];
+        var found = network.Parameters.Select(_ => new List<(int, PermutedAxis)>()).ToArray();
+        for (var g = 0; g < Units.Length; g++)
+            foreach (var axis in network.Groups[g].Axes)
+                if (network.Parameters[axis.Parameter].Learned) found[axis.Parameter].Add((g, axis));
+        axes = [.. found.Select(own => own.ToArray())];
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         var scale = new MatchingScale(a, b);
         own = [.. Units.Select(n => zeros(n, n).DetachFromDisposeScope())];
-        var links = Units.Select(_ => new Dictionary<int, List<Part>>()).ToArray();
+        var links = Units.Select(_ => new List<PackedLink>()).ToArray();
         for (var p = 0; p < axes.Length; p++)
         {
             foreach (var (k, (group, axis)) in axes[p].Index())
@@ -69,29 +69,33 @@ internal sealed class PackedPair : IDisposable
                 if (share == 0) continue;
                 if (axes[p].Length == 1)
                 {
+                    if (left.dim() == 1 && axis.Block == 1)
+                    {
+                        SmallProduct.SubtractOuter(Numbers(own[group]), Numbers(left), Numbers(right), (float)share);
+                        continue;
+                    }
+
                     own[group].addmm_(SoftPermutation.ByUnit(left, axis), SoftPermutation.ByUnit(right, axis).t(), beta: 1, alpha: (float)-share);
                     continue;
                 }
 
                 var (from, other) = axes[p][1 - k];
-                if (!links[group].TryGetValue(from, out var parts)) links[group].Add(from, parts = []);
-                parts.Add(new Part(left, scale.IsScaled(group) ? right * share : right, other, axis));
+                links[group].Add(new PackedLink(from, other, axis, left, scale.IsScaled(group) ? right * share : right));
             }
         }
 
-        Links =
-        [
-            .. links.Select(into => into.Select(link =>
-                new Link(link.Key, Join(link.Value, part => part.Left), Join(link.Value, part => part.Right))).ToArray()),
-        ];
+        Links = [.. links.Select(into => into.ToArray())];
         Readers = [.. Units.Select((_, g) => Enumerable.Range(0, Units.Length).Where(x => Links[x].Any(link => link.From == g)).ToArray())];
     }
+
+    /// <summary>The network of both.</summary>
+    public Network Network => a.Network;
 
     /// <summary>Units of each group.</summary>
     public int[] Units { get; }
 
     /// <summary>What each group's costs take from its neighbours, and from itself where it is on both sides of a weight.</summary>
-    public Link[][] Links { get; }
+    public PackedLink[][] Links { get; }
 
     /// <summary>The groups whose costs take something from each group.</summary>
     public int[][] Readers { get; }
@@ -103,16 +107,14 @@ internal sealed class PackedPair : IDisposable
     /// <summary>A group's costs: <c>cost[i, j] = -⟨unit i of the first model, unit j of the second⟩</c>, the other groups as they are.</summary>
     /// <param name="group">The group.</param>
     /// <param name="found">Of each group, which unit of the second model is in each place.</param>
+    /// <param name="counted">The neighbours whose parameters count; all where none are given.</param>
     /// <returns><c>[units, units]</c>, to be disposed by the caller.</returns>
-    public Tensor Cost(int group, int[][] found)
+    public Tensor Cost(int group, int[][] found, IReadOnlySet<int>? counted = null)
     {
         using var scope = NewDisposeScope();
         var cost = own[group].clone();
         foreach (var link in Links[group])
-        {
-            if (IsSmall(cost)) Subtract(cost, link, [.. Enumerable.Range(0, Units[link.From])], [], found[link.From]);
-            else Add(cost, link.Left, Take(link.Right, found[link.From]));
-        }
+            if (counted?.Contains(link.From) != false) link.Subtract(cost, found[link.From]);
 
         return cost.DetachFromDisposeScope();
     }
@@ -127,29 +129,11 @@ internal sealed class PackedPair : IDisposable
         var cost = own[group].clone();
         foreach (var link in Links[group])
         {
-            if (matrices[link.From] is { } matrix) Add(cost, link.Left, SoftAssign.Mix(matrix, link.Right));
-            else Add(cost, link.Left.sum(dim: 0L, keepdim: true), link.Right.mean([0], keepdim: true));
+            if (matrices[link.From] is { } matrix) link.Subtract(cost, SoftAssign.Mix(matrix, link.Right));
+            else link.SubtractMean(cost);
         }
 
         return cost.DetachFromDisposeScope();
-    }
-
-    /// <summary>Takes a neighbour's move into a group's costs, by a product as thin as the move.</summary>
-    /// <param name="cost">The group's costs.</param>
-    /// <param name="link">What the neighbour has to do with them.</param>
-    /// <param name="places">The neighbour's places that change.</param>
-    /// <param name="before">The units that were there.</param>
-    /// <param name="now">Those that are.</param>
-    public static void Update(Tensor cost, Link link, int[] places, int[] before, int[] now)
-    {
-        if (IsSmall(cost))
-        {
-            Subtract(cost, link, places, before, now);
-            return;
-        }
-
-        using var scope = NewDisposeScope();
-        Add(cost, Take(link.Left, places), Take(link.Right, now).sub_(Take(link.Right, before)));
     }
 
     /// <summary>⟨a, pi(b)⟩ over all learned parameters, summed in double.</summary>
@@ -193,85 +177,22 @@ internal sealed class PackedPair : IDisposable
     }
 
     /// <summary>The numbers of a tensor on the CPU.</summary>
-    public static Span<float> Numbers(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
+    public static Span<float> Numbers(Tensor tensor) => UnitLayout.Numbers(tensor);
 
     /// <summary>Frees what was laid out.</summary>
     public void Dispose()
     {
         foreach (var cost in own) cost.Dispose();
-        foreach (var link in Links.SelectMany(into => into))
-        {
-            link.Left.Dispose();
-            link.Right.Dispose();
-        }
+        foreach (var link in Links.SelectMany(into => into)) link.Dispose();
     }
 
-    private double Share(int parameter, int[][] found)
-    {
-        using var scope = NewDisposeScope();
-        var moved = axes[parameter].Aggregate(b.Views[parameter], (view, x) => Select(view, x.Axis, found[x.Group]));
-        return InnerProduct.Of(a.Views[parameter], moved);
-    }
+    /// <summary>A parameter's part of ⟨a, pi(b)⟩, summed in double.</summary>
+    /// <param name="parameter">The parameter.</param>
+    /// <param name="found">Of each group, which unit of the second model is in each place.</param>
+    /// <returns>The sum.</returns>
+    public double Share(int parameter, int[][] found) =>
+        PermutedProduct.Of(a.Views[parameter], b.Views[parameter], [.. axes[parameter].Select(x => (x.Axis, found[x.Group]))]);
 
     private static Tensor Select(Tensor view, PermutedAxis axis, int[] units) =>
         view.index_select(axis.Dimension, Permutation.Entries(units, axis.Block).to(view.device));
-
-    private static Tensor Take(Tensor rows, int[] units) => rows.index_select(0, tensor(units));
-
-    // Both lie [units of the neighbour, depth * units of the group].
-    private static void Add(Tensor cost, Tensor left, Tensor right)
-    {
-        var n = cost.shape[0];
-        cost.addmm_(left.view(-1, n).t(), right.view(-1, n), beta: 1, alpha: -1);
-    }
-
-    // [units along one axis, all that is neither, units along the other].
-    private static Tensor Layout(Tensor values, PermutedAxis from, PermutedAxis to)
-    {
-        var shape = new List<long>();
-        var (first, last) = (-1, -1);
-        for (var d = 0; d < values.dim(); d++)
-        {
-            if (d == from.Dimension) first = shape.Count;
-            if (d == to.Dimension) last = shape.Count;
-            var block = d == from.Dimension ? from.Block : d == to.Dimension ? to.Block : 1;
-            shape.Add(values.shape[d] / block);
-            if (block > 1) shape.Add(block);
-        }
-
-        long[] order = [first, .. Enumerable.Range(0, shape.Count).Where(d => d != first && d != last), last];
-        return values.reshape([.. shape]).permute(order).reshape([shape[first], -1]).contiguous();
-    }
-
-    private static Tensor Join(List<Part> parts, Func<Part, Tensor> side)
-    {
-        if (parts.Any(part => side(part).numel() > SmallProduct.MostNumbers))
-        {
-            Tensor[] laidOut = [.. parts.Select(part => Layout(side(part), part.From, part.To))];
-            return (laidOut.Length == 1 ? laidOut[0] : cat(laidOut, 1)).alias().DetachFromDisposeScope();
-        }
-
-        var (first, axes) = (side(parts[0]).shape, parts[0]);
-        var (units, others) = (first[axes.From.Dimension] / axes.From.Block, first[axes.To.Dimension] / axes.To.Block);
-        int[] depths = [.. parts.Select(part => (int)(side(part).numel() / units / others))];
-        var joined = empty(units, depths.Sum() * others).DetachFromDisposeScope();
-        var at = 0;
-        foreach (var (part, depth) in parts.Zip(depths))
-        {
-            using var values = side(part).contiguous();
-            SmallProduct.LayOut(Numbers(values), values.shape, part.From, part.To, Numbers(joined), depths.Sum(), at);
-            at += depth;
-        }
-
-        return joined;
-    }
-
-    private static bool IsSmall(Tensor cost) => cost.shape[0] <= SmallProduct.MostUnits;
-
-    private static void Subtract(Tensor cost, Link link, int[] places, int[] before, int[] now)
-    {
-        var n = (int)cost.shape[0];
-        SmallProduct.Subtract(
-            Numbers(cost), n, (int)link.Left.shape[1] / n, Numbers(link.Left), Numbers(link.Right), places, now, before);
-    }
 }

@@ -1,21 +1,16 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using LmcDsl.Core.Architectures;
 
 namespace LmcDsl.Core.Matching;
 
 /// <summary>
-/// Products and layouts for groups of few units, where calls of Torch take longer than the work: on spans, without copies of the rows that
-/// are taken.
+/// Products for groups of few units, where calls of Torch take longer than the work: on spans, without copies of the rows that are taken.
 /// </summary>
 internal static class SmallProduct
 {
     /// <summary>The most units of a group that this is for.</summary>
     public const int MostUnits = 64;
-
-    /// <summary>The most numbers of a parameter that are laid out here.</summary>
-    public const int MostNumbers = 1 << 18;
 
     private const int Rows = 4; // of a tile that stays in registers
     private const int Columns = 16;
@@ -27,18 +22,20 @@ internal static class SmallProduct
     /// <param name="cost"><c>[n, n]</c>, to change.</param>
     /// <param name="n">Units of the group.</param>
     /// <param name="depth">Numbers that a unit of the group and one of its neighbour share.</param>
-    /// <param name="left"><c>[places, depth, n]</c>.</param>
+    /// <param name="left"><c>[places, depth, n]</c>, wherever in the span they lie.</param>
+    /// <param name="strides">How far apart places, the depth and the group's units lie in it.</param>
     /// <param name="right"><c>[units, depth, n]</c>.</param>
     /// <param name="places">The places that count.</param>
     /// <param name="now">The unit in each.</param>
     /// <param name="before">The unit that was there; empty where nothing was.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Subtract(
-        Span<float> cost, int n, int depth, ReadOnlySpan<float> left, ReadOnlySpan<float> right, ReadOnlySpan<int> places,
-        ReadOnlySpan<int> now, ReadOnlySpan<int> before)
+        Span<float> cost, int n, int depth, ReadOnlySpan<float> left, (int Place, int Depth, int Unit) strides, ReadOnlySpan<float> right,
+        ReadOnlySpan<int> places, ReadOnlySpan<int> now, ReadOnlySpan<int> before)
     {
         ref var a = ref MemoryMarshal.GetReference(left);
         ref var b = ref MemoryMarshal.GetReference(right);
+        var (first, second, third) = ((nuint)strides.Unit, (nuint)strides.Unit * 2, (nuint)strides.Unit * 3);
         var (tiled, wide) = (n / Rows * Rows, n / Columns * Columns);
         for (var i = 0; i < tiled; i += Rows)
         {
@@ -48,7 +45,7 @@ internal static class SmallProduct
                 Vector256<float> c20 = default, c21 = default, c30 = default, c31 = default;
                 for (var k = 0; k < places.Length; k++)
                 {
-                    var (from, to) = ((nuint)(places[k] * depth * n + i), (nuint)(now[k] * depth * n + j));
+                    var (from, to) = ((nuint)(places[k] * strides.Place + i * strides.Unit), (nuint)(now[k] * depth * n + j));
                     var old = before.IsEmpty ? 0 : (nuint)(before[k] * depth * n + j);
                     for (var d = 0; d < depth; d++)
                     {
@@ -62,13 +59,13 @@ internal static class SmallProduct
 
                         var x = Vector256.Create(Unsafe.Add(ref a, from));
                         (c00, c01) = (Vector256.FusedMultiplyAdd(x, low, c00), Vector256.FusedMultiplyAdd(x, high, c01));
-                        x = Vector256.Create(Unsafe.Add(ref a, from + 1));
+                        x = Vector256.Create(Unsafe.Add(ref a, from + first));
                         (c10, c11) = (Vector256.FusedMultiplyAdd(x, low, c10), Vector256.FusedMultiplyAdd(x, high, c11));
-                        x = Vector256.Create(Unsafe.Add(ref a, from + 2));
+                        x = Vector256.Create(Unsafe.Add(ref a, from + second));
                         (c20, c21) = (Vector256.FusedMultiplyAdd(x, low, c20), Vector256.FusedMultiplyAdd(x, high, c21));
-                        x = Vector256.Create(Unsafe.Add(ref a, from + 3));
+                        x = Vector256.Create(Unsafe.Add(ref a, from + third));
                         (c30, c31) = (Vector256.FusedMultiplyAdd(x, low, c30), Vector256.FusedMultiplyAdd(x, high, c31));
-                        from += (nuint)n;
+                        from += (nuint)strides.Depth;
                         to += (nuint)n;
                     }
                 }
@@ -79,43 +76,37 @@ internal static class SmallProduct
                 Take(cost, (i + 3) * n + j, c30, c31);
             }
 
-            for (var row = i; row < i + Rows; row++) Rest(cost, n, depth, left, right, places, now, before, row, wide);
+            for (var row = i; row < i + Rows; row++) Rest(cost, n, depth, left, strides, right, places, now, before, row, wide);
         }
 
-        for (var row = tiled; row < n; row++) Rest(cost, n, depth, left, right, places, now, before, row, 0);
+        for (var row = tiled; row < n; row++) Rest(cost, n, depth, left, strides, right, places, now, before, row, 0);
     }
 
-    /// <summary>Lays a parameter out by the units of one of its axes, then by all that is in neither, then by the units of the other.</summary>
-    /// <param name="values">The parameter's numbers.</param>
-    /// <param name="shape">Its shape.</param>
-    /// <param name="from">The axis of the first units.</param>
-    /// <param name="to">The axis of the last.</param>
-    /// <param name="result">Where to, <c>[units, depth, units]</c>, of which this parameter has a part of the depth.</param>
-    /// <param name="depth">The depth of all of it.</param>
-    /// <param name="at">Where this parameter's part begins.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void LayOut(
-        ReadOnlySpan<float> values, long[] shape, PermutedAxis from, PermutedAxis to, Span<float> result, int depth, int at)
+    /// <summary>Takes a product of two vectors from costs: <c>cost[i, j] -= share * left[i] * right[j]</c>.</summary>
+    /// <param name="cost"><c>[n, n]</c>, to change.</param>
+    /// <param name="left"><c>[n]</c>.</param>
+    /// <param name="right"><c>[n]</c>.</param>
+    /// <param name="share">How much of it.</param>
+    public static void SubtractOuter(Span<float> cost, ReadOnlySpan<float> left, ReadOnlySpan<float> right, float share)
     {
-        var strides = new int[shape.Length];
-        for (int d = shape.Length - 1, stride = 1; d >= 0; stride *= (int)shape[d--]) strides[d] = stride;
-        List<int> offsets = [0];
-        for (var d = 0; d < shape.Length; d++)
-        {
-            var length = d == from.Dimension ? from.Block : d == to.Dimension ? to.Block : (int)shape[d];
-            offsets = [.. offsets.SelectMany(_ => Enumerable.Range(0, length), (offset, k) => offset + k * strides[d])];
-        }
+        for (var i = 0; i < left.Length; i++)
+            AddScaled(cost.Slice(i * left.Length, left.Length), right, -share * left[i]);
+    }
 
-        var (units, others) = ((int)shape[from.Dimension] / from.Block, (int)shape[to.Dimension] / to.Block);
-        var (step, stepOfOthers) = (strides[from.Dimension] * from.Block, strides[to.Dimension] * to.Block);
-        for (var u = 0; u < units; u++)
-        {
-            for (var d = 0; d < offsets.Count; d++)
-            {
-                var row = result.Slice((u * depth + at + d) * others, others);
-                for (int t = 0, source = u * step + offsets[d]; t < row.Length; t++, source += stepOfOthers) row[t] = values[source];
-            }
-        }
+    /// <summary>Adds numbers times a factor to others.</summary>
+    /// <param name="to">What is added to.</param>
+    /// <param name="values">As many numbers.</param>
+    /// <param name="factor">The factor.</param>
+    public static void AddScaled(Span<float> to, ReadOnlySpan<float> values, float factor)
+    {
+        ref var target = ref MemoryMarshal.GetReference(to);
+        ref var source = ref MemoryMarshal.GetReference(values);
+        var k = 0;
+        for (; k + 8 <= to.Length; k += 8)
+            Vector256.FusedMultiplyAdd(
+                Vector256.LoadUnsafe(ref source, (nuint)k), Vector256.Create(factor), Vector256.LoadUnsafe(ref target, (nuint)k))
+                .StoreUnsafe(ref target, (nuint)k);
+        for (; k < to.Length; k++) to[k] += factor * values[k];
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -129,8 +120,8 @@ internal static class SmallProduct
     // One row, from a column on.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Rest(
-        Span<float> cost, int n, int depth, ReadOnlySpan<float> left, ReadOnlySpan<float> right, ReadOnlySpan<int> places,
-        ReadOnlySpan<int> now, ReadOnlySpan<int> before, int row, int column)
+        Span<float> cost, int n, int depth, ReadOnlySpan<float> left, (int Place, int Depth, int Unit) strides, ReadOnlySpan<float> right,
+        ReadOnlySpan<int> places, ReadOnlySpan<int> now, ReadOnlySpan<int> before, int row, int column)
     {
         for (var j = column; j < n; j++)
         {
@@ -140,7 +131,7 @@ internal static class SmallProduct
                 {
                     var change = right[(now[k] * depth + d) * n + j];
                     if (!before.IsEmpty) change -= right[(before[k] * depth + d) * n + j];
-                    sum = MathF.FusedMultiplyAdd(left[(places[k] * depth + d) * n + row], change, sum);
+                    sum = MathF.FusedMultiplyAdd(left[places[k] * strides.Place + d * strides.Depth + row * strides.Unit], change, sum);
                 }
 
             cost[row * n + j] -= sum;

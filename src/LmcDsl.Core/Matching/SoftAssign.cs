@@ -47,7 +47,7 @@ internal static class SoftAssign
             {
                 var row = values.Slice(i * n, n);
                 rows[i] = 1 / Dot(row, columns);
-                AddScaled(sums, row, rows[i]);
+                SmallProduct.AddScaled(sums, row, rows[i]);
             }
 
             for (var j = 0; j < n; j++) columns[j] = 1 / sums[j];
@@ -73,7 +73,7 @@ internal static class SoftAssign
             var row = PackedPair.Numbers(matrix).Slice(i * n, n);
             var target = PackedPair.Numbers(mixed).Slice(i * width, width);
             for (var j = 0; j < n; j++)
-                if (row[j] > Negligible) AddScaled(target, PackedPair.Numbers(rows).Slice(j * width, width), row[j]);
+                if (row[j] > Negligible) SmallProduct.AddScaled(target, PackedPair.Numbers(rows).Slice(j * width, width), row[j]);
         });
         return mixed;
     }
@@ -140,18 +140,6 @@ internal static class SoftAssign
         var sum = Vector256.Sum(one + other);
         for (; k < x.Length; k++) sum += x[k] * y[k];
         return sum;
-    }
-
-    private static void AddScaled(Span<float> to, ReadOnlySpan<float> values, float factor)
-    {
-        ref var target = ref MemoryMarshal.GetReference(to);
-        ref var source = ref MemoryMarshal.GetReference(values);
-        var k = 0;
-        for (; k + 8 <= to.Length; k += 8)
-            Vector256.FusedMultiplyAdd(
-                Vector256.LoadUnsafe(ref source, (nuint)k), Vector256.Create(factor), Vector256.LoadUnsafe(ref target, (nuint)k))
-                .StoreUnsafe(ref target, (nuint)k);
-        for (; k < to.Length; k++) to[k] += factor * values[k];
     }
 
     private static void Scale(Span<float> row, ReadOnlySpan<float> columns, float factor)

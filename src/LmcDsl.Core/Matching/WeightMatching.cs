@@ -50,24 +50,26 @@ public static class WeightMatching
     {
         options ??= new WeightMatchingOptions();
         RequireMatchable(a, b);
+        using var pair = PackedPair.Suits(a) ? new PackedPair(a, b) : null;
         return Restarts.Best(
             "weight matching", options.Starts, options.Seed, b.Network, start,
             (from, seed) =>
             {
+                if (pair is not null) return Descend(pair, from, seed, options.MaxSweeps, progress);
                 using var moved = from.Apply(b);
                 return Descend(a, moved, from, seed, options.MaxSweeps, progress);
             },
-            found => found.Objective[^1], Outwards(a, b, options));
+            found => found.Objective[^1], Outwards(a, b, pair, options));
     }
 
     /// <summary>
-    /// The same from one start, without a copy: model b itself is permuted, and is the aligned model when the search ends. For models that
-    /// are large beside the memory at hand.
+    /// The same from one start: model b itself is permuted, and is the aligned model when the search ends. Models that are large beside the
+    /// memory at hand are not copied; small ones are laid out anew for the search (<see cref="PackedPair"/>), which is sooner done.
     /// </summary>
     /// <param name="a">The reference.</param>
     /// <param name="b">
     /// The model to permute; changed. Where the search ends early, by an exception from <paramref name="progress"/>, its learned parameters
-    /// are permuted as far as it came.
+    /// are permuted as far as it came, or not at all.
     /// </param>
     /// <param name="options">Options, of one start; the defaults where none are given.</param>
     /// <param name="start">Where the search begins; the identity where none is given. Applied to model b first.</param>
@@ -83,27 +85,46 @@ public static class WeightMatching
         options ??= new WeightMatchingOptions();
         Guard.Require(options.Starts == 1, $"weight matching in place: expected 1 start, found {options.Starts}");
         Guard.Require(!ReferenceEquals(a, b), $"weight matching in place: expected two models, found one given twice");
+        if (PackedPair.Suits(a))
+        {
+            var matched = Match(a, b, options, start, progress);
+            matched.Permutations.ApplyInPlace(b);
+            return matched;
+        }
+
         RequireMatchable(a, b);
+        using var quiet = no_grad();
         return Restarts.Best(
             "weight matching", 1, options.Seed, b.Network, start,
             (from, seed) =>
             {
-                using var quiet = no_grad();
                 from.ApplyInPlace(b, parameter => parameter.Learned);
                 var found = Descend(a, b, from, seed, options.MaxSweeps, progress);
                 found.Permutations.ApplyInPlace(b, parameter => !parameter.Learned);
                 return found;
             },
-            found => found.Objective[^1], Outwards(a, b, options));
+            found => found.Objective[^1], Outwards(a, b, null, options));
     }
 
     private static SearchResult Descend(
         ParameterSet a, ParameterSet moved, PermutationSet start, long seed, int maxSweeps, Action<int, double>? progress)
     {
-        var clock = Stopwatch.StartNew();
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        using var descent = new CoordinateDescent(a, moved, start);
+        return Trace(() => new CoordinateDescent(a, moved, start), seed, maxSweeps, progress);
+    }
+
+    private static SearchResult Descend(PackedPair pair, PermutationSet start, long seed, int maxSweeps, Action<int, double>? progress)
+    {
+        using var quiet = no_grad();
+        return Trace(
+            () => new PackedDescent(pair, [.. start.Permutations.Select(p => p.Sources.ToArray())]), seed, maxSweeps, progress);
+    }
+
+    private static SearchResult Trace(Func<IDescent> begin, long seed, int maxSweeps, Action<int, double>? progress)
+    {
+        var clock = Stopwatch.StartNew();
+        using var descent = begin();
         var objective = ImmutableArray.CreateBuilder<double>();
         objective.Add(descent.Objective);
         var (sweeps, stopped) = descent.Run(Seeds.Random(seed, "order of groups"), maxSweeps, sweep =>
@@ -114,8 +135,8 @@ public static class WeightMatching
         return new SearchResult(descent.Found, sweeps, objective.ToImmutable(), stopped, clock.Elapsed.TotalSeconds);
     }
 
-    private static Func<PermutationSet>? Outwards(ParameterSet a, ParameterSet b, WeightMatchingOptions options) =>
-        options.Outward ? () => OutwardStart.Find(a, b) : null;
+    private static Func<PermutationSet>? Outwards(ParameterSet a, ParameterSet b, PackedPair? pair, WeightMatchingOptions options) =>
+        !options.Outward ? null : pair is null ? () => OutwardStart.Find(a, b) : () => OutwardStart.Find(pair);
 
     private static void RequireMatchable(ParameterSet a, ParameterSet b)
     {

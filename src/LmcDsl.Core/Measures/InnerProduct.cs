@@ -68,7 +68,11 @@ public static class InnerProduct
         return sum(left.to(ScalarType.Float64), right.to(ScalarType.Float64)).ToDouble();
     }
 
-    private static double Dot(ReadOnlySpan<float> left, ReadOnlySpan<float> right)
+    /// <summary>The sum of products of two spans' entries.</summary>
+    /// <param name="left">Some numbers.</param>
+    /// <param name="right">As many others.</param>
+    /// <returns>The sum, accumulated in double.</returns>
+    internal static double Dot(ReadOnlySpan<float> left, ReadOnlySpan<float> right)
     {
         var sum = (Low: Vector256<double>.Zero, High: Vector256<double>.Zero);
         var k = 0;

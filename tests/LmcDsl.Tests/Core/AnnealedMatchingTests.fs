@@ -224,7 +224,7 @@ let tests =
 
                     for link in packed.Links[g] do
                         let struct (places, was, is) = PackedPair.Changes(before[link.From], now[link.From])
-                        PackedPair.Update(cost, link, places, was, is)
+                        link.Update(cost, places, was, is)
 
                     Expect.isLessThan (difference cost whole) 1e-3 "updated"
                     // The sum over the group's units of what its costs say is the objective's part that the group has to do with.

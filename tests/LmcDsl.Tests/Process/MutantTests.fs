@@ -10,6 +10,7 @@ let private core = Path.GetFullPath(Path.Combine(__SOURCE_DIRECTORY__, "..", "..
 /// Files that say what things are, load, give names, or word a choice; the others compute.
 let private declares =
     set [
+        "IDescent.cs"
         "OpenMpWaiting.cs"
         "StateDictChoice.cs"
         "Architecture.cs"
