@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
+using System.Text.Json.Serialization;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
@@ -19,6 +20,13 @@ public sealed record RotatedMatchingOptions
     /// weight matching.
     /// </summary>
     public bool Normalised { get; init; }
+
+    /// <summary>
+    /// Whether means over the stream, which layer norms do not see, are taken away before weights are compared (<see cref="Centring"/>). The
+    /// aligned model keeps its own: no mixture sees them either.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Centred { get; init; }
 
     /// <summary>The power that weights' singular values are raised to before they are compared; above 1 the large ones decide.</summary>
     public double Power { get; init; } = 1;
@@ -64,6 +72,8 @@ public static class RotatedMatching
         using var scope = NewDisposeScope();
         var folding = Folding.Of(a.Network, a.Views, b.Views);
         var (reference, other) = (Canonical(folding, a), Canonical(folding, b));
+        if (options.Centred)
+            foreach (var model in (ReadOnlySpan<Tensor[]>)[reference, other]) Centring.ApplyInPlace(folding.Folded, model);
         Guard.Require(
             frequencies is null || frequencies.Count == a.Network.Vocabulary,
             $"rotated matching: expected a share for each of {a.Network.Vocabulary} tokens, found {frequencies?.Count}");
