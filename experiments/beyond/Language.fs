@@ -117,8 +117,7 @@ module Language =
     /// Those, and one that learns rotations in so many steps.
     let searches (steps: int) : (string * Search) list = List.append withoutData [ ("learned", learned steps) ]
 
-    /// Those, and the straight-through estimator with a free copy, which learns permutations of units and heads. (Over Sinkhorn logits it
-    /// does not know grouped queries, which some of these networks have.)
+    /// Those, and the straight-through estimator with a free copy, which learns permutations of units and heads.
     let allSearches (recipe: Recipe) : (string * Search) list =
         List.append (searches recipe.Steps) [ ("straight-through", recipe.STE) ]
 

@@ -523,13 +523,16 @@ let randomSignals (random: Random) =
 
     chain.Build [ steps; random.Next(1, 4) ]
 
-/// Draws an architecture of any kind that relaxed matching knows, a transformer in one of three.
+/// Draws an architecture of any kind, a transformer in one of three.
+let randomOfAnyKind (random: Random) =
+    if random.Next 3 = 0 then
+        randomTransformer random
+    else
+        randomArchitecture random
+
+/// Draws an architecture of any kind in whose parameters one group at most has an order in each of the same copies.
 let randomRelaxed (random: Random) =
-    Seq.initInfinite (fun _ ->
-        if random.Next 3 = 0 then
-            randomTransformer random
-        else
-            randomArchitecture random)
+    Seq.initInfinite (fun _ -> randomOfAnyKind random)
     |> Seq.find (fun architecture -> isNull (box (LmcDsl.Core.Matching.RelaxedObjective.Twice(Network architecture))))
 
 /// Parameters drawn at random, norms and running statistics included, so that no symmetry is there by chance.

@@ -45,22 +45,27 @@ internal sealed class SinkhornLogits : IDisposable
     {
         var now = operation.Scale(logits);
         if (isClimbed) (scaled, around) = (now, outer);
-        return outer is null ? now : (Pairs(now) * outer.unsqueeze(-1).unsqueeze(-1)).transpose(1, 2).reshape([copies * units, copies * units]);
+        return outer is null ? now : (ByPair(now) * outer.unsqueeze(-1).unsqueeze(-1)).transpose(1, 2).reshape([copies * units, copies * units]);
     }
+
+    /// <summary>How the units lie where one copy takes another's place, as of the last matrix, <c>[copies * copies, units, units]</c>.</summary>
+    public Tensor? Pairs => around is null ? null : scaled;
 
     /// <summary>One step up the objective.</summary>
     /// <param name="gradient">The objective's gradient with respect to the matrix that was last given.</param>
+    /// <param name="ofPairs">Its gradient with respect to <see cref="Pairs"/>, besides; null where they count in the matrix alone.</param>
     /// <param name="step">Counted from 1.</param>
     /// <returns>The gradient with respect to the matrix of the copies, in the caller's dispose scope; null where there is one order.</returns>
-    public Tensor? Climb(Tensor gradient, int step)
+    public Tensor? Climb(Tensor gradient, Tensor? ofPairs, int step)
     {
         using var scope = NewDisposeScope();
         var (own, outer) = (gradient, (Tensor?)null);
         if (around is not null)
         {
             var byPair = gradient.reshape([copies, units, copies, units]).transpose(1, 2);
-            outer = (byPair * Pairs(scaled!)).sum([2, 3]).MoveToOuterDisposeScope();
+            outer = (byPair * ByPair(scaled!)).sum([2, 3]).MoveToOuterDisposeScope();
             own = (byPair * around.unsqueeze(-1).unsqueeze(-1)).reshape([copies * copies, units, units]);
+            if (ofPairs is not null) own = own + ofPairs;
         }
 
         // Adam does not see scale, but for its epsilon: gradients of P, which is near 1 / units, would drown in it.
@@ -81,5 +86,5 @@ internal sealed class SinkhornLogits : IDisposable
         second.Dispose();
     }
 
-    private Tensor Pairs(Tensor matrices) => matrices.reshape([copies, copies, units, units]);
+    private Tensor ByPair(Tensor matrices) => matrices.reshape([copies, copies, units, units]);
 }

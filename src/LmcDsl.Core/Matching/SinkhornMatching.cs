@@ -92,9 +92,9 @@ public static class SinkhornMatching
         for (var step = 1; step <= options.Steps; step++)
         {
             using var inner = NewDisposeScope();
-            var (value, gradients) = objective.At(relaxed.Matrices());
+            var (value, gradients, ofPairs) = objective.At(relaxed.Matrices(), relaxed.Pairs);
             values.Add(value);
-            relaxed.Climb(gradients, scale.Unit, step);
+            relaxed.Climb(gradients, ofPairs, scale.Unit, step);
             progress?.Invoke((double)step / options.Steps, value);
         }
 

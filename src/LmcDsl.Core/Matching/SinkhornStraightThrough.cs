@@ -137,7 +137,7 @@ public static class SinkhornStraightThrough
         using var own = descent;
         var scale = new MatchingScale(descent, b);
         using var objective = new RelaxedObjective(descent, b, scale);
-        var (_, slopes) = objective.At([.. hard.Permutations.Select(p => SoftPermutation.Matrix(p, b.Flat.device))]);
-        relaxed.Climb(slopes, scale.Unit, step);
+        var (_, slopes, ofPairs) = objective.At([.. hard.Permutations.Select(p => SoftPermutation.Matrix(p, b.Flat.device))], relaxed.PairsAt(hard));
+        relaxed.Climb(slopes, ofPairs, scale.Unit, step);
     }
 }

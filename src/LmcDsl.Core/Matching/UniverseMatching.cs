@@ -42,6 +42,9 @@ public static class UniverseMatching
     {
         options ??= new UniverseMatchingOptions();
         JointResult.RequireModels("universe matching", models);
+        if (RelaxedObjective.Twice(models[0].Network) is { } parameter)
+            throw new LmcException(
+                $"universe matching: expected parameters in which one group at most has an order in each of the same copies, found '{models[0].Network.Parameters[parameter].Name}', in which two have (as with grouped queries, or from one grouped convolution to the next); MergeMany knows such orders");
         var clock = Stopwatch.StartNew();
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
@@ -97,7 +100,7 @@ public static class UniverseMatching
                 using var others = Others(p);
                 var scale = new MatchingScale(others, models[p]);
                 using var objective = new RelaxedObjective(others, models[p], scale);
-                var (_, gradients) = objective.At(maps[p]);
+                var (_, gradients, _) = objective.At(maps[p]);
                 var vertex = SoftPermutation.Nearest(models[p].Network, gradients, scale.Unit);
                 directions[p] = [.. vertex.Zip(maps[p], (best, map) => SoftPermutation.Matrix(best, map.device) - map)];
                 gap += gradients.Zip(directions[p], (gradient, d) => (gradient * d).sum(ScalarType.Float64).ToDouble())

@@ -24,7 +24,8 @@ let private centred (network: Network) (seed: int64) =
     Centring.ApplyInPlace(folding.Folded, after)
     folding.Folded, before, after
 
-let private gpt = Network(Catalogue.Gpt(11, TransformerOptions(Layers = 2, Width = 8, Heads = 2, Hidden = 6, Context = 5)))
+let private gpt =
+    Network(Catalogue.Gpt(11, TransformerOptions(Layers = 2, Width = 8, Heads = 2, Hidden = 6, Context = 5)))
 
 let tests =
     testList "Centring" [
@@ -47,7 +48,13 @@ let tests =
             let folded, before, after = centred gpt 1L
 
             for name, dimension in
-                [ "tokens.weight", 1L; "positions.weight", 1L; "block1.output.weight", 0L; "block1.query.weight", 1L; "block2.down.weight", 0L ] do
+                [
+                    "tokens.weight", 1L
+                    "positions.weight", 1L
+                    "block1.output.weight", 0L
+                    "block1.query.weight", 1L
+                    "block2.down.weight", 0L
+                ] do
                 let k = folded.Parameters |> Seq.findIndex (fun p -> p.Name = name)
                 let sums (model: torch.Tensor[]) = model[k].sum(dimension).abs().max().ToDouble()
                 Expect.isGreaterThan (sums before) 0.1 $"{name} before"
@@ -61,7 +68,7 @@ let tests =
             use generator = Seeds.Generator(3L, "test")
 
             for name in [ "block1.output.weight"; "block1.output.bias"; "block2.down.weight" ] do
-                b[name].add_ (torch.randn(b[name].shape[1..], generator = generator) * (torch.tensor 3f)) |> ignore
+                b[name].add_(torch.randn (b[name].shape[1..], generator = generator) * (torch.tensor 3f)) |> ignore
 
             let value centred =
                 let found = RotatedMatching.Match(a, b, RotatedMatchingOptions(Centred = centred, Normalised = true))

@@ -145,4 +145,12 @@ let tests =
                 failsWith [ "one architecture" ] (fun () -> search [| a; other |] |> ignore)
                 failsWith [ "model 1"; "NaN"; "fc2.bias" ] (fun () -> search [| a; broken |] |> ignore)
         }
+
+        test "two orders within the same copies of one parameter are refused by a universe, by its name" {
+            let options = TransformerOptions(Layers = 1, Width = 16, Heads = 4, KeyHeads = 2, Context = 4)
+            let network = Network(Catalogue.Llama(7, options))
+            use a = randomParameters network 1L
+            use b = randomParameters network 2L
+            failsWith [ "'block1.output.weight'"; "MergeMany" ] (fun () -> UniverseMatching.Match [| a; b |] |> ignore)
+        }
     ]
