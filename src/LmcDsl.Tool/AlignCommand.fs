@@ -28,7 +28,7 @@ module AlignCommand =
 
         let starts =
             arguments.TryGetResult ModelArgument.Starts
-            |> Option.map (fun _ -> Json.int (int64 (Models.starts arguments)))
+            |> Option.map (fun _ -> Json.int (int64 (ArgumentValues.starts arguments)))
 
         let own = named |> optionally "seed" seed |> optionally "starts" starts
 

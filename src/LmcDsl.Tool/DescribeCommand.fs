@@ -58,7 +58,7 @@ module DescribeCommand =
 
     /// Runs the command. Returns what is said of the network, and tables for people.
     let run (arguments: ParseResults<ModelArgument>) : Json * Table list =
-        let network, graph, read = Models.described arguments
+        let network, graph, read = NetworkArguments.described arguments
 
         Json.Object [
             "network", Json.Text network.Architecture.Name
@@ -89,7 +89,7 @@ module DescribeCommand =
             if not read.IsEmpty then
                 "read", Json.texts read
             "notes", Json.texts [ for note in network.Notes -> note ]
-            yield! graph |> Option.map Models.openedAt |> Option.defaultValue []
+            yield! graph |> Option.map NetworkArguments.openedAt |> Option.defaultValue []
             match graph with
             | Some model when model.LostNames ->
                 "names",

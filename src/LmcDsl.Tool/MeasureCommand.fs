@@ -17,7 +17,7 @@ module MeasureCommand =
         match arguments.TryGetResult ModelArgument.Points with
         | None -> named
         | Some _ ->
-            let points = Json.int (int64 (Models.points arguments))
+            let points = Json.int (int64 (ArgumentValues.points arguments))
             let hasPoints (metric: Metric) = ((metric.Args population).Json.TryItem "points").IsSome
 
             if not (List.exists hasPoints named) then

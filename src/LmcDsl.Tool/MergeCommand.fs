@@ -156,7 +156,7 @@ module MergeCommand =
             | Some data, NonNull merged ->
                 Stage.during $"recomputing statistics on {data.Name}" (fun () ->
                     use onCpu = DataSet.load data
-                    use examples = onCpu.Train.To(Models.device arguments)
+                    use examples = onCpu.Train.To(ArgumentValues.device arguments)
                     StatisticsReset.Apply(merged, examples))
             | _ -> ()
 

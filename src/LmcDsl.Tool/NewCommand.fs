@@ -50,7 +50,7 @@ lmc new network NETWORK    the description of a network, as JSON (mlp, resnet20,
         match words with
         | name :: rest when not (name.StartsWith '-') ->
             let arguments = Words.parse parser ([ "none"; "--arch"; name ] @ rest)
-            let found, _ = Models.network arguments
+            let found, _ = NetworkArguments.network arguments
             readable found.Architecture
         | _ -> raise (Usage($"lmc new network: expected a network's name\n{usage}", 2))
 

@@ -73,7 +73,7 @@ module Output =
                 InputFile.Require(file, "a checkpoint or a folder of a model")
 
         match arguments.TryGetResult ModelArgument.Output with
-        | _ when Models.areFolders arguments -> outputFolder arguments
+        | _ when NetworkArguments.areFolders arguments -> outputFolder arguments
         | Some file when Directory.Exists file ->
             raise (LmcException $"--output: expected a file to write, found the folder '{file}'")
         // A graph is written as a graph, under any other name numbers as safetensors.

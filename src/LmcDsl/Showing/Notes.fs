@@ -1,5 +1,7 @@
 namespace LmcDsl
 
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Merging
 open LmcDsl.Core.Runtime
 
 /// What must be told beside the numbers of some plans: of each data set what is special about the copy at hand, and how thoroughly it
@@ -17,6 +19,14 @@ module Notes =
         match numbers with
         | [] -> []
         | numbers -> [ numbers |> List.map (fun n -> n.ToString "N0") |> String.concat " or " |> words ]
+
+    // Whether any network that is trained there has statistics; of models from elsewhere nobody knows here.
+    let private mayHaveStatistics (nodes: Node list) =
+        match nodes |> List.choose (fun node -> node.Args.TryItem "architecture") |> List.distinct with
+        | [] -> true
+        | trained ->
+            trained
+            |> List.exists (fun json -> StatisticsReset.Concerns(Network(Architecture.FromJson(Json.text json))))
 
     /// One line for each data set of which there is something to tell.
     let ofPlans (plans: Plan<Report> list) : string list =
@@ -39,15 +49,16 @@ module Notes =
                         yield!
                             told (of' [ "barrier"; "trainingBarrier" ] |> numbers "points") (fun n ->
                                 $"barriers are on {n} values of lambda")
-                        yield!
-                            told
-                                (List.distinct (
-                                    numbers "resetOn" nodes
-                                    @ numbers "examples" (of' [ "resetStatistics"; "renormalise" ])
-                                 )
-                                 |> List.sort)
-                                (fun n ->
-                                    $"batch-norm statistics of merged networks are recomputed on {n} training images")
+                        if mayHaveStatistics nodes then
+                            yield!
+                                told
+                                    (List.distinct (
+                                        numbers "resetOn" nodes
+                                        @ numbers "examples" (of' [ "resetStatistics"; "renormalise" ])
+                                     )
+                                     |> List.sort)
+                                    (fun n ->
+                                        $"batch-norm statistics of merged networks are recomputed on {n} training images")
                     ]
 
                 if not parts.IsEmpty then

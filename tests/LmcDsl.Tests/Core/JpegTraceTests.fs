@@ -98,7 +98,8 @@ let tests =
                 let plans =
                     [
                         (train >> repairOn 77 >> align WM >> mergeN 2 >> measureAll [ BarrierOnTest 9; Accuracy ]) setup
-                        (train >> measure (BarrierOnTest 5)) { setup with Data = Mnist; Network = mlp [ 8 ] }
+                        (train >> repairOn 99 >> measure (BarrierOnTest 5))
+                            { setup with Data = Mnist; Network = mlp [ 8 ] }
                     ]
 
                 match Notes.ofPlans plans with

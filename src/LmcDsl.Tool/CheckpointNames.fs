@@ -1,0 +1,88 @@
+namespace LmcDsl.Tool
+
+open System
+open Argu
+open LmcDsl
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Checkpoints
+open LmcDsl.Core.Importing
+open LmcDsl.Core.Runtime
+
+/// Under which names a network's parameters are found in checkpoints.
+[<RequireQualifiedAccess>]
+module CheckpointNames =
+
+    /// Names of checkpoints as the user's map reads them, and what is left to read by the usual ones.
+    let ofCheckpoints network (arguments: ParseResults<ModelArgument>) =
+        let usual = NameMap.For network
+
+        match arguments.TryGetResult ModelArgument.Names with
+        | Some file -> NameMap.FromJson(InputFile.ReadText(file, "a map of names"), file).Then usual
+        | None -> usual
+
+    /// A checkpoint as one of the network's.
+    let open' arguments network (names: NameMap) (file: string, key: string | null) : Placement =
+        Checkpoint.Open(
+            file,
+            network,
+            names,
+            key,
+            NetworkArguments.graphOutput arguments,
+            NetworkArguments.openSizes arguments
+        )
+
+    /// The network under the checkpoints' names: where the graph's do not fit, those that the numbers of one of the files say.
+    let fitting
+        (arguments: ParseResults<ModelArgument>)
+        (model: OnnxModel)
+        (network: Network)
+        (files: (string * (string | null)) list)
+        : Network * string =
+        let fits (file, key) =
+            try
+                (open' arguments network (ofCheckpoints network arguments) (file, key)).Source.Dispose()
+                None
+            with :? LmcException as error ->
+                Some error
+
+        match fits files.Head with
+        | None -> network, ""
+        | Some misfit ->
+            let rename =
+                arguments.TryGetResult ModelArgument.Names
+                |> Option.map (fun file ->
+                    let map = NameMap.FromJson(InputFile.ReadText(file, "a map of names"), file)
+                    Func<string, string>(map.Apply))
+                |> Option.toObj
+
+            let search (file: string, key) =
+                try
+                    use source =
+                        TensorSource.Open(file, Placement.Fitting(network, ofCheckpoints network arguments, key))
+
+                    let named = model.Named(source, rename)
+
+                    Choice1Of2(
+                        Network named.Architecture,
+                        $"those that the export lost, by the numbers of {file}: {named.Found}"
+                    )
+                with :? LmcException as error ->
+                    Choice2Of2 error.Message
+
+            let rec first told files =
+                match files with
+                | [] ->
+                    let reasons = told |> List.rev |> List.distinct |> String.concat "; "
+
+                    raise (
+                        LmcException(
+                            $"{misfit.Message}; the names were looked for by numbers: {reasons}; an export keeps names by: {OnnxModel.ExportLines}",
+                            misfit
+                        )
+                    )
+                | file :: rest ->
+                    match Stage.during $"finding names in {fst file}" (fun () -> search file) with
+                    | Choice1Of2 answer -> answer
+                    | Choice2Of2 reason -> first (reason :: told) rest
+
+            first [] (List.distinctBy fst files)

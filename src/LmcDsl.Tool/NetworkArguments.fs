@@ -1,0 +1,158 @@
+namespace LmcDsl.Tool
+
+open System
+open System.IO
+open Argu
+open LmcDsl
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Checkpoints
+open LmcDsl.Core.Importing
+open LmcDsl.Core.Runtime
+
+/// The network that a command line names: a word of the catalogue, a description, a graph, or a folder's own.
+[<RequireQualifiedAccess>]
+module NetworkArguments =
+
+    /// Which of a graph's outputs is the network's, where the command line says it.
+    let graphOutput (arguments: ParseResults<ModelArgument>) : string | null =
+        arguments.TryGetResult ModelArgument.Graph_Output |> Option.toObj
+
+    /// Sizes of an example, where the command line says them: what a graph leaves open, how many tokens a folder's model reads.
+    let openSizes (arguments: ParseResults<ModelArgument>) : int[] | null =
+        arguments.TryGetResult ModelArgument.Input |> Option.map (ArgumentValues.sizes "--input") |> Option.toObj
+
+    // The graph that an ONNX file holds.
+    let private graph (arguments: ParseResults<ModelArgument>) (file: string) : Network * OnnxModel option =
+        let model = OnnxModel.Read(file, graphOutput arguments, openSizes arguments)
+        Network model.Architecture, Some model
+
+    /// Which sizes were taken where a graph leaves them open and none are given.
+    let openedAt (model: OnnxModel) : (string * Json) list =
+        match model.TakenSizes with
+        | null -> []
+        | sizes ->
+            let shown = String.Join(" ", sizes)
+            [ "open sizes", Json.Text $"taken as {shown}; --input says others" ]
+
+    /// Refuses arguments that say what is read from a folder's own description.
+    let requireNoOther (arguments: ParseResults<ModelArgument>) =
+        for isGiven, name in
+            [
+                arguments.Contains ModelArgument.Width, "--width"
+                arguments.Contains ModelArgument.Norm, "--norm"
+                arguments.Contains ModelArgument.Hidden, "--hidden"
+                arguments.Contains ModelArgument.Classes, "--classes"
+                arguments.Contains ModelArgument.Names, "--names"
+                arguments.Contains ModelArgument.Key, "--key"
+                arguments.Contains ModelArgument.Graph_Output, "--graph-output"
+            ] do
+            if isGiven then
+                raise (
+                    Usage(
+                        $"lmc: {name} is for --arch or --graph; folders with a config.json describe their network themselves",
+                        2
+                    )
+                )
+
+    /// Whether the models are folders that say what they are.
+    let areFolders (arguments: ParseResults<ModelArgument>) : bool =
+        not (arguments.Contains ModelArgument.Arch || arguments.Contains ModelArgument.Graph)
+        && arguments.GetResult ModelArgument.Files |> List.exists Directory.Exists
+
+    /// Opens a folder that says what its model is.
+    let openFolder (arguments: ParseResults<ModelArgument>) (path: string) : ModelFolder =
+        ModelFolder.Open(path, openSizes arguments)
+
+    // The network that an architecture's word describes, or a file of it.
+    let private named (arguments: ParseResults<ModelArgument>) (arch: string) : Network * OnnxModel option =
+
+        let width =
+            arguments.GetResult(ModelArgument.Width, defaultValue = "1")
+            |> ArgumentValues.number "--width"
+            |> ArgumentValues.within "--width" 0.001 1000.0
+
+        let norm = ArgumentValues.norm (arguments.GetResult(ModelArgument.Norm, defaultValue = "batch"))
+
+        let classes =
+            arguments.GetResult(ModelArgument.Classes, defaultValue = 10)
+            |> ArgumentValues.within "--classes" 1 1_000_000
+
+        let image = if arch = "mlp" then [ 1; 28; 28 ] else [ 3; 32; 32 ]
+        let input = ArgumentValues.sizes "--input" (arguments.GetResult(ModelArgument.Input, defaultValue = image))
+
+        (1.0, input)
+        ||> Array.fold (fun product size -> product * float size)
+        |> ArgumentValues.within "--input: all sizes together" 1.0 1e9
+        |> ignore
+
+        let catalogued () =
+            match arch with
+            | "mlp" ->
+                Catalogue.Mlp(
+                    input,
+                    ArgumentValues.sizes
+                        "--hidden"
+                        (arguments.GetResult(ModelArgument.Hidden, defaultValue = [ 512; 512; 512 ])),
+                    classes
+                )
+            | name when Seq.contains name Catalogue.Names -> Catalogue.Named(name, input, width, classes, norm)
+            | file when Path.Exists file -> Architecture.FromJson(InputFile.ReadText(file, "a network's description"))
+            | other ->
+                raise (
+                    LmcException
+                        $"""--arch: expected mlp, {String.concat ", " Catalogue.Names} or a file that describes a network (JSON or ONNX), found '{other}'{Nearest.Hint(other, Catalogue.Names)}"""
+                )
+
+        if TensorSource.IsOnnx arch then
+            graph arguments arch
+        else
+            Network(catalogued ()), None
+
+    /// The network that the arguments describe, with the graph that it was read from, where it was.
+    let network (arguments: ParseResults<ModelArgument>) : Network * OnnxModel option =
+        let files = arguments.GetResult ModelArgument.Files
+
+        match arguments.TryGetResult ModelArgument.Arch, arguments.TryGetResult ModelArgument.Graph with
+        | Some _, Some _ -> raise (Usage("lmc: expected one of --arch and --graph, found both", 2))
+        | Some arch, None -> named arguments arch
+        | None, Some file -> graph arguments file
+        | None, None when files |> List.forall TensorSource.IsOnnx ->
+            let all = [ for file in files -> graph arguments file ]
+
+            let bare (network: Network) =
+                Architecture("", network.Architecture.Input, network.Architecture.Nodes).ToJson()
+
+            for file, (other, _) in List.zip files all do
+                if bare other <> bare (fst all.Head) then
+                    raise (LmcException $"{file}: expected the graph of {files.Head}, found another")
+
+            all.Head
+        | None, None when files |> List.exists TensorSource.IsOnnx ->
+            let graph = files |> List.find TensorSource.IsOnnx
+            let other = files |> List.find (TensorSource.IsOnnx >> not)
+
+            raise (
+                LmcException
+                    $"{other}: expected an ONNX file, as {graph} is, found another; checkpoints of that graph are read by --graph {graph}, and are then given alone"
+            )
+        | None, None ->
+            raise (
+                Usage(
+                    "lmc: expected --arch or --graph, found neither; --arch names a network of the catalogue, --graph an ONNX export of your own (folders with a config.json need none)",
+                    2
+                )
+            )
+
+    /// The network of `lmc describe`: a word of the catalogue, a file, or a folder; and what was decided in reading it.
+    let described (arguments: ParseResults<ModelArgument>) : Network * OnnxModel option * string list =
+        match arguments.GetResult ModelArgument.Files with
+        | [ folder ] when Directory.Exists folder ->
+            requireNoOther arguments
+            use read = openFolder arguments folder
+            let network = Network read.Architecture
+            let placement = read.Place network
+            network, None, (if placement.Note = "" then [] else [ placement.Note ]) @ List.ofSeq read.Notes
+        | [ one ] ->
+            let network, graph = named arguments one
+            network, graph, []
+        | all -> raise (LmcException $"describe: expected one network, found {all.Length}")
