@@ -93,7 +93,17 @@ module SingularVectorsMetric =
                 + "all vectors (γ = 0) and those with a large singular value."
                 + others
 
-            [ Draw.figure "r-per-layer" caption (Draw.layout "layer" "R") traces ]
+            let layers =
+                [
+                    for _, own in groups do
+                        for _, value in own do
+                            for t in value.Thresholds do
+                                for layer in t.Layers do
+                                    layer.Name
+                ]
+
+            let layout = Draw.layout "layer" "R" |> Draw.roomBelow (List.distinct layers)
+            [ Draw.figure "r-per-layer" caption layout traces ]
 
     // Over layers and pairs, at the largest threshold, for each variant of the last state.
     let private map report =

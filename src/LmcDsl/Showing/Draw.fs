@@ -65,12 +65,25 @@ module Draw =
             legend = Legend(orientation = "h", y = 1.02, x = 0.0, yanchor = "bottom")
         )
 
+    // Of the part between the margins.
+    let private height = 344
+    let private width = 650
+
+    /// Room for names of places below: what does not fit side by side is written upwards.
+    let roomBelow (names: string list) (layout: Layout) : Layout =
+        let longest = names |> List.map _.Length |> List.fold max 0
+
+        if names.Length * (7 * longest + 14) > width then
+            layout.margin.b <- 60.0 + 5.5 * float (min 40 longest)
+
+        layout
+
     /// A figure of some traces.
     let figure id caption (layout: Layout) (traces: Trace list) : Figure =
         let chart = Chart.Plot(traces, layout)
         chart.Id <- id
         chart.Width <- 760
-        chart.Height <- 420
+        chart.Height <- height + int (layout.margin.t + layout.margin.b)
         { Id = id; Caption = caption; Chart = chart }
 
     // What a series is called: its keys, but for those that it has not.
@@ -156,7 +169,8 @@ module Draw =
         | [], _
         | _, [] -> None
         | _ ->
-            let layout = layout "" (Quantity.common quantities)
+            let places = subjects |> List.map _.Key(x) |> List.distinct
+            let layout = layout "" (Quantity.common quantities) |> roomBelow places
             layout.xaxis.``type`` <- "category" // places such as "0, 1" are no numbers
             Some(figure id caption layout traces)
 

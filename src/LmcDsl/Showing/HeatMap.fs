@@ -6,8 +6,9 @@ open XPlot.Plotly
 [<RequireQualifiedAccess>]
 module HeatMap =
 
-    // More cells than this have no numbers in them.
+    // More cells than this, or more beside one another, have no numbers in them.
     let private numbered = 120
+    let private numberedBeside = 15
 
     /// A map of numbers over columns and rows, which are told apart by name; a cell without a number stays empty. `digits` are those of the
     /// numbers in the cells.
@@ -35,7 +36,7 @@ module HeatMap =
             )
 
         let texts =
-            if values.Length * columns.Length > numbered then
+            if values.Length * columns.Length > numbered || columns.Length > numberedBeside then
                 []
             else
                 [
@@ -55,7 +56,7 @@ module HeatMap =
                             | None -> ()
                 ]
 
-        let layout = Draw.layout xTitle yTitle
+        let layout = Draw.layout xTitle yTitle |> Draw.roomBelow columns
         layout.xaxis.``type`` <- "category"
         layout.yaxis.``type`` <- "category"
         // Room for the rows' names.

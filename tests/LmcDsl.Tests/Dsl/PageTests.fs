@@ -192,6 +192,21 @@ let tests =
             Expect.isEmpty (maps [ row "distance" [ "0"; "1" ] true (Json.parse """{"l2":1}""") ]) "none"
         }
 
+        test
+            "many long names are written upwards, with room for them, and no numbers beside one another that do not fit" {
+            let map (columns: string list) =
+                HeatMap.draw "map" "" "R" 2 ("layer", columns) ("pair", [ "0–1"; "0–2" ]) (fun _ _ -> Some 0.5)
+
+            let few, many = map [ "fc1"; "fc2" ], map [ for k in 1..20 -> $"block{k}.output.weight" ]
+            Expect.equal few.Chart.Height 420 "a few"
+            Expect.isGreaterThan many.Chart.Height 500 "many"
+
+            let numbers (figure: Figure) =
+                System.Text.RegularExpressions.Regex.Count(figure.Chart.GetInlineHtml(), "0\\.50")
+
+            Expect.equal (numbers few, numbers many) (4, 0) "numbers in cells"
+        }
+
         test "the same report gives the same page" {
             let shown = Results.ofOps ops report
             let page () = Page.html text shown.Tables shown.Figures
