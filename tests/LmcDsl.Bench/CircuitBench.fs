@@ -10,6 +10,7 @@ open LmcDsl.Core.Data
 open LmcDsl.Core.Matching
 open LmcDsl.Core.Measures
 open LmcDsl.Core.Permutations
+open LmcDsl.Core.Runtime
 open LmcDsl.Core.Symmetries
 open TorchSharp
 
@@ -215,9 +216,12 @@ let private rounds = 15
 
 /// Brings b to a as published: the stream's rotation, heads, units, fifteen times.
 let private published heads (a: Tensors) (b: Tensors) : Tensors =
-    List.fold (fun b round -> b |> matchStream heads (round = 0) a |> matchHeads heads a |> matchUnits a) b [
-        0 .. rounds - 1
-    ]
+    let round b k =
+        use _ = torch.NewDisposeScope()
+        let next = b |> matchStream heads (k = 0) a |> matchHeads heads a |> matchUnits a
+        next |> Map.map (fun _ tensor -> tensor.clone().MoveToOuterDisposeScope())
+
+    List.fold round b [ 0 .. rounds - 1 ]
 
 let private points = 11
 let private barrier test a b = (Barrier.Along(a, b, test, points)).Loss
@@ -271,9 +275,17 @@ let private rowsOf (test: DataSplit) heads pair (a: ParameterSet) (b: ParameterS
             row name (barrier test a moved) (inCircuits reference (bare folding moved))
     ]
 
-/// Barriers of three pairs of language models, in the form of their network and with heads multiplied out.
-let table () : Table =
-    let test, heads, models = Weights.languageModels ()
+let private sets = [ "characters", Weights.languageModels; "published", Weights.publishedModels ]
+
+/// Barriers of three pairs of language models, in the form of their network and with heads multiplied out: models by characters, or those of
+/// the published row.
+let table (which: string) : Table =
+    let test, heads, models =
+        match List.tryFind (fst >> (=) which) sets with
+        | Some(_, make) -> make ()
+        | None ->
+            let known = sets |> List.map fst |> String.concat " or "
+            raise (LmcException $"--circuits: expected {known}, found '{which}'")
 
     {
         Title = $"Loss barriers on {points} lambdas of the test split, in nats"

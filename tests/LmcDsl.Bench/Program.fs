@@ -14,7 +14,7 @@ type private Argument =
     | [<Unique>] Profile
     | [<Unique>] Optimum of pairs: string
     | [<Unique>] Barriers of pairs: string
-    | [<Unique>] Circuits
+    | [<Unique>] Circuits of models: string option
     | [<Unique>] Weights of folder: string
     | [<Unique>] Threads of int
     | [<Unique>] Results of string
@@ -29,8 +29,8 @@ type private Argument =
             | Profile -> "instead: what the parts of a training step and of a straight-through step take."
             | Optimum _ -> "instead: how near searches bring pairs of models whose names hold a text ('' for all)."
             | Barriers _ -> "instead: the barriers and R that those searches leave to pairs on CIFAR-10 ('' for all)."
-            | Circuits ->
-                "instead: barriers of language models after the published weight matching of transformers, and after ours."
+            | Circuits _ ->
+                "instead: barriers of language models after the published weight matching of transformers, and after ours: characters (the default) or published."
             | Weights _ -> "folder for trained models (default: results/bench/weights)."
             | Threads _ -> "threads of one operation (default: 2)."
             | Results _ -> "folder for bench.json (default: results/bench)."
@@ -106,7 +106,9 @@ let private run (results: ParseResults<Argument>) =
     | None when results.Contains Peak -> Terminal.table (MemoryBench.matching ())
     | None when results.Contains Barriers -> Terminal.table (OptimumBench.barriers (results.GetResult Barriers))
     | None when results.Contains Optimum -> Terminal.table (OptimumBench.table (results.GetResult Optimum))
-    | None when results.Contains Circuits -> Terminal.table (CircuitBench.table ())
+    | None when results.Contains Circuits ->
+        let which = results.GetResult Circuits |> Option.defaultValue "characters"
+        Terminal.table (CircuitBench.table which)
     | None when results.Contains Profile ->
         for make in ProfileBench.tables do
             Terminal.table (make ())

@@ -91,3 +91,23 @@ let languageModels () =
     use data = DataSet.load TinyShakespeare
     let models = [ for seed in 0L .. 2L -> trainOne network data.Train options seed "gpt-4x128" ]
     new DataSplit(data.Test.Images.clone (), data.Test.Labels.clone ()), size.Heads, models
+
+/// The three language models of the published row by byte pairs, as experiments/publishedRow.fsx trains them at laptop scale.
+let publishedModels () =
+    let size = { Layers = 6; Width = 256; Heads = 4; Context = 256 }
+    let network = Network(gpt size TinyShakespeareBytePairs)
+
+    let options =
+        TrainingOptions(
+            Epochs = 10,
+            BatchSize = 32,
+            LearningRate = 3e-4,
+            WeightDecay = 0.01,
+            Optimizer = AdamW(),
+            Schedule = Cosine 0.05,
+            Precision = Precision.Mixed
+        )
+
+    use data = DataSet.load (DataSet.fitting network.Architecture.Input TinyShakespeareBytePairs)
+    let models = [ for seed in 0L .. 2L -> trainOne network data.Train options seed "gpt-6x256-byte-pairs" ]
+    new DataSplit(data.Test.Images.clone (), data.Test.Labels.clone ()), size.Heads, models
