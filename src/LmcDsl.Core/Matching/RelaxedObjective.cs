@@ -104,8 +104,9 @@ internal sealed class RelaxedObjective : IDisposable
                     ? SoftPermutation.ByUnit(reference, axes[k][own]).mm(SoftPermutation.ByUnit(others, axes[k][own]).t())
                     : same!.Value.Blocks.Gradient(place, matrices[groups[k][same.Value.Own[0]]], within, reference, others);
                 if (scale.IsScaled(g)) share.mul_(scale.Share(g, parameter));
-                if (place > 0) ofPairs[g] = (ofPairs[g]?.add_(share) ?? share).MoveToOuterDisposeScope().MoveToOuterDisposeScope();
-                else gradients[g].add_(share);
+                if (place <= 0) gradients[g].add_(share);
+                else if (ofPairs[g] is { } sum) sum.add_(share);
+                else ofPairs[g] = share.MoveToOuterDisposeScope().MoveToOuterDisposeScope();
                 if (own > 0) continue;
                 value += scale.Unit(g) * (place >= 0
                     ? Of(share, place == 0 ? matrices[g] : within[place - 1])
