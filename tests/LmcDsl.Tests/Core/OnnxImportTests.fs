@@ -185,4 +185,18 @@ let tests =
                 Expect.equal shape [ 3 ] "of an example"
                 Expect.equal outputs wanted "by hand"
         }
+
+        test
+            "numbers that stand once are told their places in a checkpoint's tensor; those that stand twice, or nowhere, are not" {
+            use _ = torch.NewDisposeScope()
+
+            let entry =
+                TensorEntry("w", StoredType("F32", 32, torch.ScalarType.Float32, true), ImmutableArray.Create(2L, 3L))
+
+            use known =
+                new KnownTensor("w", entry, fun () -> torch.tensor([| 5f; 1f; 5f; 3f; 2f; 9f |]).reshape(2L, 3L))
+
+            let places = known.Places(torch.tensor [| 9f; 5f; 1f; 4f; 3f |], torch.ScalarType.Float32)
+            Expect.equal places [| 5L; -1L; 1L; -1L; 3L |] "by hand"
+        }
     ]
