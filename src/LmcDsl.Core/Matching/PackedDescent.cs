@@ -90,11 +90,11 @@ internal sealed class PackedDescent : IDescent
         Orders[g] = answer.Columns;
         foreach (var axis in pair.Network.Groups[g].Axes) shares[axis.Parameter] = null;
         foreach (var x in pair.Readers[g]) stale[x] = true;
-        if (pair.IsOnBothSides(g)) Forget(g); // its own costs change in every number
         return true;
     }
 
-    // Each neighbour's moves since the costs were last needed count as one, and are a product as thin as that.
+    // Each neighbour's moves since the costs were last needed count as one, and are a product as thin as that; so are a group's own where it is
+    // on both sides of a weight.
     private void CatchUp(int g)
     {
         var links = pair.Links[g];
