@@ -50,6 +50,9 @@ internal sealed class CoordinateDescent : IDescent
     public PermutationSet Found => new(Moved.Network, found);
 
     /// <inheritdoc/>
+    public bool HasDrifted => groups.Any(group => group.Cost.HasDrifted);
+
+    /// <inheritdoc/>
     public double Objective
     {
         get

@@ -20,14 +20,10 @@ internal sealed class GroupCost(
 {
     private readonly PermutationGroup symmetry = reference.Network.Groups[group];
     private Tensor? cost;
-    private long terms; // of the sum that each cost is, where computed whole
-    private long updates; // of the sums that were added to it since
+    private CostTerms terms;
 
-    /// <summary>
-    /// Whether updates since the costs were last computed whole added up so many terms that, rounding growing with the root of their number,
-    /// the costs carry more than twice the rounding of costs computed whole.
-    /// </summary>
-    public bool HasDrifted => updates > 3 * terms;
+    /// <summary>Whether updates left much rounding in the costs.</summary>
+    public bool HasDrifted => cost is not null && terms.HaveDrifted;
 
     /// <summary>Whether the costs have been computed, so that updates count.</summary>
     public bool IsKnown => cost is not null;
@@ -41,7 +37,6 @@ internal sealed class GroupCost(
     {
         cost?.Dispose();
         cost = null;
-        (terms, updates) = (0, 0);
     }
 
     /// <summary>Follows a move of this group itself: columns change place.</summary>
@@ -63,7 +58,7 @@ internal sealed class GroupCost(
     {
         if (cost is null) return;
         Accumulate(cost, axis, slice, change);
-        updates += change.numel() / symmetry.Units;
+        terms.Add((double)change.numel() / symmetry.Units);
     }
 
     /// <summary>Frees the costs.</summary>
@@ -73,12 +68,14 @@ internal sealed class GroupCost(
     {
         using var scope = NewDisposeScope();
         var whole = zeros(symmetry.Units, symmetry.Units, device: reference.Flat.device);
+        double summed = 0;
         foreach (var axis in symmetry.Axes.Where(axis => reference.Network.Parameters[axis.Parameter].Learned && only?.Contains(axis.Parameter) != false))
         {
             Accumulate(whole, axis, reference.Views[axis.Parameter], moved.Views[axis.Parameter]);
-            terms += moved.Views[axis.Parameter].numel() / symmetry.Units;
+            summed += (double)moved.Views[axis.Parameter].numel() / symmetry.Units;
         }
 
+        terms.Computed(summed);
         return whole.DetachFromDisposeScope();
     }
 

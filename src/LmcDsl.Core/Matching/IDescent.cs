@@ -12,6 +12,9 @@ internal interface IDescent : IDisposable
     /// <remarks>Of parameters that have not changed since it was last asked for, the sum is known.</remarks>
     double Objective { get; }
 
+    /// <summary>Whether updates left much rounding in the costs of a group, so that its last answer may be that of no exact costs.</summary>
+    bool HasDrifted { get; }
+
     /// <summary>Passes over the groups, in random order, until one changes nothing.</summary>
     /// <param name="random">Gives the order of each pass.</param>
     /// <param name="maxSweeps">Passes after which to end though something still changed.</param>

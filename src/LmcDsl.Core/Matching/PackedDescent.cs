@@ -19,8 +19,7 @@ internal sealed class PackedDescent : IDescent
     private readonly Assignment?[] last;
     private readonly int[][][] seen; // of each group's links: the order of the neighbour's units that its costs know
     private readonly bool[] stale;
-    private readonly double[] terms; // of the sums that each cost is, where computed whole
-    private readonly double[] updates; // of the sums that were added since
+    private readonly CostTerms[] terms;
     private readonly double?[] shares; // of each parameter in the objective, where known
 
     /// <summary>Begins at the given permutations.</summary>
@@ -35,12 +34,15 @@ internal sealed class PackedDescent : IDescent
         costs = new Tensor?[start.Length];
         seen = [.. pair.Links.Select(links => new int[links.Length][])];
         stale = [.. start.Select(_ => true)];
-        (terms, updates) = (new double[start.Length], new double[start.Length]);
+        terms = new CostTerms[start.Length];
         shares = new double?[pair.Network.Parameters.Length];
     }
 
     /// <summary>Of each group, which unit of the second model is in each place so far.</summary>
     public int[][] Orders { get; }
+
+    /// <inheritdoc/>
+    public bool HasDrifted => Enumerable.Range(0, costs.Length).Any(Drifted);
 
     /// <inheritdoc/>
     public PermutationSet Found => new(pair.Network, Orders.Select(order => new Permutation(order)));
@@ -103,8 +105,7 @@ internal sealed class PackedDescent : IDescent
         {
             Forget(g);
             costs[g] = pair.Cost(g, Orders);
-            terms[g] = links.Sum(link => (double)link.Terms);
-            updates[g] = 0;
+            terms[g].Computed(links.Sum(link => (double)link.Terms));
         }
         else
         {
@@ -112,7 +113,7 @@ internal sealed class PackedDescent : IDescent
             {
                 if (places.Length == 0) continue;
                 link.Update(costs[g]!, places, before, now);
-                updates[g] += (double)places.Length * link.Terms / pair.Units[link.From];
+                terms[g].Add((double)places.Length * link.Terms / pair.Units[link.From]);
             }
         }
 
@@ -144,15 +145,16 @@ internal sealed class PackedDescent : IDescent
         costs[g] = null;
     }
 
+    private bool Drifted(int g) => costs[g] is not null && terms[g].HaveDrifted;
+
     private bool Refresh()
     {
         var any = false;
         for (var g = 0; g < costs.Length; g++)
         {
-            if (!(updates[g] > 3 * terms[g])) continue;
+            if (!Drifted(g)) continue;
             Forget(g);
             (stale[g], any) = (true, true);
-            updates[g] = 0;
         }
 
         return any;

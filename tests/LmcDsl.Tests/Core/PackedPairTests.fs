@@ -138,6 +138,7 @@ let tests =
             let found, passes, why, told = run laidOut
             Expect.sequenceEqual found expected network.Architecture.Name
             Expect.equal (passes, why) (sweeps, stopped) "passes"
+            Expect.isFalse (asTheyLie.HasDrifted || laidOut.HasDrifted) "the last word on costs computed whole"
 
             for one, other in List.zip told objective do
                 Expect.isLessThan (abs (one - other)) (doubleRounding * (1.0 + abs other)) "objective"
