@@ -68,7 +68,7 @@ module GivenData =
             elif Directory.Exists name then
                 DataSet.ofImages (Path.GetFileName(Path.GetFullPath name) |> string) network.Architecture.Input[0] name
             else
-                Library.dataSet argument name
+                Library.dataSetOr "a .npz file, a folder of pictures, or " argument name
 
         let asked = arguments.TryGetResult ModelArgument.Normalise |> Option.map scaling
 

@@ -45,14 +45,15 @@ lmc new network NETWORK    the description of a network, as JSON (mlp, resnet20,
         | _ -> architecture.ToJson()
 
     let private network (words: string list) : string =
-        let parser = ArgumentParser.Create<ModelArgument>(programName = "lmc new network")
+        let program = "lmc new network"
+        let parser = ArgumentParser.Create<ModelArgument>(programName = program)
 
         match words with
         | name :: rest when not (name.StartsWith '-') ->
-            let arguments = Words.parse parser ([ "none"; "--arch"; name ] @ rest)
+            let arguments = Words.parse program parser ([ "none"; "--arch"; name ] @ rest)
             let found, _ = NetworkArguments.network arguments
             readable found.Architecture
-        | _ -> raise (Usage($"lmc new network: expected a network's name\n{usage}", 2))
+        | _ -> raise (Usage($"lmc new network: expected a network's name (what there is: lmc new --help)", 2))
 
     // A file of the template, as it is packed for `dotnet new`.
     let private ofTemplate (name: string) : string =
@@ -84,4 +85,4 @@ lmc new network NETWORK    the description of a network, as JSON (mlp, resnet20,
         | [ "--help" ]
         | [ "-h" ] -> say usage
         | [ name ] -> folder name say
-        | _ -> raise (Usage($"lmc new: expected NAME, or network NETWORK\n{usage}", 2))
+        | _ -> raise (Usage($"lmc new: expected NAME, or network NETWORK (what there is: lmc new --help)", 2))

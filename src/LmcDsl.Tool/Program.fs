@@ -82,7 +82,7 @@ let private parse<'argument when 'argument :> IArgParserTemplate> (command: stri
             helpTextMessage = $"Example: {examples[command]}"
         )
 
-    Words.parse parser words
+    Words.parse $"lmc {command}" parser words
 
 let private onModels command words (run: ParseResults<ModelArgument> -> unit) =
     let arguments = parse<ModelArgument> command words
@@ -136,4 +136,4 @@ let main words =
 
             let listed = String.concat ", " known
             let hint = Nearest.Hint(other, known)
-            raise (Usage($"lmc: expected one of {listed}, found '{other}'{hint}\n{usage}", 2)))
+            raise (Usage($"lmc: expected one of {listed}, found '{other}'{hint} (what there is: lmc --help)", 2)))

@@ -131,5 +131,51 @@ let private straightThrough () =
         "of it: assignments", 1, assignments
     ]
 
-/// A training step and a straight-through step of the MLP.
-let tables: (unit -> Table) list = [ training; straightThrough ]
+let private sinkhorn () =
+    let a, b = Weights.mlps 512
+    let n = 512
+    let objective = new RelaxedObjective(a, b, MatchingScale(a, b, lowest = -20, highest = 20))
+    let matrices = [| for _ in 1..3 -> torch.randn(int64 n, int64 n).softmax 0L |]
+    let logits = torch.eye (int64 n) + torch.randn (int64 n, int64 n) * 0.1.ToScalar()
+
+    let operation = new Sinkhorn(n, SinkhornMatchingOptions().Tau, SinkhornMatchingOptions().Iterations, torch.CPU)
+
+    let scaled = operation.Scale logits
+    let gradient = torch.randn (int64 n, int64 n)
+    let weights = [ for _ in 1..2 -> torch.randn (int64 n, int64 n) ]
+
+    let scoped (work: unit -> unit) () =
+        use _ = torch.NewDisposeScope()
+        use _ = torch.no_grad ()
+        work ()
+
+    // Of each weight between two groups: one group's matrix applied, the gradient of the other's, and so the other way; each of three groups has
+    // its own logits.
+    let needed () =
+        for weight in weights do
+            for _ in 1..4 do
+                weight.mm matrices[0] |> ignore
+
+    table "A Sinkhorn step of the MLP 784-512x3-10" [
+        "whole step, of ten with what the search does once",
+        10,
+        (fun () -> SinkhornMatching.Match(a, b, SinkhornMatchingOptions(Steps = 10)) |> ignore)
+        "whole step, of a hundred",
+        100,
+        (fun () -> SinkhornMatching.Match(a, b, SinkhornMatchingOptions(Steps = 100)) |> ignore)
+        "objective and its gradient", 1, scoped (fun () -> objective.At matrices |> ignore)
+        "of it: matrix products", 1, scoped needed
+        "three matrices of logits",
+        1,
+        scoped (fun () ->
+            for _ in 1..3 do
+                operation.Scale logits |> ignore)
+        "three gradients of logits",
+        1,
+        scoped (fun () ->
+            for _ in 1..3 do
+                operation.Gradient(scaled, gradient) |> ignore)
+    ]
+
+/// A training step, a straight-through step and a Sinkhorn step of the MLP.
+let tables: (unit -> Table) list = [ training; straightThrough; sinkhorn ]

@@ -61,5 +61,36 @@ let private sinkhorn () =
         Rounds = 3
     }
 
-/// The straight-through estimator and Sinkhorn matching.
-let comparisons: (unit -> Comparison) list = [ straightThrough; sinkhorn ]
+/// Activation matching reads each example once with each model: beside it those passes alone.
+let private activations name count (models: unit -> ParameterSet * ParameterSet) (examples: int -> DataSplit) () =
+    let a, b = models ()
+    let data = examples count
+    let options = ActivationMatchingOptions(Examples = count)
+
+    let passes () =
+        use _ = torch.no_grad ()
+
+        for start in 0 .. options.Batch .. count - 1 do
+            for model in [ a; b ] do
+                use _ = torch.NewDisposeScope()
+                let images = data.Images.narrow (0L, int64 start, int64 (min options.Batch (count - start)))
+                model.Network.Forward(model.Views, images) |> ignore
+
+    {
+        Name = $"activation matching, {name}"
+        N = count
+        Ours = fun () -> Timing.seconds (fun () -> ActivationMatching.Match(a, b, data, options))
+        Reference = "both models' passes alone"
+        Theirs = fun () -> Timing.seconds passes
+        Rounds = 5
+    }
+
+/// Straight-through estimator, Sinkhorn matching, activation matching.
+let comparisons: (unit -> Comparison) list =
+    [
+        straightThrough
+        sinkhorn
+        activations "MLP" 10_000 (fun () -> Weights.mlps 512) Weights.fashion
+        activations "ResNet20" 2_000 (fun () -> Weights.resnets 1 2_000) Weights.cifar
+        activations "VGG11" 1_000 Weights.vggs Weights.cifar
+    ]

@@ -37,6 +37,11 @@ let fashion (count: int) =
 
     data.Train.First(int64 count)
 
+/// So many images of CIFAR-10.
+let cifar (count: int) =
+    use data = DataSet.load Cifar10
+    data.Train.First(int64 count)
+
 /// MLPs 784-n-n-n-10 on Fashion-MNIST: ten epochs at width 512, one for wider ones.
 let mlps width =
     let epochs = if width <= 512 then 10 else 1

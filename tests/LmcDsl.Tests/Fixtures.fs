@@ -655,6 +655,13 @@ let inputInDouble (network: Network) =
     let x = randomInput network 4 1L
     if network.Vocabulary.HasValue then x else x.``to`` torch.float64
 
+/// How far a network's outputs by two lists of parameters are apart, as a share of the greatest.
+let outputsApart (network: Network) (before: torch.Tensor[]) (after: torch.Tensor[]) =
+    use _ = torch.no_grad ()
+    let x = inputInDouble network
+    let one, other = network.Forward(before, x), network.Forward(after, x)
+    difference one other / max 1.0 (one.abs().max().ToDouble())
+
 /// Whether a file of a store is of a training's curve, which is made with its model only: nothing else gives it again.
 let isCurve (file: string) =
     let record = Path.Combine(FileInfo(file).Directory.FullName, "record.json")

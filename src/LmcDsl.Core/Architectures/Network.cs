@@ -142,6 +142,9 @@ public sealed class Network
         return Vocabulary is { } tokens ? randint(tokens, shape, ScalarType.Int64, generator: generator) : randn(shape, generator: generator);
     }
 
+    /// <summary>Of how many terms each output of <see cref="FirstLinear"/> is a sum, where there is such a node.</summary>
+    internal long FirstLinearTerms => steps[FirstLinear].Parameters.Max(p => Parameters[p].Count / Parameters[p].Shape[0]);
+
     /// <summary>The output of <see cref="FirstLinear"/>.</summary>
     internal Tensor ForwardFirstLinear(IReadOnlyList<Tensor> parameters, Tensor input)
     {

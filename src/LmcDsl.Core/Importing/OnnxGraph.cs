@@ -28,7 +28,7 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most, IRead
     public static bool IsOpen(OnnxProto proto)
     {
         var known = proto.Initializers.Select(tensor => tensor.Name).ToHashSet();
-        return proto.Inputs.Any(input => !known.Contains(input.Name) && input.Shape.Skip(1).Contains(-1));
+        return proto.Inputs.Any(input => !known.Contains(input.Name) && input.Shape.Where((size, d) => size == -1 && d != Batch(input.Shape)).Any());
     }
 
     /// <summary>Whether the export gave weights numbers in the place of their names.</summary>
@@ -46,6 +46,9 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most, IRead
         GraphValue[] inputs = [.. proto.Inputs.Where(input => !graph.Tensors.ContainsKey(input.Name)).Select(Described)];
         Guard.Require(
             inputs.Length >= 1 && proto.Outputs.Count >= 1, $"expected an input and an output, found {inputs.Length} and {proto.Outputs.Count}");
+        Guard.Require(
+            open is null || open.Count <= opened,
+            $"expected a size for each that the file leaves open after the batch, {opened} of them, found {open?.Count}: {string.Join(" ", open ?? [])}");
         Read(inputs);
         Run();
         var asked = output ?? proto.Outputs[0].Name;
@@ -84,12 +87,14 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most, IRead
         foreach (var value in proto.Values.Concat(proto.Outputs)) shapes[value.Name] = value;
     }
 
+    // The axis of the batch: the first; where that has a fixed size and the second none, or one entry, the second.
+    private static int Batch(IReadOnlyList<long> shape) => shape.Count >= 2 && shape[0] > 1 && shape[1] is -1 or 1 && shape.Count >= 3 ? 1 : 0;
+
     // A graph's input with its shape for one example.
     private GraphValue Described(OnnxValue input)
     {
         long[] shape = [.. input.Shape];
-        // The batch is the first axis; where that has a fixed size and the second none, or one entry, the second.
-        var batch = shape.Length >= 2 && shape[0] > 1 && shape[1] is -1 or 1 && shape.Length >= 3 ? 1 : 0;
+        var batch = Batch(shape);
         for (var d = 0; d < shape.Length; d++)
             if (d != batch && shape[d] == -1 && open is { Count: > 0 }) shape[d] = open[Math.Min(opened++, open.Count - 1)];
         Guard.Require(

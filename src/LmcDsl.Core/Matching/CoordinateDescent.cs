@@ -50,7 +50,10 @@ internal sealed class CoordinateDescent : IDescent
     public PermutationSet Found => new(Moved.Network, found);
 
     /// <inheritdoc/>
-    public bool HasDrifted => groups.Any(group => group.Cost.HasDrifted);
+    public double Updated => groups.Select(group => group.Cost.Updated).DefaultIfEmpty().Max();
+
+    /// <inheritdoc/>
+    public double MostUpdated { get; init; } = CostTerms.Most;
 
     /// <inheritdoc/>
     public double Objective
@@ -147,7 +150,7 @@ internal sealed class CoordinateDescent : IDescent
     {
         for (var g = 0; g < groups.Length; g++)
         {
-            stale[g] = groups[g].Cost.HasDrifted;
+            stale[g] = groups[g].Cost.Updated > MostUpdated;
             if (stale[g]) groups[g].Cost.Forget();
         }
 

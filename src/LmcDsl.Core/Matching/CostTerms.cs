@@ -1,16 +1,19 @@
 namespace LmcDsl.Core.Matching;
 
-/// <summary>Of how many terms a group's assignment costs are sums: rounding grows with the root of their number.</summary>
+/// <summary>Of how many terms a group's assignment costs are sums: their rounding grows with the root of that number.</summary>
 internal struct CostTerms
 {
+    /// <summary>
+    /// <see cref="Updated"/> from which on a search computes costs whole once more before it ends: they then carry twice the rounding of costs
+    /// computed whole.
+    /// </summary>
+    public const double Most = 3;
+
     private double whole;
     private double added;
 
-    /// <summary>
-    /// Whether updates since the costs were last computed whole added up so many terms that the costs carry more than twice the rounding of
-    /// costs computed whole.
-    /// </summary>
-    public readonly bool HaveDrifted => added > 3 * whole;
+    /// <summary>Terms that updates have added since the costs were last computed whole, as a multiple of their own.</summary>
+    public readonly double Updated => added > 0 ? added / whole : 0;
 
     /// <summary>Takes note that the costs have been computed whole.</summary>
     /// <param name="terms">Of the sum that each cost is.</param>

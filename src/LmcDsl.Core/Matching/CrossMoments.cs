@@ -23,7 +23,7 @@ internal sealed class CrossMoments(int units, Device device)
     public void Add(Tensor x, Tensor y)
     {
         using var scope = NewDisposeScope();
-        var (ofX, ofY) = (Sums(x), Sums(y));
+        var (ofX, ofY) = (SampleSums.Of(x).to(products.device), SampleSums.Of(y).to(products.device));
         var (shiftX, shiftY) = (Shift(ofX, x.shape[1]), Shift(ofY, x.shape[1]));
         var product = Scaled(x, -shiftX).mm(Scaled(y, -shiftY).t()).to(ScalarType.Float64);
         products.add_(Scaled(product, shiftX + shiftY));
@@ -66,10 +66,4 @@ internal sealed class CrossMoments(int units, Device device)
     }
 
     private static Tensor Scaled(Tensor values, int exponent) => exponent == 0 ? values : values * Math.ScaleB(1, exponent);
-
-    private static Tensor Sums(Tensor x)
-    {
-        var wide = x.to(ScalarType.Float64);
-        return stack([wide.sum(dim: 1L), wide.square().sum(dim: 1L)]);
-    }
 }

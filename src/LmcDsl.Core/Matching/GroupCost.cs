@@ -22,8 +22,8 @@ internal sealed class GroupCost(
     private Tensor? cost;
     private CostTerms terms;
 
-    /// <summary>Whether updates left much rounding in the costs.</summary>
-    public bool HasDrifted => cost is not null && terms.HaveDrifted;
+    /// <summary>Terms that updates have added to the costs, as a multiple of their own; 0 where they are not known.</summary>
+    public double Updated => cost is null ? 0 : terms.Updated;
 
     /// <summary>Whether the costs have been computed, so that updates count.</summary>
     public bool IsKnown => cost is not null;

@@ -12,8 +12,11 @@ internal interface IDescent : IDisposable
     /// <remarks>Of parameters that have not changed since it was last asked for, the sum is known.</remarks>
     double Objective { get; }
 
-    /// <summary>Whether updates left much rounding in the costs of a group, so that its last answer may be that of no exact costs.</summary>
-    bool HasDrifted { get; }
+    /// <summary>The most that updates have added to a group's costs, as a multiple of their own terms.</summary>
+    double Updated { get; }
+
+    /// <summary>The most that they may have when the search ends: costs with more are computed whole, and have the last word.</summary>
+    double MostUpdated { get; init; }
 
     /// <summary>Passes over the groups, in random order, until one changes nothing.</summary>
     /// <param name="random">Gives the order of each pass.</param>

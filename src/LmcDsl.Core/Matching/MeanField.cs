@@ -40,7 +40,7 @@ internal sealed class MeanField : IDisposable
         foreach (var g in order)
         {
             var cost = pair.Cost(g, matrices);
-            SoftAssign.Apply(PackedPair.Numbers(cost), pair.Units[g], temperature, iterations);
+            SoftAssign.Apply(UnitLayout.Numbers(cost), pair.Units[g], temperature, iterations);
             Put(g, cost);
         }
     }
@@ -54,7 +54,7 @@ internal sealed class MeanField : IDisposable
         foreach (var g in order)
         {
             var cost = pair.Cost(g, matrices);
-            answers[g] = LinearAssignment.Minimize(PackedPair.Numbers(cost), pair.Units[g]);
+            answers[g] = LinearAssignment.Minimize(UnitLayout.Numbers(cost), pair.Units[g]);
             Put(g, Hard(cost.zero_(), answers[g].Columns));
         }
 
@@ -75,7 +75,7 @@ internal sealed class MeanField : IDisposable
 
     private static Tensor Hard(Tensor zeros, int[] columns)
     {
-        var entries = PackedPair.Numbers(zeros);
+        var entries = UnitLayout.Numbers(zeros);
         for (var i = 0; i < columns.Length; i++) entries[i * columns.Length + columns[i]] = 1;
         return zeros;
     }

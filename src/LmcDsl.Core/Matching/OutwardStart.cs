@@ -51,7 +51,7 @@ internal static class OutwardStart
         {
             if (known.Count == 0) continue;
             using var cost = pair.Cost(group, found, decided);
-            found[group] = LinearAssignment.Minimize(PackedPair.Numbers(cost), pair.Units[group]).Columns;
+            found[group] = LinearAssignment.Minimize(UnitLayout.Numbers(cost), pair.Units[group]).Columns;
         }
 
         return pair.Objective(found) >= pair.Objective(asTheyAre)

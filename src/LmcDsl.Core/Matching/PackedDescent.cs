@@ -42,7 +42,10 @@ internal sealed class PackedDescent : IDescent
     public int[][] Orders { get; }
 
     /// <inheritdoc/>
-    public bool HasDrifted => Enumerable.Range(0, costs.Length).Any(Drifted);
+    public double Updated => Enumerable.Range(0, costs.Length).Select(UpdatedOf).DefaultIfEmpty().Max();
+
+    /// <inheritdoc/>
+    public double MostUpdated { get; init; } = CostTerms.Most;
 
     /// <inheritdoc/>
     public PermutationSet Found => new(pair.Network, Orders.Select(order => new Permutation(order)));
@@ -85,7 +88,7 @@ internal sealed class PackedDescent : IDescent
         stale[g] = false;
         CatchUp(g);
         var n = pair.Units[g];
-        var answer = LinearAssignment.Minimize(PackedPair.Numbers(costs[g]!), n, last[g]);
+        var answer = LinearAssignment.Minimize(UnitLayout.Numbers(costs[g]!), n, last[g]);
         last[g] = answer;
         var (places, before, now) = PackedPair.Changes(Orders[g], answer.Columns);
         if (places.Length == 0 || !IsBetter(g, answer.Columns, places, before, now)) return false;
@@ -124,7 +127,7 @@ internal sealed class PackedDescent : IDescent
     {
         if (!pair.IsOnBothSides(g))
         {
-            var cost = PackedPair.Numbers(costs[g]!);
+            var cost = UnitLayout.Numbers(costs[g]!);
             double gain = 0, size = 0;
             for (var k = 0; k < places.Length; k++)
             {
@@ -145,14 +148,14 @@ internal sealed class PackedDescent : IDescent
         costs[g] = null;
     }
 
-    private bool Drifted(int g) => costs[g] is not null && terms[g].HaveDrifted;
+    private double UpdatedOf(int g) => costs[g] is null ? 0 : terms[g].Updated;
 
     private bool Refresh()
     {
         var any = false;
         for (var g = 0; g < costs.Length; g++)
         {
-            if (!Drifted(g)) continue;
+            if (!(UpdatedOf(g) > MostUpdated)) continue;
             Forget(g);
             (stale[g], any) = (true, true);
         }

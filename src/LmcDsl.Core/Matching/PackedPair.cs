@@ -71,7 +71,7 @@ internal sealed class PackedPair : IDisposable
                 {
                     if (left.dim() == 1 && axis.Block == 1)
                     {
-                        SmallProduct.SubtractOuter(Numbers(own[group]), Numbers(left), Numbers(right), (float)share);
+                        SmallProduct.SubtractOuter(UnitLayout.Numbers(own[group]), UnitLayout.Numbers(left), UnitLayout.Numbers(right), (float)share);
                         continue;
                     }
 
@@ -175,9 +175,6 @@ internal sealed class PackedPair : IDisposable
         int[] places = [.. Enumerable.Range(0, now.Length).Where(i => before[i] != now[i])];
         return (places, [.. places.Select(i => before[i])], [.. places.Select(i => now[i])]);
     }
-
-    /// <summary>The numbers of a tensor on the CPU.</summary>
-    public static Span<float> Numbers(Tensor tensor) => UnitLayout.Numbers(tensor);
 
     /// <summary>Frees what was laid out.</summary>
     public void Dispose()

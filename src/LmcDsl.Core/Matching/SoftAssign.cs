@@ -65,15 +65,15 @@ internal static class SoftAssign
     {
         var (n, width) = ((int)rows.shape[0], (int)rows.shape[1]);
         var counted = 0;
-        foreach (var entry in PackedPair.Numbers(matrix)) counted += entry > Negligible ? 1 : 0;
+        foreach (var entry in UnitLayout.Numbers(matrix)) counted += entry > Negligible ? 1 : 0;
         if (counted > n * n / WorthSkipping) return matrix.mm(rows);
         var mixed = torch.zeros(n, width);
         Parallel.For(0, n, i =>
         {
-            var row = PackedPair.Numbers(matrix).Slice(i * n, n);
-            var target = PackedPair.Numbers(mixed).Slice(i * width, width);
+            var row = UnitLayout.Numbers(matrix).Slice(i * n, n);
+            var target = UnitLayout.Numbers(mixed).Slice(i * width, width);
             for (var j = 0; j < n; j++)
-                if (row[j] > Negligible) SmallProduct.AddScaled(target, PackedPair.Numbers(rows).Slice(j * width, width), row[j]);
+                if (row[j] > Negligible) SmallProduct.AddScaled(target, UnitLayout.Numbers(rows).Slice(j * width, width), row[j]);
         });
         return mixed;
     }

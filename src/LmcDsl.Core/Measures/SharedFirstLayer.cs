@@ -12,6 +12,7 @@ namespace LmcDsl.Core.Measures;
 internal sealed class SharedFirstLayer : IDisposable
 {
     private const long LargestCount = 1L << 26; // numbers of both models together: 256 MB
+    private const long LeastTerms = 128; // of an output: sums of fewer are sooner computed anew than two of them mixed, as of a first convolution
 
     private readonly DataSplit split;
     private readonly Tensor one;
@@ -24,12 +25,12 @@ internal sealed class SharedFirstLayer : IDisposable
         other = FirstLayer(b);
     }
 
-    /// <summary>Computes both models' first layers, where the network has such a layer and its outputs are not too large.</summary>
+    /// <summary>Computes both models' first layers, where the network has such a layer, its outputs are not too large, and mixing them saves time.</summary>
     /// <returns>Nothing where the curve is better evaluated plainly.</returns>
     public static SharedFirstLayer? TryMake(ParameterSet a, ParameterSet b, DataSplit split)
     {
         var first = a.Network.FirstLinear;
-        if (first < 0) return null;
+        if (first < 0 || a.Network.FirstLinearTerms < LeastTerms) return null;
         var count = a.Network.Outputs[first].Axes.Aggregate(2 * split.Count, (product, axis) => product * axis.Size);
         return count <= LargestCount ? new SharedFirstLayer(a, b, split) : null;
     }

@@ -12,4 +12,8 @@ public sealed class LmcException(string message, Exception? inner = null)
     : Exception(VisibleText.Of(Excerpt.Of(message, LongestMessage)), inner)
 {
     private const int LongestMessage = 6000; // names in it may be as long as the file that they come from
+
+    /// <summary>The line alone: F# Interactive prints what a script's top level raises so, and a user's mistake needs no stack trace.</summary>
+    /// <returns><see cref="Exception.Message"/>.</returns>
+    public override string ToString() => Message;
 }

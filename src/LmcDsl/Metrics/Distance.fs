@@ -21,7 +21,7 @@ module DistanceMetric =
         let reduction =
             Quantity.make "L2 drop (%)" 2 (fun subject ->
                 match subject.Aligned, Measure.findNaive measure subject, Measure.find measure subject with
-                | true, Some before, Some after -> Some(100.0 * (1.0 - after.L2 / before.L2))
+                | true, Some before, Some after when before.L2 > 0.0 -> Some(100.0 * (1.0 - after.L2 / before.L2))
                 | _ -> None)
 
     /// The L2 distance, and how much alignment lowers it.

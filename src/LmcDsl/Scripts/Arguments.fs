@@ -198,8 +198,8 @@ module Arguments =
     /// Reads the command line of an experiment's script, of which help speaks by its path.
     /// Raises `Usage` where it asks for help or is not understood.
     let parse (script: string) (arguments: string list) : Arguments =
-        let parser = ArgumentParser.Create<Argument>(programName = $"dotnet fsi {script}")
-        let results = Words.parse parser arguments
+        let program = $"dotnet fsi {script}"
+        let results = Words.parse program (ArgumentParser.Create<Argument>(programName = program)) arguments
         let assigned = results.GetResults Argument.Set |> List.concat |> Fields.changes
         let names = assigned |> List.map (fun (assignment, _) -> assignment.Split('=').[0])
         twice results names

@@ -229,7 +229,7 @@ let tests =
                     Expect.isLessThan (difference cost whole) 1e-3 "updated"
                     // The sum over the group's units of what its costs say is the objective's part that the group has to do with.
                     let n = network.Groups[g].Units
-                    let values = PackedPair.Numbers(whole).ToArray()
+                    let values = UnitLayout.Numbers(whole).ToArray()
                     let next = draw (seed + 2)
                     let told order = -(Seq.sum (seq { for i in 0 .. n - 1 -> float values[i * n + Array.get order i] }))
                     let moved = changed |> Array.mapi (fun k order -> if k = g then next[g] else order)
@@ -241,7 +241,7 @@ let tests =
             use _ = torch.NewDisposeScope()
             use generator = new torch.Generator(1UL, torch.CPU)
             let cost = torch.randn (60L, 60L, generator = generator)
-            SoftAssign.Apply(PackedPair.Numbers cost, 60, 0.1, 50) |> ignore
+            SoftAssign.Apply(UnitLayout.Numbers cost, 60, 0.1, 50) |> ignore
             let rows = torch.randn (60L, 17L, generator = generator)
             Expect.isLessThan (difference (SoftAssign.Mix(cost, rows)) (cost.mm rows)) 0.1 "a product"
         }

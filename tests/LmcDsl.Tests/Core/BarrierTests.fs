@@ -85,14 +85,26 @@ let tests =
             Expect.floatClose Accuracy.high curve.MidpointAccuracy -50.0 "40 - 90"
         }
 
-        for name, first, last in
+        for name, inputs, first, last in
             [
                 "that begins with a norm",
+                200,
                 """{"name":"n","layer":{"kind":"batchNorm"},"inputs":["input"]},
                    {"name":"a","layer":{"kind":"dense","units":6,"bias":true},"inputs":["n"]}""",
                 "a"
-                "whose input is read past its first layer",
+                "with so many inputs that its first layer's outputs are mixed",
+                200,
                 """{"name":"a","layer":{"kind":"dense","units":6,"bias":true},"inputs":["input"]},
+                   {"name":"r","layer":{"kind":"activation","function":"Relu"},"inputs":["a"]}""",
+                "r"
+                "with fewer",
+                100,
+                """{"name":"a","layer":{"kind":"dense","units":6,"bias":true},"inputs":["input"]},
+                   {"name":"r","layer":{"kind":"activation","function":"Relu"},"inputs":["a"]}""",
+                "r"
+                "whose input is read past its first layer",
+                200,
+                """{"name":"a","layer":{"kind":"dense","units":200,"bias":true},"inputs":["input"]},
                    {"name":"s","layer":{"kind":"sum"},"inputs":["a","input"]}""",
                 "s"
             ] do
@@ -100,7 +112,7 @@ let tests =
                 let network =
                     Network(
                         Architecture.FromJson
-                            $$"""{"name":"x","input":[6],"nodes":[{{first}},
+                            $$"""{"name":"x","input":[{{inputs}}],"nodes":[{{first}},
                                {"name":"o","layer":{"kind":"dense","units":3,"bias":true},"inputs":["{{last}}"]}]}"""
                     )
 

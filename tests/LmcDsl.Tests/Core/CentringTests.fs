@@ -10,12 +10,6 @@ open LmcDsl.Core.Symmetries
 open LmcDsl.Tests.Fixtures
 open TorchSharp
 
-let private apart (network: Network) (before: torch.Tensor[]) (after: torch.Tensor[]) =
-    use _ = torch.no_grad ()
-    let x = inputInDouble network
-    let one, other = network.Forward(before, x), network.Forward(after, x)
-    difference one other / max 1.0 (one.abs().max().ToDouble())
-
 /// A model and what it is without its means, both folded.
 let private centred (network: Network) (seed: int64) =
     use p = randomParameters network seed
@@ -35,7 +29,7 @@ let tests =
             for seed in 1..200 do
                 use _ = torch.NewDisposeScope()
                 let folded, before, after = centred (Network(randomTransformer (Random seed))) (int64 seed)
-                Expect.isLessThan (apart folded before after) 1e-10 $"seed {seed}"
+                Expect.isLessThan (outputsApart folded before after) 1e-10 $"seed {seed}"
 
                 if Array.exists2 (fun x y -> difference x y > 0.01) before after then
                     moved <- moved + 1

@@ -1,4 +1,4 @@
-/// When costs that were updated are computed whole once more.
+/// How much updates have added to costs.
 module LmcDsl.Tests.Core.CostTermsTests
 
 open Expecto
@@ -6,15 +6,16 @@ open LmcDsl.Core.Matching
 
 let tests =
     testList "CostTerms" [
-        test "costs have drifted once more than three times their terms were added" {
+        test "what updates added is a multiple of the costs' own terms, until those are computed whole again" {
             let mutable terms = CostTerms()
+            Expect.equal terms.Updated 0.0 "nothing yet"
             terms.Computed 100.0
             terms.Add 200.0
+            terms.Add 150.0
+            Expect.equal terms.Updated 3.5 "both"
+            terms.Computed 50.0
+            Expect.equal terms.Updated 0.0 "computed whole"
             terms.Add 100.0
-            Expect.isFalse terms.HaveDrifted "three times"
-            terms.Add 1.0
-            Expect.isTrue terms.HaveDrifted "more"
-            terms.Computed 100.0
-            Expect.isFalse terms.HaveDrifted "computed whole"
+            Expect.equal terms.Updated 2.0 "of fewer terms"
         }
     ]

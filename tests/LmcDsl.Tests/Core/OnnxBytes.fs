@@ -39,9 +39,9 @@ let tensorOf (name: string) (kind: int64) (sizes: int64 list) (raw: byte[]) : by
 let weight (name: string) (sizes: int64 list) (values: float32 list) : byte[] =
     field 5 (tensorOf name 1L sizes (values |> List.map BitConverter.GetBytes |> Array.concat))
 
-/// The content of what a graph says of an input or an output of float32.
+/// The content of what a graph says of an input or an output of float32; a size of -1 is left open.
 let valueOf (name: string) (sizes: int64 list) : byte[] =
-    let shape = Array.concat [ for size in sizes -> field 1 (number 1 size) ]
+    let shape = Array.concat [ for size in sizes -> field 1 (if size = -1L then text 2 "open" else number 1 size) ]
     Array.concat [ text 1 name; field 2 (field 1 (Array.append (number 1 1L) (field 2 shape))) ]
 
 /// A function of a model: what calls it gives its inputs in order.

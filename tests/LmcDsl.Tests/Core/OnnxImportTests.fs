@@ -199,4 +199,36 @@ let tests =
             let places = known.Places(torch.tensor [| 9f; 5f; 1f; 4f; 3f |], torch.ScalarType.Float32)
             Expect.equal places [| 5L; -1L; 1L; -1L; 3L |] "by hand"
         }
+
+        test "what is put before a graph takes the place of its own tensors of such names" {
+            let proto = OnnxProto()
+            proto.Initializers.AddRange [ OnnxTensor.From("w", 1L, 2L); OnnxTensor.From("kept", 3L) ]
+            let edit = GraphEdit proto
+            edit.Fixed("w", 3L, (fun () -> torch.ones 3L)) |> ignore
+            edit.Write()
+
+            Expect.sequenceEqual
+                [ for t in proto.Initializers -> t.Name, t.IsReal ]
+                [ "kept", false; "w", true ]
+                "one each"
+        }
+
+        test "sizes are given for what the file leaves open, and for no more" {
+            inFolder (fun folder ->
+                let path = Path.Combine(folder, "model.onnx")
+
+                let read sizes ``open`` =
+                    File.WriteAllBytes(path, modelOf 13L sizes [ node "Relu" [ "x" ] "y" [] ])
+                    List.ofSeq (OnnxModel.Read(path, ``open`` = Array.ofList ``open``)).Architecture.Input
+
+                Expect.equal (read [ 1L; -1L; 4L; -1L ] [ 3; 5 ]) [ 3; 4; 5 ] "one each"
+                Expect.equal (read [ 1L; -1L; 4L; -1L ] [ 3 ]) [ 3; 4; 3 ] "the last for all that follow"
+                // The batch of a recurrent network's steps is the second axis.
+                File.WriteAllBytes(path, modelOf 13L [ 7L; -1L; 4L ] [ node "Relu" [ "x" ] "y" [] ])
+                Expect.isNull (OnnxModel.Read path).TakenSizes "nothing but the batch is open"
+
+                for sizes, given in [ [ 1L; -1L; 4L ], [ 3; 5 ]; [ 1L; 3L; 4L ], [ 8 ]; [ 7L; -1L; 4L ], [ 8 ] ] do
+                    failsWith [ path; "leaves open"; $"found {given.Length}"; string given.Head ] (fun () ->
+                        read sizes given |> ignore))
+        }
     ]

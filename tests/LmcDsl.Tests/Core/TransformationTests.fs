@@ -7,13 +7,6 @@ open LmcDsl.Core.Permutations
 open LmcDsl.Tests.Fixtures
 open TorchSharp
 
-// How far the outputs of two lists of parameters are apart, as a share.
-let private apart (network: Network) (before: torch.Tensor[]) (after: torch.Tensor[]) =
-    use _ = torch.no_grad ()
-    let x = inputInDouble network
-    let one, other = network.Forward(before, x), network.Forward(after, x)
-    difference one other / max 1.0 (one.abs().max().ToDouble())
-
 let private classes (network: Network) = [ for turn in network.Turns -> turn.Class ]
 
 let private drawn = [ for seed in 1..200 -> seed, Network(randomTransformer (Random seed)) ]
@@ -38,7 +31,7 @@ let tests =
                 use element = Transformation.Random(network, int64 seed)
                 let moved = doubles p
                 element.ApplyInPlace moved
-                Expect.isLessThan (apart network (doubles p) moved) 1e-10 $"seed {seed}"
+                Expect.isLessThan (outputsApart network (doubles p) moved) 1e-10 $"seed {seed}"
         }
 
         test "every class is drawn, in copies and by itself" {
@@ -92,7 +85,7 @@ let tests =
                 use element = new Transformation(PermutationSet.Identity network, matrices)
                 let moved = doubles p
                 element.ApplyInPlace moved
-                apart network (doubles p) moved > 1e-6
+                outputsApart network (doubles p) moved > 1e-6
 
             let tried =
                 [

@@ -16,8 +16,10 @@ let private refused words parts =
     | Usage(text, code) ->
         Expect.equal code 2 "exit code of a wrong argument"
 
+        Expect.isFalse (text.Contains '\n') "one line"
+
         for part in parts do
-            Expect.stringContains text part "the usage says what was wrong"
+            Expect.stringContains text part "the line says what was wrong"
 
         Expect.isFalse (text.Contains "   at ") "no stack trace"
     | :? LmcDsl.Core.Runtime.LmcException as error ->
@@ -55,9 +57,15 @@ let tests =
             Expect.equal (read.Results, read.Size, read.Images, read.ShowPlan) (None, None, true, false) "defaults"
         }
 
-        test "wrong arguments are told with the usage or in one line" {
-            refused [ "--nonsense" ] [ "--nonsense"; "USAGE" ]
-            refused [ "--epochs"; "many" ] [ "many"; "USAGE" ]
+        test "wrong arguments are told in one line" {
+            let all = "dotnet fsi experiments/test.fsx: ", "(all arguments: --help)"
+            refused [ "--nonsense" ] [ fst all; "expected an argument, found '--nonsense'"; snd all ]
+            refused [ "--epoch"; "2" ] [ "found '--epoch'; did you mean --epochs?" ]
+            refused [ "--epochs"; "many" ] [ fst all; "--epochs"; "many"; snd all ]
+            refused [ "--epochs" ] [ fst all; "--epochs"; snd all ]
+            refused [ "--epochs"; "1"; "--epochs"; "2" ] [ "--epochs"; snd all ]
+            refused [ "--seeds"; "1"; "two" ] [ "expected an argument, or what --seeds takes, found 'two'" ]
+            refused [ "stray"; "--epochs"; "1" ] [ fst all; "expected an argument, found 'stray'" ]
             refused [ "--epochs"; "0" ] [ "--epochs"; "expected 1 or more" ]
             refused [ "--threads"; "-1" ] [ "--threads" ]
             refused [ "--dataset"; "imagenet" ] [ "imagenet"; "cifar-10, fashion-mnist, glyphs, mnist" ]

@@ -59,6 +59,15 @@ let tests =
 
             for subject in Subject.ofReport { Rows = rows } |> List.filter (aligned >> not) do
                 Expect.isNone (Quantity.reduction.Of subject) "models as trained have none"
+
+            let equal =
+                [
+                    row "distance" [ "0"; "1" ] false [] """{"l2":0}"""
+                    row "distance" [ "0"; "1" ] true [ "search", "WM" ] """{"l2":0}"""
+                ]
+
+            for subject in Subject.ofReport { Rows = equal } do
+                Expect.isNone (Quantity.reduction.Of subject) "equal models have none"
         }
 
         test "the naive barrier is that of the same models as trained; the midpoint's numbers are those nearest to 1/2" {

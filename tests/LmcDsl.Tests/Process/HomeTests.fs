@@ -66,6 +66,30 @@ let tests =
                     Expect.equal (errors.Split("two:").Length) 2 "the name once")
             }
 
+            test "a mistake at the top of a script is told in one line" {
+                inFolder (fun folder ->
+                    for mistake in
+                        [
+                            "DataSet.ofText \"nowhere.file\""
+                            "DataSet.ofNpz \"nowhere.file\""
+                            "DataSet.ofImages \"mine\" 3 \"nowhere.file\""
+                        ] do
+                        File.WriteAllText(
+                            Path.Combine(folder, "top.fsx"),
+                            $"#load \"{prelude}\"\nopen LmcDsl\nlet data = {mistake}\nprintfn \"ran\"\n"
+                        )
+
+                        let code, output, errors = fsi folder [ "top.fsx" ]
+                        Expect.equal code 1 (output + errors)
+                        let lines = errors.Trim().Split('\n')
+                        Expect.stringContains lines[0] "nowhere.file" "the file"
+
+                        Expect.sequenceEqual
+                            (List.ofArray lines[1..])
+                            [ "Stopped due to error" ]
+                            "F# Interactive's own word")
+            }
+
             test "before the library is built a script says what to run" {
                 inFolder (fun folder ->
                     let experiments = Path.Combine(folder, "experiments")

@@ -18,7 +18,6 @@ let private declares =
         "GraphRules.cs"
         "GraphValue.cs"
         "EpochScore.cs"
-        "LmcException.cs"
         "MemoryReuse.cs"
         "PermutationGroup.cs"
         "TransformerOptions.cs"

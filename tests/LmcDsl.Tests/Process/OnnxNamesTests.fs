@@ -179,6 +179,7 @@ let tests =
                             "refused-scaled", [ "/MatMul"; "found others" ]
                             "refused-reshaped", [ "'weight' in another shape" ]
                             "refused-other", [ "found others in 'before.weight'" ]
+                            "refused-swapped", [ "found others in 'norm" ]
                         ] do
                         let file kind = Path.Combine(folder, $"{name}.{kind}")
 

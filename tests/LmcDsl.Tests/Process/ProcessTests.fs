@@ -160,7 +160,7 @@ let tests =
                 inFolder (fun folder ->
                     for words, expected, part in
                         [
-                            [ "--nonsense" ], 2, "USAGE"
+                            [ "--nonsense" ], 2, "--nonsense"
                             [ "--epochs"; "0" ], 1, "--epochs: expected 1 or more, found 0"
                             [ "--seeds"; "1"; "2" ], 1, "expected 3 or more"
                             [ "--dataset"; "imagenet" ], 1, "imagenet"

@@ -194,6 +194,8 @@ let tests =
                             [ "--metric"; "barriers" ], [ "--metric"; "'barriers'"; "nearest: barrier" ]
                             [ "--metric"; "barrier" ], [ "--data"; "barrier needs a data set" ]
                             [ "--metric"; "barrier"; "--data"; "cifar-10" ], [ "--data"; "1 x 28 x 28"; "3 x 32 x 32" ]
+                            [ "--metric"; "barrier"; "--data"; "mine.npy" ],
+                            [ "--data"; "a .npz file, a folder of pictures, or one of"; "'mine.npy'" ]
                             [ "--metric"; "accuracy"; "--data"; "glyphs"; "--normalise"; "1/0" ], [ "deviations" ]
                             [ "--metric"; "accuracy"; "--data"; "glyphs"; "--normalise"; "std" ],
                             [ "--normalise"; "'std'" ]
@@ -208,6 +210,19 @@ let tests =
                              @ small
                              @ [ "--search"; search; option; "3"; "--data"; "glyphs"; "-o"; "x.safetensors" ])
                         |> refused [ option; "am" ]
+
+                    for words, parts in
+                        [
+                            [ "measur" ], [ "nearest: measure"; "lmc --help" ]
+                            [ "measure"; "--threads"; "many" ], [ "lmc measure: "; "--threads"; "many"; "--help" ]
+                            [ "new"; "a"; "b" ], [ "lmc new: expected NAME"; "lmc new --help" ]
+                        ] do
+                        let code, _, errors = lmc folder words
+                        Expect.equal code 2 $"{words}"
+                        Expect.isFalse (errors.Trim().Contains '\n') $"{words}: one line"
+
+                        for part in parts do
+                            Expect.stringContains errors part $"{words}"
 
                     Expect.equal (Directory.GetFiles folder).Length 2 "nothing written")
             }

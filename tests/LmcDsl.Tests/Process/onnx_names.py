@@ -189,6 +189,36 @@ def half_told():
     return model
 
 
+def pruned():
+    """Norms that differ in one channel's scale alone, which is pruned after the second convolution: it could be either's, the first cannot."""
+    model = drawn(Pair())
+    with torch.no_grad():
+        model.bn1.running_mean[0] = 0
+        model.bn2.load_state_dict(model.bn1.state_dict())
+        model.bn2.weight[0] += 1
+        model.conv2.weight[0] = 0
+        if model.conv2.bias is not None:
+            model.conv2.bias[0] = 0
+    return model
+
+
+class Gains(nn.Module):
+    """Norms of which exports keep the names, after one that is folded into a convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.folded = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)
+        self.norm1, self.norm2, self.head = nn.LayerNorm(8), nn.LayerNorm(8), nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.head(self.norm2(torch.relu(self.norm1(self.folded(self.conv(x))))).mean((1, 2)))
+
+
+def swapped(state):
+    """As of another model that happens to have all these numbers, under each other's names."""
+    return {name.replace("norm1", "norm0").replace("norm2", "norm1").replace("norm0", "norm2"): value for name, value in state.items()}
+
+
 class Two(nn.Module):
     """Two outputs, of which the second reads the units of the first, or is what they are read of."""
 
@@ -247,12 +277,14 @@ CASES = {
     "refused-reshaped": (lambda: drawn(Reshaped()), STEPS),
     "refused-fresh": (lambda: Pair().eval(), IMAGE),
     "half-told": (half_told, IMAGE),
+    "pruned": (pruned, IMAGE),
     "renamed": (lambda: drawn(Pair()), IMAGE, renamed),
     "wrapped": (lambda: drawn(Wrapper(Norms())), IMAGE, None, lambda state: {name.removeprefix("model."): value for name, value in state.items()}),
     "wrapped-equal": (lambda: Wrapper(equal()).eval(), (1, 3, 6), None, lambda state: {name.removeprefix("model."): value for name, value in state.items()}),
     "nested": (lambda: drawn(Norms()), IMAGE, None, lambda state: {"epoch": 3, "state_dict": {f"model.{name}": value for name, value in state.items()}}),
     "half": (lambda: drawn(Norms()), IMAGE, None, lambda state: {name: value.half() if value.is_floating_point() else value for name, value in state.items()}),
     "refused-other": (lambda: drawn(Norms()), IMAGE, None, lambda state: {name: value + 0.5 if value.is_floating_point() else value for name, value in state.items()}),
+    "refused-swapped": (lambda: drawn(Gains()), IMAGE, None, swapped),
 }
 
 if __name__ == "__main__":
