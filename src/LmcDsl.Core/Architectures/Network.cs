@@ -13,6 +13,7 @@ public sealed class Network
     private const long MostNumbers = 1L << 40;
 
     private readonly (Layer Layer, int[] Inputs, int[] Parameters)[] steps;
+    private readonly int[][] lastReads; // of each step: the outputs, counted from 1, that none after it reads
     private readonly long[][] shapes; // of each node's output for one example, as it was wired
     private PermutedAxis[][]? innermost;
     private bool isChecked; // whether a forward pass gave outputs of these shapes
@@ -53,6 +54,7 @@ public sealed class Network
         Notes = [.. wiring.Notes];
         Pins = symmetry.Pins;
         steps = Steps(architecture, wiring.Uses);
+        lastReads = LastReads(steps);
         shapes = [.. architecture.Nodes.Select(node => signals[node.Name].Shape)];
         FirstLinear = FindFirstLinear(steps);
     }
@@ -112,7 +114,10 @@ public sealed class Network
     /// <param name="parameters">One tensor for each of <see cref="Parameters"/>, of its shape.</param>
     /// <param name="input">A batch of examples: <c>[batch, ...Architecture.Input]</c>, or <c>[batch, features]</c> of the same size.</param>
     /// <param name="mode">Training or evaluation.</param>
-    /// <param name="tap">Called with each node's name and output, where activations are wanted.</param>
+    /// <param name="tap">
+    /// Called with each node's name and output, where activations are wanted. The output is freed once later nodes have read it: what is kept is an
+    /// alias, or a copy.
+    /// </param>
     /// <param name="precision">In which numbers linear layers multiply.</param>
     /// <returns>The logits <c>[batch, Classes]</c> or <c>[batch, Positions, Classes]</c>, in the caller's dispose scope.</returns>
     public Tensor Forward(
@@ -121,13 +126,7 @@ public sealed class Network
     {
         var outputs = new Tensor[steps.Length + 1];
         outputs[0] = input;
-        for (var k = 0; k < steps.Length; k++)
-        {
-            outputs[k + 1] = Step(k, outputs, parameters, mode, precision);
-            if (!isChecked) RequireWired(k, outputs[k + 1]);
-            tap?.Invoke(Architecture.Nodes[k].Name, outputs[k + 1]);
-        }
-
+        Run(outputs, 0, steps.Length, parameters, mode, tap, precision);
         isChecked = true;
         return outputs[^1];
     }
@@ -150,7 +149,7 @@ public sealed class Network
     {
         var outputs = new Tensor[steps.Length + 1];
         outputs[0] = input;
-        for (var k = 0; k <= FirstLinear; k++) outputs[k + 1] = Step(k, outputs, parameters, Mode.Evaluation);
+        Run(outputs, 0, FirstLinear + 1, parameters);
         return outputs[FirstLinear + 1];
     }
 
@@ -159,7 +158,7 @@ public sealed class Network
     {
         var outputs = new Tensor[steps.Length + 1];
         outputs[FirstLinear + 1] = output;
-        for (var k = FirstLinear + 1; k < steps.Length; k++) outputs[k + 1] = Step(k, outputs, parameters, Mode.Evaluation);
+        Run(outputs, FirstLinear + 1, steps.Length, parameters);
         return outputs[^1];
     }
 
@@ -179,13 +178,42 @@ public sealed class Network
     /// <summary>The copies around a group, the outermost first, and the group itself.</summary>
     internal IEnumerable<int> Around(int group) => group < 0 ? [] : [.. Around(Groups[group].Parent), group];
 
-    private Tensor Step(
-        int k, Tensor[] outputs, IReadOnlyList<Tensor> parameters, Mode mode, Precision precision = Precision.Float32)
+    // Runs some of the steps. What a layer made is freed when it has been read for the last time, so that the next layer's output takes its
+    // place in the caches; gradients keep what they need of it themselves.
+    private void Run(
+        Tensor[] outputs, int from, int to, IReadOnlyList<Tensor> parameters, Mode mode = Mode.Evaluation, Action<string, Tensor>? tap = null,
+        Precision precision = Precision.Float32)
     {
-        var (layer, reads, owns) = steps[k];
-        Tensor[] inputs = [.. reads.Select(i => outputs[i])];
-        Tensor[] own = [.. owns.Select(i => parameters[i])];
-        return precision == Precision.Mixed ? MixedPrecision.Forward(layer, own, inputs, mode) : layer.Forward(own, inputs, mode);
+        var isMade = new bool[outputs.Length];
+        for (var k = from; k < to; k++)
+        {
+            var (layer, reads, owns) = steps[k];
+            Tensor[] inputs = [.. reads.Select(i => outputs[i])];
+            Tensor[] own = [.. owns.Select(i => parameters[i])];
+            using (var scope = NewDisposeScope())
+            {
+                var output = precision == Precision.Mixed ? MixedPrecision.Forward(layer, own, inputs, mode) : layer.Forward(own, inputs, mode);
+                isMade[k + 1] = scope.Contains(output);
+                if (isMade[k + 1]) scope.MoveToOuter(output);
+                outputs[k + 1] = output;
+            }
+
+            // A layer may hand on what it read.
+            foreach (var read in reads) isMade[read] &= !ReferenceEquals(outputs[read], outputs[k + 1]);
+            if (!isChecked) RequireWired(k, outputs[k + 1]);
+            tap?.Invoke(Architecture.Nodes[k].Name, outputs[k + 1]);
+            foreach (var read in lastReads[k])
+                if (isMade[read]) outputs[read].Dispose();
+        }
+    }
+
+    private static int[][] LastReads((Layer Layer, int[] Inputs, int[] Parameters)[] steps)
+    {
+        var last = Enumerable.Range(-1, steps.Length + 1).ToArray(); // one that nothing reads, where it is made
+        for (var k = 0; k < steps.Length; k++)
+            foreach (var read in steps[k].Inputs) last[read] = k;
+        var outputsOf = Enumerable.Range(1, steps.Length - 1).ToLookup(output => last[output]);
+        return [.. steps.Select((_, k) => outputsOf[k].ToArray())];
     }
 
     // A layer whose wiring and computation disagree would be told far from where it stands. Once is enough.

@@ -151,7 +151,7 @@ public static class ActivationMatching
         var outputs = new Dictionary<string, Tensor>();
         model.Network.Forward(model.Views, images, Mode.Evaluation, (name, output) =>
         {
-            if (wanted.Contains(name)) outputs[name] = output;
+            if (wanted.Contains(name)) outputs[name] = output.alias();
         });
         return outputs;
     }

@@ -100,7 +100,7 @@ public static class SymmetryCheck
         if (parameters.Network.Architecture.Nodes.All(node => node.Layer is not Opaque)) return Outputs(parameters, input, Mode.Evaluation);
         try
         {
-            parameters.Network.Forward(parameters.Views, input, Mode.Evaluation, (_, output) => outputs.Add(output));
+            parameters.Network.Forward(parameters.Views, input, Mode.Evaluation, (_, output) => outputs.Add(output.alias()));
         }
         catch (Runtime.LmcException)
         {
@@ -123,7 +123,7 @@ public static class SymmetryCheck
     {
         var outputs = new List<Tensor>();
         using var copy = mode == Mode.Training ? parameters.Clone() : null; // it moves running statistics
-        parameters.Network.Forward((copy ?? parameters).Views, input, mode, (_, output) => outputs.Add(output));
+        parameters.Network.Forward((copy ?? parameters).Views, input, mode, (_, output) => outputs.Add(output.alias()));
         return outputs;
     }
 }

@@ -76,7 +76,7 @@ let tests =
             use task = toyTask network 7 (int64 seed)
             use images = task.Images.narrow (0L, 0L, 5L)
             let outputs = System.Collections.Generic.Dictionary<string, torch.Tensor>()
-            network.Forward(a.Views, images, Mode.Evaluation, (fun name out -> outputs[name] <- out)) |> ignore
+            network.Forward(a.Views, images, Mode.Evaluation, (fun name out -> outputs[name] <- out.alias ())) |> ignore
             let has name = network.Parameters |> Seq.exists (fun p -> p.Name = name)
 
             LayerInputs.Visit(

@@ -19,8 +19,70 @@ let private network (nodes: (string * Layer * string list) list) =
         )
     )
 
+/// Hands on what it reads.
+type HandsOn() =
+    inherit Layer()
+    override _.Wire(_, inputs) = inputs[0]
+    override _.Forward(_, inputs, _) = inputs[0]
+
+/// Gives the same tensor each time.
+type Keeps() =
+    inherit Layer()
+    let kept = torch.ones([| 1L; 4L |]).DetachFromDisposeScope()
+    member _.IsThere = not kept.IsInvalid
+    override _.Wire(_, inputs) = inputs[0]
+    override _.Forward(_, _, _) = kept
+
 let tests =
     testList "Network" [
+        test
+            "what a layer made is freed when it was read for the last time; what it handed on, kept or was given is not" {
+            let keeps = Keeps()
+
+            let network =
+                network [
+                    "f", Flatten(), [ "input" ]
+                    "d", Dense 4, [ "f" ]
+                    "same", HandsOn(), [ "d" ]
+                    "a", Activation ActivationFunction.Relu, [ "same" ]
+                    "k", keeps, [ "a" ]
+                    "s", Sum 3, [ "a"; "d"; "k" ]
+                    "unread", Activation ActivationFunction.Relu, [ "s" ]
+                    "o", Dense 3, [ "s" ]
+                ]
+
+            use parameters = randomParameters network 1L
+            use x = randomInput network 5 2L
+
+            let run () =
+                let outputs = Collections.Generic.Dictionary<string, torch.Tensor>()
+                let copies = Collections.Generic.Dictionary<string, torch.Tensor>()
+
+                let tap name (output: torch.Tensor) =
+                    outputs[name] <- output
+                    copies[name] <- output.clone ()
+
+                let result = network.Forward(parameters.Views, x, Mode.Evaluation, tap)
+                outputs, copies, result
+
+            for round in [ "first"; "second" ] do
+                use _ = torch.NewDisposeScope()
+                let outputs, copies, result = run ()
+                let isFreed name = outputs[name].IsInvalid
+
+                Expect.equal
+                    [ for name in [ "d"; "same"; "a"; "k"; "s"; "unread"; "o" ] -> name, isFreed name ]
+                    [ "d", false; "same", false; "a", true; "k", false; "s", true; "unread", true; "o", false ]
+                    round
+
+                Expect.isTrue (keeps.IsThere && not x.IsInvalid) "kept and given"
+                let w, b = parameters["o.weight"], parameters["o.bias"]
+                let expected = (copies["d"].clamp_min(0.0.ToScalar()) + copies["d"] + 1.0.ToScalar()).mm(w.t ()) + b
+                Expect.isLessThan (difference result expected) 1e-5 "the network's output"
+
+            Expect.isTrue keeps.IsThere "after the caller's scope"
+        }
+
         test "the MLP of the papers has the parameters that PyTorch's has" {
             let mlp = Network(Catalogue.Mlp([| 1; 28; 28 |], [| 512; 512; 512 |], 10))
             // 784*512+512 + 2*(512*512+512) + 512*10+10
