@@ -223,8 +223,7 @@ let private published heads (a: Tensors) (b: Tensors) : Tensors =
 
     List.fold round b [ 0 .. rounds - 1 ]
 
-let private points = 11
-let private barrier test a b = (Barrier.Along(a, b, test, points)).Loss
+let private barrier points test a b = (Barrier.Along(a, b, test, points)).Loss
 
 let private ours: (string * (ParameterSet -> ParameterSet -> SearchResult)) list =
     [
@@ -234,14 +233,14 @@ let private ours: (string * (ParameterSet -> ParameterSet -> SearchResult)) list
         (fun a b -> RotatedMatching.Match(a, b, RotatedMatchingOptions(Normalised = true)))
     ]
 
-let private rowsOf (test: DataSplit) heads pair (a: ParameterSet) (b: ParameterSet) =
+let private rowsOf points (test: DataSplit) heads pair (a: ParameterSet) (b: ParameterSet) =
     use _ = torch.NewDisposeScope()
     use _ = torch.no_grad ()
     let folding = Folding.Of(a.Network, [| for v in a.Views -> v |], [| for v in b.Views -> v |])
     let plain, wide = networkOf a.Network heads false, networkOf a.Network heads true
 
     let inCircuits (a: Tensors) (b: Tensors) =
-        barrier test (asModel wide (multiplied heads a)) (asModel wide (multiplied heads b))
+        barrier points test (asModel wide (multiplied heads a)) (asModel wide (multiplied heads b))
 
     let row (search: string) (own: float) (circuits: float) =
         let row = [ pair; search; $"{own:F3}"; $"{circuits:F3}" ]
@@ -256,12 +255,12 @@ let private rowsOf (test: DataSplit) heads pair (a: ParameterSet) (b: ParameterS
         failwith $"the circuits of {pair} compute something else: their loss differs by {error}"
 
     [
-        row "none" (barrier test a b) (inCircuits reference other)
+        row "none" (barrier points test a b) (inCircuits reference other)
         let found = published heads reference other
 
         row
             "published weight matching"
-            (barrier test (asModel plain reference) (asModel plain found))
+            (barrier points test (asModel plain reference) (asModel plain found))
             (inCircuits reference found)
 
         for name, search in ours do
@@ -272,17 +271,18 @@ let private rowsOf (test: DataSplit) heads pair (a: ParameterSet) (b: ParameterS
                 | null -> found.Permutations.Apply b
                 | whole -> RotatedMatching.Apply(a, b, whole)
 
-            row name (barrier test a moved) (inCircuits reference (bare folding moved))
+            row name (barrier points test a moved) (inCircuits reference (bare folding moved))
     ]
 
-let private sets = [ "characters", Weights.languageModels; "published", Weights.publishedModels ]
+// With how many lambdas: large models take minutes for each.
+let private sets = [ "characters", (11, Weights.languageModels); "published", (5, Weights.publishedModels) ]
 
 /// Barriers of three pairs of language models, in the form of their network and with heads multiplied out: models by characters, or those of
 /// the published row.
 let table (which: string) : Table =
-    let test, heads, models =
+    let points, (test, heads, models) =
         match List.tryFind (fst >> (=) which) sets with
-        | Some(_, make) -> make ()
+        | Some(_, (points, make)) -> points, make ()
         | None ->
             let known = sets |> List.map fst |> String.concat " or "
             raise (LmcException $"--circuits: expected {known}, found '{which}'")
@@ -293,6 +293,6 @@ let table (which: string) : Table =
         Rows =
             [
                 for i, j in [ 0, 1; 0, 2; 1, 2 ] do
-                    yield! rowsOf test heads $"{i}, {j}" (models |> List.item i) (models |> List.item j)
+                    yield! rowsOf points test heads $"{i}, {j}" (models |> List.item i) (models |> List.item j)
             ]
     }

@@ -1,4 +1,5 @@
 using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Measures;
 using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
@@ -84,7 +85,7 @@ internal sealed class RelaxedObjective : IDisposable
         var ofPairs = new Tensor?[gradients.Length];
         var value = unmoved;
         using var scope = NewDisposeScope();
-        for (var g = 0; g < gradients.Length; g++) value += scale.Unit(g) * Of(constant[g], matrices[g]);
+        for (var g = 0; g < gradients.Length; g++) value += scale.Unit(g) * InnerProduct.Of(constant[g], matrices[g]);
         for (var k = 0; k < axes.Length; k++)
         {
             var parameter = axes[k][0].Parameter;
@@ -109,10 +110,10 @@ internal sealed class RelaxedObjective : IDisposable
                 else ofPairs[g] = share.MoveToOuterDisposeScope().MoveToOuterDisposeScope();
                 if (own > 0) continue;
                 value += scale.Unit(g) * (place >= 0
-                    ? Of(share, place == 0 ? matrices[g] : within[place - 1])
+                    ? InnerProduct.Of(share, place == 0 ? matrices[g] : within[place - 1])
                     : axes[k].All(axis => axis.IsWhole)
-                    ? Of(share, matrices[g])
-                    : scale.Share(g, parameter) * Of(reference, SoftPermutation.Apply(matrices[g], others, axes[k][0])));
+                    ? InnerProduct.Of(share, matrices[g])
+                    : scale.Share(g, parameter) * InnerProduct.Of(reference, SoftPermutation.Apply(matrices[g], others, axes[k][0])));
             }
         }
 
@@ -138,6 +139,4 @@ internal sealed class RelaxedObjective : IDisposable
         var copies = network.Groups[around[0]].Axes.Single(axis => axis.Parameter == parameter && axis.View == within[0].Copies[0]);
         return (own, new CopyBlocks(network.Groups[around[0]].Units, copies, within));
     }
-
-    private static double Of(Tensor left, Tensor right) => (left * right).sum(ScalarType.Float64).ToDouble();
 }

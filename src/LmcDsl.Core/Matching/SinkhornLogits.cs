@@ -1,5 +1,6 @@
 using LmcDsl.Core.Runtime;
 using LmcDsl.Core.Solvers;
+using LmcDsl.Core.Training;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Matching;
@@ -10,9 +11,7 @@ namespace LmcDsl.Core.Matching;
 /// </summary>
 internal sealed class SinkhornLogits : IDisposable
 {
-    private const double FirstDecay = 0.9;
-    private const double SecondDecay = 0.999;
-    private const double Epsilon = 1e-8;
+    private static readonly AdamW Optimizer = new();
 
     private readonly SinkhornMatchingOptions options;
     private readonly int copies;
@@ -69,12 +68,8 @@ internal sealed class SinkhornLogits : IDisposable
         }
 
         // Adam does not see scale, but for its epsilon: gradients of P, which is near 1 / units, would drown in it.
-        var down = operation.Gradient(scaled!, own).neg_().mul_(copies * units);
-        first.mul_(FirstDecay).add_(down, alpha: 1 - FirstDecay);
-        second.mul_(SecondDecay).addcmul_(down, down, 1 - SecondDecay);
-        var scale = Math.Sqrt(1 - Math.Pow(SecondDecay, step)) / (1 - Math.Pow(FirstDecay, step));
-        logits.mul_(1 - options.LearningRate * options.WeightDecay);
-        logits.addcdiv_(first, second.sqrt().add_(Epsilon), -options.LearningRate * scale);
+        var down = operation.Gradient(scaled!, own).mul_(-copies * units);
+        FusedStep.ByMoments(logits, first, second, down, Optimizer, options.WeightDecay, options.LearningRate, step);
         return outer;
     }
 

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using LmcDsl.Core.Solvers;
 
 namespace LmcDsl.Core.Matching;
 
@@ -90,23 +91,7 @@ internal static class SmallProduct
     public static void SubtractOuter(Span<float> cost, ReadOnlySpan<float> left, ReadOnlySpan<float> right, float share)
     {
         for (var i = 0; i < left.Length; i++)
-            AddScaled(cost.Slice(i * left.Length, left.Length), right, -share * left[i]);
-    }
-
-    /// <summary>Adds numbers times a factor to others.</summary>
-    /// <param name="to">What is added to.</param>
-    /// <param name="values">As many numbers.</param>
-    /// <param name="factor">The factor.</param>
-    public static void AddScaled(Span<float> to, ReadOnlySpan<float> values, float factor)
-    {
-        ref var target = ref MemoryMarshal.GetReference(to);
-        ref var source = ref MemoryMarshal.GetReference(values);
-        var k = 0;
-        for (; k + 8 <= to.Length; k += 8)
-            Vector256.FusedMultiplyAdd(
-                Vector256.LoadUnsafe(ref source, (nuint)k), Vector256.Create(factor), Vector256.LoadUnsafe(ref target, (nuint)k))
-                .StoreUnsafe(ref target, (nuint)k);
-        for (; k < to.Length; k++) to[k] += factor * values[k];
+            RowProduct.AddScaled(cost.Slice(i * left.Length, left.Length), right, -share * left[i]);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

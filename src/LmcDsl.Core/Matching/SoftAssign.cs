@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using LmcDsl.Core.Solvers;
 
 namespace LmcDsl.Core.Matching;
 
@@ -37,22 +38,9 @@ internal static class SoftAssign
         var factor = (float)(-1 / (temperature * deviation));
         var rows = new float[n];
         var columns = new float[n];
-        var sums = new float[n];
         for (var i = 0; i < n; i++) Exponentials(values.Slice(i * n, n), factor);
         Array.Fill(columns, 1);
-        for (var k = 0; k < iterations; k++)
-        {
-            Array.Clear(sums);
-            for (var i = 0; i < n; i++)
-            {
-                var row = values.Slice(i * n, n);
-                rows[i] = 1 / Dot(row, columns);
-                SmallProduct.AddScaled(sums, row, rows[i]);
-            }
-
-            for (var j = 0; j < n; j++) columns[j] = 1 / sums[j];
-        }
-
+        SinkhornRows.Scale(values, rows, columns, iterations);
         for (var i = 0; i < n; i++) Scale(values.Slice(i * n, n), columns, rows[i]);
         return true;
     }
@@ -73,7 +61,7 @@ internal static class SoftAssign
             var row = UnitLayout.Numbers(matrix).Slice(i * n, n);
             var target = UnitLayout.Numbers(mixed).Slice(i * width, width);
             for (var j = 0; j < n; j++)
-                if (row[j] > Negligible) SmallProduct.AddScaled(target, UnitLayout.Numbers(rows).Slice(j * width, width), row[j]);
+                if (row[j] > Negligible) RowProduct.AddScaled(target, UnitLayout.Numbers(rows).Slice(j * width, width), row[j]);
         });
         return mixed;
     }
@@ -123,23 +111,6 @@ internal static class SoftAssign
         }
 
         for (; k < row.Length; k++) row[k] = Math.Max(MathF.Exp((row[k] - least) * factor), Floor);
-    }
-
-    private static float Dot(ReadOnlySpan<float> x, ReadOnlySpan<float> y)
-    {
-        var (one, other) = (Vector256<float>.Zero, Vector256<float>.Zero);
-        ref var left = ref MemoryMarshal.GetReference(x);
-        ref var right = ref MemoryMarshal.GetReference(y);
-        var k = 0;
-        for (; k + 16 <= x.Length; k += 16)
-        {
-            one = Vector256.FusedMultiplyAdd(Vector256.LoadUnsafe(ref left, (nuint)k), Vector256.LoadUnsafe(ref right, (nuint)k), one);
-            other = Vector256.FusedMultiplyAdd(Vector256.LoadUnsafe(ref left, (nuint)k + 8), Vector256.LoadUnsafe(ref right, (nuint)k + 8), other);
-        }
-
-        var sum = Vector256.Sum(one + other);
-        for (; k < x.Length; k++) sum += x[k] * y[k];
-        return sum;
     }
 
     private static void Scale(Span<float> row, ReadOnlySpan<float> columns, float factor)

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Solvers;
@@ -15,12 +16,7 @@ namespace LmcDsl.Core.Solvers;
 /// <param name="count">How many matrices are scaled side by side: where more than one, all are <c>[count, n, n]</c>.</param>
 public sealed class Sinkhorn(int n, double tau, int iterations, Device device, int count = 1) : IDisposable
 {
-    // Conjugate gradients end when the residual is this small a share of the right-hand side.
-    private const double Tolerance = 1e-5;
-    private const int MostSteps = 50;
-
     private const int Together = 20;
-    private const double Smallest = 1e-30;
 
     private readonly Tensor rowLog = zeros(Shape(count, n, 1), device: device).DetachFromDisposeScope();
     private readonly Tensor columnLog = zeros(Shape(count, 1, n), device: device).DetachFromDisposeScope();
@@ -73,35 +69,61 @@ public sealed class Sinkhorn(int n, double tau, int iterations, Device device, i
         rowLog.sub_(top);
         var kernel = exponent.sub_(top).exp_();
         var (rows, columns) = (ones_like(rowLog), ones_like(columnLog));
-        for (var k = 0; k < passes; k++)
-        {
-            rows = kernel.matmul(columns.mT).clamp_min(Smallest).reciprocal();
-            columns = rows.mT.matmul(kernel).clamp_min(Smallest).reciprocal();
-        }
-
+        if (IsByRows(kernel))
+            for (var c = 0; c < count; c++)
+                SinkhornRows.Scale(Part(kernel, c, n * n), Part(rows, c, n), Part(columns, c, n), passes);
+        else (rows, columns) = ScaleOnDevice(kernel, columns, passes);
         rowLog.add_(rows.log());
         columnLog.add_(columns.log());
         return kernel.mul_(rows).mul_(columns).MoveToOuterDisposeScope();
     }
 
+    /// <summary>What <see cref="SinkhornRows.Scale"/> computes, by Torch.</summary>
+    internal static (Tensor Rows, Tensor Columns) ScaleOnDevice(Tensor kernel, Tensor columns, int passes)
+    {
+        var rows = columns;
+        for (var k = 0; k < passes; k++)
+        {
+            rows = kernel.matmul(columns.mT).clamp_min(SinkhornRows.Smallest).reciprocal();
+            columns = rows.mT.matmul(kernel).clamp_min(SinkhornRows.Smallest).reciprocal();
+        }
+
+        return (rows, columns);
+    }
+
+    private static bool IsByRows(Tensor matrices) =>
+        matrices.device_type == DeviceType.CPU && matrices.dtype == ScalarType.Float32 && matrices.is_contiguous()
+        && matrices.numel() <= int.MaxValue / sizeof(float);
+
+    private static Span<float> Part(Tensor tensor, int part, int size) =>
+        MemoryMarshal.Cast<byte, float>(tensor.bytes).Slice(part * size, size);
+
     private static long[] Shape(int count, int rows, int columns) => count == 1 ? [rows, columns] : [count, rows, columns];
 
     private static Tensor Means(Tensor vectors) => vectors.dim() == 2 ? vectors.mean() : vectors.mean([-2], keepdim: true);
 
-    // Several matrices are one problem whose parts do not touch each other. Conjugate gradients on 1 - P'P, which is 0 on constant vectors only; those are kept out.
-    private static Tensor Solve(Tensor scaled, Tensor right)
+    private Tensor Solve(Tensor scaled, Tensor right)
+    {
+        if (!IsByRows(scaled)) return SolveOnDevice(scaled, right);
+        var (dense, x) = (right.contiguous(), zeros_like(right).contiguous());
+        for (var c = 0; c < count; c++) SinkhornRows.Solve(Part(scaled, c, n * n), Part(dense, c, n), Part(x, c, n));
+        return x;
+    }
+
+    /// <summary>What <see cref="SinkhornRows.Solve"/> computes, by Torch: several matrices are one problem whose parts do not touch each other.</summary>
+    internal static Tensor SolveOnDevice(Tensor scaled, Tensor right)
     {
         right = right - Means(right);
         var (x, residual) = (zeros_like(right), right);
         var direction = residual.clone();
         var size = residual.square().sum().ToDouble();
-        var enough = Tolerance * Tolerance * size;
-        for (var k = 0; k < MostSteps && size > enough && size > 0; k++)
+        var enough = SinkhornRows.Tolerance * SinkhornRows.Tolerance * size;
+        for (var k = 0; k < SinkhornRows.MostSteps && size > enough && size > 0; k++)
         {
             using var scope = NewDisposeScope();
             var image = direction - scaled.mT.matmul(scaled.matmul(direction));
             var curvature = (direction * image).sum().ToDouble();
-            if (!(curvature > 0)) break; // a permutation: P'P is the identity, and the gradient of all that is left is 0
+            if (!(curvature > 0)) break;
             var step = size / curvature;
             x.add_(direction, alpha: step);
             residual.add_(image, alpha: -step);

@@ -63,17 +63,42 @@ internal static class FusedStep
         p.addcdiv_(first, root, value: -rate / (1 - Math.Pow(adam.Beta1, step)));
     }
 
+    /// <summary>AdamW's step (1711.05101) of one tensor in float32, wherever it lies.</summary>
+    /// <param name="p">What moves, in place; contiguous.</param>
+    /// <param name="first">The first moment, brought up to date; contiguous.</param>
+    /// <param name="second">The second moment, brought up to date; contiguous.</param>
+    /// <param name="g">The gradient, of the same shape.</param>
+    /// <param name="adam">Decays and epsilon.</param>
+    /// <param name="decay">The weight decay.</param>
+    /// <param name="rate">This step's learning rate.</param>
+    /// <param name="step">This step's number, 1 or more.</param>
+    internal static void ByMoments(Tensor p, Tensor first, Tensor second, Tensor g, AdamW adam, double decay, double rate, long step)
+    {
+        var kept = 1 - rate * decay;
+        if (p.device_type != DeviceType.CPU)
+        {
+            p.mul_(kept);
+            ByMoments(p, first, second, g, adam.Moments, rate, step);
+            return;
+        }
+
+        using var dense = g.contiguous();
+        AdamStep(Numbers(p), Numbers(first), Numbers(second), Numbers(dense), adam.Moments, 0, (float)kept, rate, step);
+    }
+
+    private static Span<float> Numbers(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
+
     private static void OnCpu(
         TrainingState state, IReadOnlyList<Tensor> gradients, TrainingOptions options, double rate, long step)
     {
-        var p = MemoryMarshal.Cast<byte, float>(state.Parameters.Flat.bytes);
-        var m = MemoryMarshal.Cast<byte, float>(state.First.bytes);
-        var v = MemoryMarshal.Cast<byte, float>(state.Second.bytes);
+        var p = Numbers(state.Parameters.Flat);
+        var m = Numbers(state.First);
+        var v = Numbers(state.Second);
         var offset = 0;
         foreach (var gradient in gradients)
         {
             using var dense = gradient.contiguous();
-            var g = MemoryMarshal.Cast<byte, float>(dense.bytes);
+            var g = Numbers(dense);
             var here = new Range(offset, offset + g.Length);
             var decay = (float)options.WeightDecay;
             switch (options.Optimizer)
