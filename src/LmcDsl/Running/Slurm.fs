@@ -41,200 +41,10 @@ type private Submitted =
 [<RequireQualifiedAccess>]
 module Slurm =
 
-    let private shortOnesTogether = 16
     // How often squeue is asked: at first each second, later less often, so that a long array is no load to the scheduler.
     let private pollAfter (waited: TimeSpan) = TimeSpan.FromSeconds(Math.Clamp(waited.TotalSeconds / 60.0, 1.0, 15.0))
 
-    let private run program (words: string list) : int * string * string =
-        let path =
-            match Programs.tryFind program with
-            | Some path -> path
-            | None -> raise (LmcException $"--on slurm: expected the program {program}, found none on the path")
-
-        let start = ProcessStartInfo(path, words, RedirectStandardOutput = true, RedirectStandardError = true)
-
-        try
-            match Process.Start start with
-            | null -> raise (LmcException $"{program}: does not start")
-            | started ->
-                use child = started
-                let errors = child.StandardError.ReadToEndAsync()
-                let output = child.StandardOutput.ReadToEnd()
-                child.WaitForExit()
-                child.ExitCode, output, errors.Result
-        with :? ComponentModel.Win32Exception as error ->
-            raise (LmcException($"--on slurm: expected the program {program}, found none: {error.Message}", error))
-
-    let private failure program code (errors: string) =
-        LmcException $"{program}: exit code {code}: {errors.Trim().ReplaceLineEndings(string ' ')}"
-
-    // What Slurm's programs say where the controller is away or busy, which passes.
-    let private passes (errors: string) =
-        [
-            "unable to contact"
-            "timed out"
-            "connection refused"
-            "connection reset"
-            "connection failure"
-            "connect failure"
-            "temporarily"
-            "zero bytes"
-            "try again"
-        ]
-        |> List.exists (fun words -> errors.Contains(words, StringComparison.OrdinalIgnoreCase))
-
-    // Runs a program of Slurm's again, with growing pauses, while `again` says of its errors that this may help, for so long at most.
-    let private patiently
-        (tell: RunEvent -> unit)
-        (cancel: CancellationToken)
-        (most: TimeSpan)
-        again
-        program
-        words
-        : int * string * string =
-        let clock = Stopwatch.StartNew()
-
-        let rec attempt (pause: TimeSpan) =
-            match run program words with
-            | code, _, errors when code <> 0 && again errors && clock.Elapsed + pause < most ->
-                tell (Warned $"{(failure program code errors).Message}; asked again in {pause.TotalSeconds:F0} s")
-                cancel.WaitHandle.WaitOne pause |> ignore
-                cancel.ThrowIfCancellationRequested()
-                attempt (TimeSpan.FromSeconds(min 60.0 (2.0 * pause.TotalSeconds)))
-            | outcome -> outcome
-
-        attempt (TimeSpan.FromSeconds 1.0)
-
-    let private required tell cancel program words =
-        match patiently tell cancel (TimeSpan.FromMinutes 5.0) passes program words with
-        | 0, output, _ -> output.Trim()
-        | code, _, errors -> raise (failure program code errors)
-
-    // States of tasks that wait or run, as squeue spells them. Whatever else it prints, warnings for one, is no task.
-    let private states =
-        HashSet [
-            "PENDING"
-            "RUNNING"
-            "SUSPENDED"
-            "CONFIGURING"
-            "COMPLETING"
-            "REQUEUED"
-            "REQUEUE_FED"
-            "REQUEUE_HOLD"
-            "RESIZING"
-            "RESV_DEL_HOLD"
-            "SIGNALING"
-            "SPECIAL_EXIT"
-            "STAGE_OUT"
-            "STOPPED"
-        ]
-
-    // Tasks of these arrays that wait or run. An array that Slurm has forgotten has none.
-    let private active tell cancel (arrays: string list) =
-        let forgotten (errors: string) = errors.Contains "Invalid job id"
-
-        if arrays.IsEmpty then
-            0
-        else
-            let words = [ "-h"; "-r"; "-o"; "%T"; "-j"; String.Join(",", arrays) ]
-
-            match patiently tell cancel (TimeSpan.FromHours 1.0) (forgotten >> not) "squeue" words with
-            | 0, output, _ ->
-                output.Split '\n' |> Array.filter (fun line -> states.Contains(line.Trim())) |> Array.length
-            | _, _, errors when forgotten errors -> 0
-            | code, _, errors -> raise (failure "squeue" code errors)
-
-    // How each task of an array ended: its state, exit code and signal. From Slurm's accounts where it keeps them, or from what the
-    // controller remembers for some minutes.
-    let private endings (array: string) : IReadOnlyDictionary<int, string * int * int> =
-        let ask program words =
-            try
-                match run program words with
-                | 0, output, _ -> output.Split('\n', StringSplitOptions.RemoveEmptyEntries) |> List.ofArray
-                | _ -> []
-            with :? LmcException ->
-                []
-
-        let ending (task: string) (state: string) (exit: string) =
-            match Int32.TryParse task, exit.Split ':' |> Array.map Int32.TryParse with
-            | (true, task), [| true, code; true, signal |] -> Some(task, (state.Split(' ').[0], code, signal))
-            | _ -> None
-
-        let ofAccount (line: string) =
-            match line.Split '|' with
-            | [| id; state; exit |] when id.Contains '_' -> ending (id.Substring(id.IndexOf '_' + 1)) state exit
-            | _ -> None
-
-        let ofController (line: string) =
-            let field name =
-                let found = Text.RegularExpressions.Regex.Match(line, $@"(^|\s){name}=(\S+)")
-                if found.Success then found.Groups[2].Value else ""
-
-            ending (field "ArrayTaskId") (field "JobState") (field "ExitCode")
-
-        let told =
-            match
-                ask "sacct" [ "-X"; "-n"; "-P"; "-j"; array; "-o"; "JobID,State,ExitCode" ] |> List.choose ofAccount
-            with
-            | [] -> ask "scontrol" [ "-o"; "show"; "job"; array ] |> List.choose ofController
-            | told -> told
-
-        told |> List.distinctBy fst |> dict |> Dictionary :> _
-
     let private quote (word: string) = "'" + word.Replace("'", "'\\''") + "'"
-
-    // The array that a step belongs to, by how many long steps lie before it: long ones after n others in array 2n, short ones in the
-    // array before the next long ones. Steps of one array do not need each other, but for short ones that a short one makes itself.
-    let private arrayNumbers (roots: Node list) : Dictionary<string, int> =
-        let longBefore = Dictionary<string, int>()
-        let number = Dictionary<string, int>()
-
-        for node in Plan.steps roots do
-            let before = node.Inputs |> List.map (fun input -> longBefore[input.Key]) |> List.fold max 0
-            longBefore[node.Key] <- before + (if Steps.isLong node then 1 else 0)
-            number[node.Key] <- if Steps.isLong node then 2 * before else 2 * before - 1
-
-        number
-
-    // What is worth a place in an array: long steps, and what a report holds. What these need beside that, they make themselves.
-    let private wanted (roots: Node list) =
-        let measured = roots |> List.collect _.Inputs |> List.map _.Key |> HashSet
-
-        Plan.steps roots
-        |> List.filter (fun node -> not (ReportStep.is node) && (Steps.isLong node || measured.Contains node.Key))
-
-    // Long steps are tasks of their own, of short ones several share one; where that makes more tasks than an array may have, all share.
-    let internal tasksOf (most: int) (nodes: Node list) : Node list list =
-        let long, short = nodes |> List.partition Steps.isLong
-        let together = shortOnesTogether
-
-        let count each = (long.Length + each - 1) / each + (short.Length + together * each - 1) / (together * each)
-        let each = Seq.initInfinite ((+) 1) |> Seq.find (fun each -> count each <= most)
-        List.chunkBySize each long @ List.chunkBySize (together * each) short
-
-    // What is tried again has a task of its own each: what ended a task may have been any of its steps.
-    let internal ownTasks (most: int) (nodes: Node list) : Node list list =
-        List.chunkBySize ((nodes.Length + most - 1) / most) nodes
-
-    // The most tasks that an array of this cluster may have.
-    let private mostTasks tell cancel =
-        let line =
-            (required tell cancel "scontrol" [ "show"; "config" ]).Split '\n'
-            |> Array.tryFind _.TrimStart().StartsWith("MaxArraySize")
-
-        match line |> Option.map (fun line -> Int32.TryParse(line.Substring(line.IndexOf '=' + 1).Trim())) with
-        | Some(true, size) when size > 1 -> size - 1
-        | _ -> 1000
-
-    // What the plan says of the tasks' needs: a GPU, where a step computes on one.
-    let internal needs (extra: string list) (nodes: Node list) : string list =
-        let onGpu (node: Node) =
-            match node.Args.TryItem "device" with
-            | Some(Json.Text device) -> device.StartsWith "cuda"
-            | _ -> false
-
-        let asked = extra |> List.exists (fun option -> option.Contains "gres" || option.Contains "gpus")
-        if not asked && List.exists onGpu nodes then [ "--gres=gpu:1" ] else []
 
     let private folderOf (store: Store) = Path.Combine(store.Root, "slurm")
 
@@ -267,16 +77,12 @@ module Slurm =
                 nothing error.Message
         | _ -> nothing "expected a file, found something else"
 
-    // As many cores as a step of it has threads.
-    let private coresOf (options: SlurmOptions) (tasks: Node list list) =
-        tasks |> List.concat |> List.map (Steps.threads options.Cores) |> List.fold max 1
-
     // In a file's name %j and the like stand for something.
     let private plainName (path: string) = path.Replace("%", "%%")
 
     // One array: a file with the keys of each task on a line of its own, and a task that runs its line.
     let private submit tell cancel (store: Store) (options: SlurmOptions) (tasks: Node list list) : Submitted =
-        let needs = tasks |> List.concat |> needs options.Extra
+        let needs = tasks |> List.concat |> SlurmTasks.needs options.Extra
         let folder = folderOf store
         let name = Guid.NewGuid().ToString("N").Substring(0, 12)
         let keys = Path.Combine(folder, $"{name}.keys")
@@ -287,7 +93,7 @@ module Slurm =
         let line = "$(sed -n \"$((SLURM_ARRAY_TASK_ID + 1))p\" " + quote keys + ")"
 
         let id =
-            required
+            SlurmPrograms.required
                 tell
                 cancel
                 "sbatch"
@@ -295,7 +101,7 @@ module Slurm =
                     "--parsable"
                     "--job-name=lmc"
                     $"--array=0-{tasks.Length - 1}{limit}"
-                    $"--cpus-per-task={coresOf options tasks}"
+                    $"--cpus-per-task={SlurmTasks.coresOf options.Cores tasks}"
                     "--requeue"
                     $"--output={plainName folder}/{name}_%%a.log"
                     "--open-mode=append"
@@ -347,7 +153,7 @@ module Slurm =
     let private wait tell (cancel: CancellationToken) (look: unit -> unit) arrays =
         let clock = Stopwatch.StartNew()
 
-        while active tell cancel arrays > 0 do
+        while SlurmPrograms.active tell cancel arrays > 0 do
             look ()
             cancel.WaitHandle.WaitOne(pollAfter clock.Elapsed) |> ignore
             cancel.ThrowIfCancellationRequested()
@@ -386,8 +192,8 @@ module Slurm =
         : (string * string) list =
         Directory.CreateDirectory(folderOf store) |> ignore
         let roots = plans |> List.map Plan.node
-        let number = arrayNumbers roots
-        let steps = wanted roots
+        let number = SlurmTasks.arrayNumbers roots
+        let steps = SlurmTasks.wanted roots
         let isOpen (node: Node) = not (store.Contains node.Key)
         let mutable unseen = List.filter isOpen steps
         tell (Planned(unseen, steps.Length - unseen.Length))
@@ -405,7 +211,7 @@ module Slurm =
 
         match remembered tell store with
         | [] -> ()
-        | arrays when active tell cancel arrays > 0 ->
+        | arrays when SlurmPrograms.active tell cancel arrays > 0 ->
             let shown = String.Join(", ", arrays)
             tell (Warned $"job array {shown} of an earlier run is still at work; waiting for it")
             wait tell cancel look arrays
@@ -413,7 +219,7 @@ module Slurm =
 
         let failed = List<string * string>()
         let failedKeys = HashSet<string>()
-        let most = mostTasks tell cancel
+        let most = SlurmPrograms.mostTasks tell cancel
 
         // Gives the reason of each step that was not made.
         let attempt (tasksOf: int -> Node list -> Node list list) (nodes: Node list) : string -> string =
@@ -423,7 +229,11 @@ module Slurm =
             tell (Warned $"job array {submitted.Id}: {nodes.Length} steps in {tasks.Length} tasks")
             wait tell cancel look [ submitted.Id ]
 
-            let endings = if List.exists isOpen nodes then endings submitted.Id else Dictionary()
+            let endings =
+                if List.exists isOpen nodes then
+                    SlurmPrograms.endings submitted.Id
+                else
+                    Dictionary()
 
             let endedInOrder (node: Node) =
                 match endings.TryGetValue(submitted.TaskOf node.Key) with
@@ -451,13 +261,13 @@ module Slurm =
                         for node in missing do
                             tell (Warned $"{node.Title}: not made, tried again: {reasonOf node.Key}")
 
-                        tries (left - 1) ownTasks missing
+                        tries (left - 1) SlurmTasks.ownTasks missing
                     | missing ->
                         for node in missing do
                             failedKeys.Add node.Key |> ignore
                             failed.Add(node.Key, $"{node.Title}: {reasonOf node.Key} (logs in {folderOf store})")
 
-            tries options.Retries tasksOf ofArray
+            tries options.Retries SlurmTasks.tasksOf ofArray
 
         List.ofSeq failed
 

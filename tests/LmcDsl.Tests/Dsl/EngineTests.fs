@@ -30,7 +30,7 @@ let tests =
         <| fun (PositiveInt most) (PositiveInt copies) ->
             // A plan is as long as one likes: what counts is how many steps are long.
             let nodes = List.replicate (1 + copies % 40) steps |> List.concat
-            let tasks = Slurm.tasksOf (2 + most) nodes
+            let tasks = SlurmTasks.tasksOf (2 + most) nodes
 
             Expect.equal
                 (List.concat tasks |> List.map _.Key |> List.sort)
@@ -41,7 +41,7 @@ let tests =
             Expect.all tasks (List.isEmpty >> not) "none for nothing"
 
         test "with room, a long step has a task of its own and short ones share" {
-            let tasks = Slurm.tasksOf 1000 steps
+            let tasks = SlurmTasks.tasksOf 1000 steps
 
             for task in tasks do
                 if List.exists Steps.isLong task then
@@ -51,10 +51,10 @@ let tests =
         }
 
         test "a GPU is asked for where a step computes on one, unless the user asks in their own way" {
-            Expect.isEmpty (Slurm.needs [] (onDevice "cpu")) "none"
-            Expect.equal (Slurm.needs [] (onDevice "cuda")) [ "--gres=gpu:1" ] "one"
-            Expect.isEmpty (Slurm.needs [ "--gres=gpu:a100:2" ] (onDevice "cuda")) "theirs"
-            Expect.isEmpty (Slurm.needs [ "--gpus=1" ] (onDevice "cuda:0")) "theirs"
+            Expect.isEmpty (SlurmTasks.needs [] (onDevice "cpu")) "none"
+            Expect.equal (SlurmTasks.needs [] (onDevice "cuda")) [ "--gres=gpu:1" ] "one"
+            Expect.isEmpty (SlurmTasks.needs [ "--gres=gpu:a100:2" ] (onDevice "cuda")) "theirs"
+            Expect.isEmpty (SlurmTasks.needs [ "--gpus=1" ] (onDevice "cuda:0")) "theirs"
         }
 
         test "missing is what a plan needs and the store lacks; what only stored steps need is not" {
