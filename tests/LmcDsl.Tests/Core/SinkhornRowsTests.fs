@@ -50,6 +50,20 @@ let tests =
             Expect.isLessThan (residual found) (1e-3 * size + 2.0 * residual wanted) $"{n} units"
             Expect.isLessThan (abs (found.mean().ToDouble())) (1e-4 * (1.0 + found.abs().max().ToDouble())) "of mean 0"
 
+        test "equations that steepest descent is far from after fifty steps are solved" {
+            use _ = torch.NewDisposeScope()
+            let n = 40L
+            let circle = torch.eye(n).roll([| 1L |], [| 0L |])
+            let p = torch.eye(n).mul(0.9.ToScalar()) + circle.mul (0.1.ToScalar())
+            let right = torch.zeros (n, 1L)
+            right[torch.TensorIndex.Single 0L] <- torch.ones 1L
+            let x = Array.zeroCreate<float32>(int n)
+            SinkhornRows.Solve(ReadOnlySpan(floats p), ReadOnlySpan(floats right), Span x)
+            let found = torch.tensor(x).reshape(-1L, 1L)
+            let left = found - p.mT.matmul (p.matmul found) - right + right.mean ()
+            Expect.isLessThan (left.norm().ToDouble()) 1e-3 "the residual"
+        }
+
         test "of a permutation's matrix nothing is asked" {
             let x = Array.create 3 7f
 
