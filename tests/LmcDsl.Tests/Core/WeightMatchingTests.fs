@@ -9,15 +9,17 @@ open LmcDsl.Core.Permutations
 open LmcDsl.Tests.Fixtures
 open TorchSharp
 
-let private search (a: ParameterSet) (b: ParameterSet) (seed: int64) =
-    WeightMatching.Match(a, b, WeightMatchingOptions(Seed = seed))
+let private searchAs asTheyLie (a: ParameterSet) (b: ParameterSet) (seed: int64) =
+    WeightMatching.Match(a, b, WeightMatchingOptions(AsTheyLie = asTheyLie, Seed = seed))
 
 let private l2After (a: ParameterSet) (b: ParameterSet) (set: PermutationSet) =
     use moved = set.Apply b
     Distance.L2(a, moved)
 
-let tests =
-    testList "WeightMatching" [
+let private testsOf asTheyLie =
+    let search = searchAs asTheyLie
+
+    [
         testPropertyWithConfig (config 60) "it never raises L2, and the objective never goes down"
         <| fun (seed: int) ->
             let network = Network(randomArchitecture (Random seed))
@@ -78,7 +80,7 @@ let tests =
             use a = randomParameters smallMlp 1L
             use b = randomParameters smallMlp 2L
             let found = search a b 0L
-            let again = WeightMatching.Match(a, b, WeightMatchingOptions(), found.Permutations)
+            let again = WeightMatching.Match(a, b, WeightMatchingOptions(AsTheyLie = asTheyLie), found.Permutations)
             Expect.equal again.Sweeps 1 "one pass, no change"
 
             Expect.isTrue
@@ -95,7 +97,9 @@ let tests =
             use b = randomParameters network 2L
 
             let best starts =
-                let found = WeightMatching.Match(a, b, WeightMatchingOptions(Seed = 5L, Starts = starts))
+                let found =
+                    WeightMatching.Match(a, b, WeightMatchingOptions(AsTheyLie = asTheyLie, Seed = 5L, Starts = starts))
+
                 use moved = found.Permutations.Apply b
                 let told: float = Seq.last found.Objective
                 Expect.floatClose Accuracy.high told (InnerProduct.Of(a.Learned(), moved.Learned())) "its own"
@@ -136,7 +140,7 @@ let tests =
             use a = randomParameters network (int64 seed)
             use b = randomParameters network (int64 seed + 1L)
             let start = PermutationSet.Random(network, int64 seed + 2L)
-            let options = WeightMatchingOptions(Seed = int64 seed)
+            let options = WeightMatchingOptions(AsTheyLie = asTheyLie, Seed = int64 seed)
             let expected = WeightMatching.Match(a, b, options, start)
             use aligned = expected.Permutations.Apply b
             let before = bytes a
@@ -151,7 +155,7 @@ let tests =
             use b = randomParameters smallMlp 2L
 
             failsWith [ "in place"; "1 start"; "found 2" ] (fun () ->
-                WeightMatching.MatchInPlace(a, b, WeightMatchingOptions(Starts = 2)) |> ignore)
+                WeightMatching.MatchInPlace(a, b, WeightMatchingOptions(AsTheyLie = asTheyLie, Starts = 2)) |> ignore)
 
             failsWith [ "in place"; "two models" ] (fun () -> WeightMatching.MatchInPlace(a, a) |> ignore)
         }
@@ -180,7 +184,7 @@ let tests =
         test "a limit on passes is told as the reason" {
             use a = randomParameters smallMlp 1L
             use b = randomParameters smallMlp 2L
-            let found = WeightMatching.Match(a, b, WeightMatchingOptions(MaxSweeps = 1))
+            let found = WeightMatching.Match(a, b, WeightMatchingOptions(AsTheyLie = asTheyLie, MaxSweeps = 1))
             Expect.equal (found.Sweeps, found.Stopped) (1, StopReason.SweepLimit) "one pass"
         }
 
@@ -193,4 +197,10 @@ let tests =
             failsWith [ "NaN"; "fc2.bias"; "the model to align" ] (fun () -> search a broken 0L |> ignore)
             failsWith [ "NaN"; "fc2.bias"; "the reference model" ] (fun () -> search broken a 0L |> ignore)
         }
+    ]
+
+let tests =
+    testList "WeightMatching" [
+        testList "of models laid out for it" (testsOf false)
+        testList "of models as they lie" (testsOf true)
     ]
