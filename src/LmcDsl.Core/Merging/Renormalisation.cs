@@ -1,5 +1,6 @@
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Data;
+using LmcDsl.Core.Matching;
 using LmcDsl.Core.Measures;
 using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
@@ -81,8 +82,8 @@ public static class Renormalisation
             model.Network.Forward(model.Views, images, Mode.Evaluation, (name, output) =>
             {
                 if (!sums.TryGetValue(name, out var sum)) return;
-                var units = output.transpose(0, 1).flatten(start_dim: 1).to(ScalarType.Float64);
-                sums[name] = (sum + stack([units.sum(dim: 1L), units.square().sum(dim: 1L)])).MoveToOuterDisposeScope();
+                var units = output.transpose(0, 1).flatten(start_dim: 1);
+                sums[name] = (sum + SampleSums.Of(units).to(sum.device)).MoveToOuterDisposeScope();
                 samples[name] += units.shape[1];
             });
         }
