@@ -99,7 +99,13 @@ let restore () =
     if not (missing.IsEmpty && File.Exists stamp && File.ReadAllText stamp = fingerprint ()) then
         if not missing.IsEmpty then
             printfn $"Fetching {missing.Length} packages (once, about 210 MB on a new machine) ..."
-            download (fun name version -> $"<PackageDownload Include='{name}' Version='[{version}]' />") missing
+
+            // One item for each package: of several items of one name NuGet takes the first alone.
+            missing
+            |> List.groupBy fst
+            |> List.map (fun (name, versions) ->
+                name, versions |> List.map (fun (_, v) -> $"[{v}]") |> String.concat ";")
+            |> download (fun name versions -> $"<PackageDownload Include='{name}' Version='{versions}' />")
 
         quietly "Restoring tools" "dotnet" "tool restore"
         quietly "Restoring packages" "dotnet" "paket restore"
