@@ -27,7 +27,7 @@ module Language =
         let layers, width, context, epochs, data =
             match scale.Size with
             | Smoke -> 2, 64, 64, 3, Part(TinyShakespeare, 6_000, 400)
-            | Laptop -> 4, 128, 128, 4, TinyShakespeare
+            | Laptop -> 4, 128, 128, 2, TinyShakespeare
             | Paper -> 4, 128, 128, 20, TinyShakespeare
 
         let options = TransformerOptions(Layers = layers, Width = width, Heads = 4, Context = context)

@@ -98,6 +98,8 @@ module Recipe =
                         Optimizer = Sgd 0.9
                         Schedule = LinearUpDown 0.1
                         Augmentation = Augmentation.FlipCrop
+                        // Hours on two cores are a third fewer so.
+                        Precision = (if scale.Size = Laptop then Precision.Mixed else Precision.Float32)
                     }
             Models = (if scale.Size = Size.Paper then 10 else 3)
             Points = points

@@ -155,7 +155,7 @@ type StoreArgument =
     interface IArgParserTemplate with
         member this.Usage =
             match this with
-            | Action _ -> "list, verify, gc, or export KEY."
+            | Action _ -> "list, verify, gc, export KEY, pack, or unpack FILE."
             | Store _ -> "the store's folder (default: results/store)."
             | Json -> "print JSON."
             | Output _ -> "the file to write."

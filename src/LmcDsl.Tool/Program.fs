@@ -15,6 +15,7 @@ let private usage =
   lmc plan SCRIPT [ARGUMENTS]              what an experiment would do, and what of it is done
   lmc run SCRIPT [ARGUMENTS]               run an experiment, here or on a cluster
   lmc store list|verify|gc|export KEY      what a store of results holds
+  lmc store pack|unpack FILE               its measurements as one file, without models
   lmc prelude                              the #r lines for a script of your own
   lmc new NAME                             a folder with an experiment, ready to run
   lmc new network NETWORK                  a network's description, to change and to use as --arch

@@ -47,20 +47,33 @@ module StoreCommand =
         | Absent -> raise (LmcException $"store: expected a value under {key}, found none")
         | Damaged line -> raise (LmcException line)
 
+    let private pack (store: Store) (target: string option) =
+        let file = defaultArg target "measured.zip"
+        let count = Measured.pack store file
+        Json.Object [ "written", Json.Text file; "measurements", Json.int (int64 count) ]
+
     /// Runs the command. Returns what it found.
     let run (arguments: ParseResults<StoreArgument>) : Json =
         let folder = arguments.GetResult(StoreArgument.Store, defaultValue = Path.Combine("results", "store"))
 
-        if not (Directory.Exists folder) then
+        let action = arguments.GetResult StoreArgument.Action
+
+        match action with
+        | [ "unpack"; _ ] -> ()
+        | _ when not (Directory.Exists folder) ->
             raise (LmcException $"--store: expected a store, found no folder '{folder}'")
+        | _ -> ()
 
         let store = Store.Open folder
 
-        match arguments.GetResult StoreArgument.Action with
+        match action with
         | [ "list" ] -> list store
         | [ "verify" ] -> verify store
         | [ "gc" ] -> Json.Object [ "removed", Json.int (int64 (store.Clean())) ]
         | [ "export"; key ] -> export store key (arguments.TryGetResult StoreArgument.Output)
+        | [ "pack" ] -> pack store (arguments.TryGetResult StoreArgument.Output)
+        | [ "unpack"; file ] -> Json.Object [ "measurements", Json.int (int64 (Measured.unpack store file)) ]
         | other ->
             let found = String.concat " " other
-            raise (LmcException $"store: expected list, verify, gc or export KEY, found '{found}'")
+
+            raise (LmcException $"store: expected list, verify, gc, export KEY, pack or unpack FILE, found '{found}'")

@@ -39,6 +39,10 @@ module internal Alignments =
         use found = found
         [ "groups", groups found.Permutations; "turns", turns found ]
 
+    /// Whether a value is what a search found.
+    let is (value: Json) : bool =
+        [ "sweeps"; "objective"; "stopped" ] |> List.forall (fun field -> Option.isSome (value.TryItem field))
+
     /// The value of a search of two models.
     let ofPair context (found: SearchResult) : Value =
         match found.Transformation with

@@ -44,8 +44,6 @@ module Slurm =
     // How often squeue is asked: at first each second, later less often, so that a long array is no load to the scheduler.
     let private pollAfter (waited: TimeSpan) = TimeSpan.FromSeconds(Math.Clamp(waited.TotalSeconds / 60.0, 1.0, 15.0))
 
-    let private quote (word: string) = "'" + word.Replace("'", "'\\''") + "'"
-
     let private folderOf (store: Store) = Path.Combine(store.Root, "slurm")
 
     let private remember (store: Store) (arrays: string list) =
@@ -88,9 +86,9 @@ module Slurm =
         let keys = Path.Combine(folder, $"{name}.keys")
         let lines = tasks |> List.map (fun nodes -> nodes |> List.map _.Key |> String.concat " ")
         AtomicFile.writeText keys (String.Join("\n", lines) + "\n")
-        let command = options.Command |> List.map quote |> String.concat " "
+        let command = options.Command |> List.map ShellWord.quoted |> String.concat " "
         let limit = if options.AtOnce > 0 then $"%%{options.AtOnce}" else ""
-        let line = "$(sed -n \"$((SLURM_ARRAY_TASK_ID + 1))p\" " + quote keys + ")"
+        let line = "$(sed -n \"$((SLURM_ARRAY_TASK_ID + 1))p\" " + ShellWord.quoted keys + ")"
 
         let id =
             SlurmPrograms.required

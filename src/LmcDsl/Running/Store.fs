@@ -4,7 +4,6 @@ open System
 open System.IO
 open System.Security.Cryptography
 open System.Text
-open System.Text.RegularExpressions
 open LmcDsl.Core.Runtime
 
 /// What reading a value gave.
@@ -59,7 +58,6 @@ type Right internal (stream: FileStream, path: string) =
 type Store(root: string) =
 
     let root = Path.GetFullPath root
-    let recordFormat = 2L
     let objectFolder (key: string) = Path.Combine(root, "objects", key.Substring(0, 2), key)
     let recordPath key = Path.Combine(objectFolder key, "record.json")
     let partialFolder = Path.Combine(root, "partial")
@@ -67,9 +65,6 @@ type Store(root: string) =
     let locksFolder = Path.Combine(root, "locks")
     let lockPath key = Path.Combine(locksFolder, key)
     let writingFolder = Path.Combine(root, "writing")
-
-    let valueName = Regex @"^value\.[a-z]+\z"
-    let sha256 (content: byte[]) = Convert.ToHexStringLower(SHA256.HashData content)
 
     // What may be in a value's place: what lies there is of another kind.
     let expected what (kind: FileKind) =
@@ -129,41 +124,12 @@ type Store(root: string) =
 
         attempt 20 |> Option.map (fun stream -> new Right(stream, path))
 
-    // What a record's own checksum is of: all else that it says, in canonical text.
-    let checkOf (fields: (string * Json) list) =
-        let others = fields |> List.filter (fun (name, _) -> name <> "check")
-        sha256 (Encoding.UTF8.GetBytes(Json.text (Json.parse (Json.text (Json.Object others)))))
-
-    // Records of the first format had no checksum of their own; what they name is served all the same.
-    let isSound (record: Json) =
-        match record, record.TryItem "format", record.TryItem "check" with
-        | _, None, None -> true
-        | Json.Object fields, Some _, Some(Json.Text check) -> checkOf fields = check
-        | _ -> false
-
-    let readRecord key =
-        let found =
-            try
-                let record = Json.parse (File.ReadAllText(recordPath key))
-
-                if isSound record then
-                    let format = record.TryItem "format" |> Option.map _.Int64 |> Option.defaultValue 1L
-                    Some(record, record["key"].String, record["file"].String, record["sha256"].String, format)
-                else
-                    None
-            with
-            | :? LmcException
-            | :? IOException
-            | :? UnauthorizedAccessException -> None
-
-        match found with
-        | Some(_, _, _, _, format) when format > recordFormat ->
-            raise (
-                LmcException
-                    $"{root}: expected records of format {recordFormat} or before, found {format}: a newer LmcDsl wrote them"
-            )
-        | Some(record, owner, file, checksum, _) -> Some(record, owner, file, checksum)
-        | None -> None
+    let readRecord key : StoreRecord option =
+        try
+            StoreRecord.tryRead root (File.ReadAllText(recordPath key))
+        with
+        | :? IOException
+        | :? UnauthorizedAccessException -> None
 
     // What begins a partial, within what its checksum is of.
     let partialHeader (key: string) = Encoding.ASCII.GetBytes $"lmcdsl partial 2 {key}\n"
@@ -179,10 +145,7 @@ type Store(root: string) =
 
     /// The record of how a value came about, where one is stored.
     member this.Record(key: string) : Json option =
-        if this.Contains key then
-            readRecord key |> Option.map (fun (record, _, _, _) -> record)
-        else
-            None
+        if this.Contains key then readRecord key |> Option.map _.Fields else None
 
     /// Reads a value and verifies its checksum. What is damaged, or cannot be read for whatever reason, is taken away, so that it is made
     /// again.
@@ -197,30 +160,31 @@ type Store(root: string) =
             match readRecord key with
             | None when not (this.Contains key) -> Absent
             | None -> damaged "expected a readable record, found a damaged one"
-            | Some(_, owner, _, _) when owner <> key -> damaged "expected a record of this key, found another's"
-            | Some(_, _, file, _) when not (valueName.IsMatch file) ->
-                damaged $"expected a record that names a value's file, found '{file}'"
-            | Some(_, _, file, checksum) ->
-                let path = Path.Combine(objectFolder key, file)
+            | Some record ->
+                let path = Path.Combine(objectFolder key, record.File)
 
-                match UnixFile.Kind path with
-                | FileKind.Regular ->
-                    try
-                        let content = File.ReadAllBytes path
-                        let found = sha256 content
+                match StoreRecord.faultFor key record with
+                | Some fault -> damaged fault
+                | None ->
+                    match UnixFile.Kind path with
+                    | FileKind.Regular ->
+                        try
+                            let content = File.ReadAllBytes path
+                            let found = StoreRecord.sha256 content
 
-                        if found = checksum then
-                            Intact(path, content)
-                        else
-                            damaged $"expected {file} with SHA-256 {checksum}, found {found}"
-                    with
-                    | :? IOException
-                    | :? UnauthorizedAccessException when not (this.Contains key) -> Absent // another process took it away
-                    | :? IOException
-                    | :? UnauthorizedAccessException as error -> damaged $"{file} cannot be read: {error.Message}"
-                | _ when not (this.Contains key) -> Absent
-                | FileKind.None -> damaged $"expected {file}, found no such file"
-                | kind -> damaged (expected $"{file}, a file" kind)
+                            if found = record.Sha256 then
+                                Intact(path, content)
+                            else
+                                damaged $"expected {record.File} with SHA-256 {record.Sha256}, found {found}"
+                        with
+                        | :? IOException
+                        | :? UnauthorizedAccessException when not (this.Contains key) -> Absent // another process took it away
+                        | :? IOException
+                        | :? UnauthorizedAccessException as error ->
+                            damaged $"{record.File} cannot be read: {error.Message}"
+                    | _ when not (this.Contains key) -> Absent
+                    | FileKind.None -> damaged $"expected {record.File}, found no such file"
+                    | kind -> damaged (expected $"{record.File}, a file" kind)
 
     /// Makes sure, before the work, that a key's value can be written, and where its step stands. What lies in the way is taken away; a
     /// line for each.
@@ -254,8 +218,8 @@ type Store(root: string) =
 
         inTheWay
 
-    /// Stores a value under its key. `record` becomes part of its record. Does nothing where the key has a value.
-    member this.Write(key: string, file: string, content: byte[], record: (string * Json) list) : unit =
+    // Moves a value and its record into their place, both or neither.
+    member private this.Place(key: string, file: string, content: byte[], record: byte[]) : unit =
         if not (this.Contains key) then
             let draft = Path.Combine(writingFolder, $"{key}.{Guid.NewGuid():N}")
             Directory.CreateDirectory draft |> ignore
@@ -264,20 +228,8 @@ type Store(root: string) =
             try
                 AtomicFile.create (Path.Combine(draft, file)) (fun stream -> stream.Write(content, 0, content.Length))
 
-                let fields =
-                    [
-                        "format", Json.int recordFormat
-                        "key", Json.Text key
-                        "file", Json.Text file
-                        "sha256", Json.Text(sha256 content)
-                        "bytes", Json.int content.LongLength
-                    ]
-                    @ record
-
-                let text = Json.indented (Json.Object(fields @ [ "check", Json.Text(checkOf fields) ]))
-
                 AtomicFile.create (Path.Combine(draft, "record.json")) (fun stream ->
-                    stream.Write(System.Text.Encoding.UTF8.GetBytes text))
+                    stream.Write(record, 0, record.Length))
 
                 Directory.CreateDirectory(Path.Combine(root, "objects", key.Substring(0, 2))) |> ignore
 
@@ -288,6 +240,22 @@ type Store(root: string) =
             finally
                 if Directory.Exists draft then
                     Directory.Delete(draft, recursive = true)
+
+    /// Stores a value under its key. `record` becomes part of its record. Does nothing where the key has a value.
+    member this.Write(key: string, file: string, content: byte[], record: (string * Json) list) : unit =
+        if not (this.Contains key) then
+            this.Place(key, file, content, Encoding.UTF8.GetBytes(StoreRecord.write key file content record))
+
+    /// Takes a value over with its record, as another store wrote them. Does nothing where the key has a value.
+    /// Raises `LmcException` where they are not what was written.
+    member this.TakeOver(key: string, record: byte[], content: byte[]) : unit =
+        match StoreRecord.check key record content with
+        | Ok read -> this.Place(key, read.File, content, record)
+        | Error fault -> raise (LmcException $"{key}: {fault}")
+
+    /// A record's bytes, where the key has a value.
+    member internal this.RecordBytes(key: string) : byte[] option =
+        if this.Contains key then Some(File.ReadAllBytes(recordPath key)) else None
 
     /// Keeps where an unfinished step stands, replacing what was kept before. Its checksum is of the key as well.
     member _.WritePartial(key: string, content: byte[]) : unit =

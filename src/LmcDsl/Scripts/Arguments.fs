@@ -12,6 +12,7 @@ type internal Argument =
     | [<Unique>] Epochs of int
     | [<Unique>] Dataset of string
     | Set of assignment: string list
+    | Only of label: string list
     | [<Unique>] Device of string
     | [<Unique>] Threads of int
     | [<Unique>] Results of string
@@ -34,6 +35,8 @@ type internal Argument =
             | Epochs _ -> "passes over the training data."
             | Dataset _ -> "mnist, fashion-mnist, cifar-10 or glyphs (drawn by code); a part of it as mnist:2000+500."
             | Set _ -> $"any field of the set-up, as --set LearningRate=3e-3 Width=256: {Fields.help}."
+            | Only _ ->
+                "only the rows with these labels, as --only network=\"VGG11 / CIFAR-10\" search=WM, and what they need."
             | Device _ -> "cpu, cuda or cuda:N."
             | Threads _ -> "threads of one operation (default: all cores)."
             | Results _ -> "folder for tables and figures (default: results/NAME, for other scales results/SCALE/NAME)."
@@ -66,6 +69,8 @@ type Arguments =
         Change: Setup -> Setup
         /// What `--set` says, each assignment with a set-up's change by all the other arguments.
         Assignments: (string * (Setup -> Setup)) list
+        /// Labels that rows must have to be made; all rows where there are none.
+        Only: (string * string) list
         /// Whether to keep a page of how the run goes.
         Watch: bool
         /// The words that say what is made, whatever runs it and wherever files lie.
@@ -212,6 +217,7 @@ module Arguments =
                     for assignment, set in assigned ->
                         assignment, applying (assigned |> List.filter (fun (other, _) -> other <> assignment))
                 ]
+            Only = results.GetResults Argument.Only |> List.concat |> List.map Only.parse
             Watch = results.Contains Argument.Watch
             Essential = essential results arguments
             NamesData = results.Contains Argument.Dataset || List.contains "Data" names

@@ -110,7 +110,7 @@ module Experiment =
     let private usualScript name = Path.Combine("experiments", $"{name}.fsx")
 
     let private commandOf (script: string) (arguments: Arguments) =
-        String.Join(" ", $"dotnet fsi {script}" :: arguments.Essential)
+        String.Join(" ", $"dotnet fsi {ShellWord.typed script}" :: List.map ShellWord.typed arguments.Essential)
 
     // An assignment that no step follows: an experiment that sets the field itself, or a sweep over it.
     let private tellUnused (experiments: Experiment list) (arguments: Arguments) (groups: Plan<Report> list list) =
@@ -142,8 +142,14 @@ module Experiment =
         // A cheap look at a set-up, to use its threads where no training does.
         let threads = (scales.Head.Adapt Setup.standard).Threads
         TorchRuntime.UseThreads threads
-        let groups = List.map2 plansOf experiments scales
-        tellUnused experiments arguments groups
+        let all = List.map2 plansOf experiments scales
+        tellUnused experiments arguments all
+
+        let experiments, scales, groups =
+            List.zip3 experiments scales (Only.rows arguments.Only all)
+            |> List.filter (fun (_, _, plans) -> not plans.IsEmpty)
+            |> List.unzip3
+
         let beginsStore = not (Directory.Exists arguments.Store)
         let store = Store.Open arguments.Store
 

@@ -45,6 +45,13 @@ let tests =
             Expect.equal (read.Size, read.Images) (Some Smoke, false) "scale and images"
         }
 
+        test "labels of rows may be given one after another or apart" {
+            let read = parse [ "--only"; "a=b c"; "d=e"; "--epochs"; "2"; "--only"; "f=g" ]
+            Expect.equal read.Only [ "a", "b c"; "d", "e"; "f", "g" ] "all"
+            Expect.equal (read.Change Setup.standard).Epochs 2 "what follows is another argument"
+            refused [ "--only"; "search" ] [ "--only"; "LABEL=VALUE"; "'search'" ]
+        }
+
         test "none changes nothing" {
             let read = parse []
             let setup = read.Change Setup.standard

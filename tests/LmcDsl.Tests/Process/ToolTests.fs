@@ -325,6 +325,20 @@ let tests =
                         (Json.parse """{"damaged":[],"intact":1}""")
                         "intact"
 
+                    Expect.equal
+                        (run [ "pack"; "-o"; "measured.zip" ] |> done' |> Json.parse)
+                        (Json.parse """{"written":"measured.zip","measurements":1}""")
+                        "packed"
+
+                    lmc folder [ "store"; "unpack"; "measured.zip"; "--store"; "other" ] |> done' |> ignore
+
+                    match (Store.Open(Path.Combine(folder, "other"))).Read key with
+                    | Intact(_, content) -> Expect.equal content "[1]\n"B "unpacked into a store of its own"
+                    | other -> failtest $"{other}"
+
+                    refused [ "out.json"; "an archive of measurements" ] (run [ "unpack"; "out.json" ])
+                    refused [ "nowhere.zip" ] (run [ "unpack"; "nowhere.zip" ])
+
                     File.WriteAllText(Path.Combine(folder, "store", "objects", "aa", key, "value.json"), "[2]\n")
                     let verified = run [ "verify" ] |> done' |> Json.parse
                     Expect.equal verified["damaged"].Items.Length 1 "damaged"
