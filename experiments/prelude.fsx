@@ -13,3 +13,6 @@
 // Numbers in titles and tables are written alike whatever the language of the machine.
 System.Globalization.CultureInfo.DefaultThreadCurrentCulture <- System.Globalization.CultureInfo.InvariantCulture
 System.Globalization.CultureInfo.CurrentCulture <- System.Globalization.CultureInfo.InvariantCulture
+
+// Before a script's own lines touch `torch`: TorchSharp by itself looks for its native library in the wrong folder.
+LmcDsl.Core.Runtime.TorchRuntime.Load() |> ignore

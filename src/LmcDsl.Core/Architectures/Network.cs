@@ -12,11 +12,8 @@ public sealed class Network
 {
     private const long MostNumbers = 1L << 40;
 
-    private readonly (Layer Layer, int[] Inputs, int[] Parameters)[] steps;
-    private readonly int[][] lastReads; // of each step: the outputs, counted from 1, that none after it reads
-    private readonly long[][] shapes; // of each node's output for one example, as it was wired
+    private readonly ForwardPass pass;
     private PermutedAxis[][]? innermost;
-    private bool isChecked; // whether a forward pass gave outputs of these shapes
 
     /// <summary>Wires an architecture.</summary>
     /// <param name="architecture">The description.</param>
@@ -53,10 +50,7 @@ public sealed class Network
         (Groups, Turns, Outputs, Taps) = (symmetry.Groups, symmetry.Turns, symmetry.Outputs, symmetry.Taps);
         Notes = [.. wiring.Notes];
         Pins = symmetry.Pins;
-        steps = Steps(architecture, wiring.Uses);
-        lastReads = LastReads(steps);
-        shapes = [.. architecture.Nodes.Select(node => signals[node.Name].Shape)];
-        FirstLinear = FindFirstLinear(steps);
+        pass = new ForwardPass(architecture, wiring.Uses, [.. architecture.Nodes.Select(node => signals[node.Name].Shape)]);
     }
 
     /// <summary>The description that this network was wired from.</summary>
@@ -108,7 +102,7 @@ public sealed class Network
     /// Index of the first node with parameters, where it is linear in them and all that follows reads it alone; -1 where
     /// there is no such node. Its output then is linear along a line between two models.
     /// </summary>
-    internal int FirstLinear { get; }
+    internal int FirstLinear => pass.FirstLinear;
 
     /// <summary>The network's output, as a function of its parameters and its input.</summary>
     /// <param name="parameters">One tensor for each of <see cref="Parameters"/>, of its shape.</param>
@@ -122,14 +116,7 @@ public sealed class Network
     /// <returns>The logits <c>[batch, Classes]</c> or <c>[batch, Positions, Classes]</c>, in the caller's dispose scope.</returns>
     public Tensor Forward(
         IReadOnlyList<Tensor> parameters, Tensor input, Mode mode = Mode.Evaluation, Action<string, Tensor>? tap = null,
-        Precision precision = Precision.Float32)
-    {
-        var outputs = new Tensor[steps.Length + 1];
-        outputs[0] = input;
-        Run(outputs, 0, steps.Length, parameters, mode, tap, precision);
-        isChecked = true;
-        return outputs[^1];
-    }
+        Precision precision = Precision.Float32) => pass.Whole(parameters, input, mode, tap, precision);
 
     /// <summary>Draws examples: normal numbers, or tokens, each equally likely.</summary>
     /// <param name="count">How many.</param>
@@ -142,25 +129,14 @@ public sealed class Network
     }
 
     /// <summary>Of how many terms each output of <see cref="FirstLinear"/> is a sum, where there is such a node.</summary>
-    internal long FirstLinearTerms => steps[FirstLinear].Parameters.Max(p => Parameters[p].Count / Parameters[p].Shape[0]);
+    internal long FirstLinearTerms => pass.Owned(FirstLinear).Max(p => Parameters[p].Count / Parameters[p].Shape[0]);
 
     /// <summary>The output of <see cref="FirstLinear"/>.</summary>
-    internal Tensor ForwardFirstLinear(IReadOnlyList<Tensor> parameters, Tensor input)
-    {
-        var outputs = new Tensor[steps.Length + 1];
-        outputs[0] = input;
-        Run(outputs, 0, FirstLinear + 1, parameters);
-        return outputs[FirstLinear + 1];
-    }
+    internal Tensor ForwardFirstLinear(IReadOnlyList<Tensor> parameters, Tensor input) => pass.Part(0, input, FirstLinear + 1, parameters);
 
     /// <summary>The network's output, in evaluation mode, given the output of <see cref="FirstLinear"/>.</summary>
-    internal Tensor ForwardAfterFirstLinear(IReadOnlyList<Tensor> parameters, Tensor output)
-    {
-        var outputs = new Tensor[steps.Length + 1];
-        outputs[FirstLinear + 1] = output;
-        Run(outputs, FirstLinear + 1, steps.Length, parameters);
-        return outputs[^1];
-    }
+    internal Tensor ForwardAfterFirstLinear(IReadOnlyList<Tensor> parameters, Tensor output) =>
+        pass.Part(FirstLinear + 1, output, Architecture.Nodes.Length, parameters);
 
     /// <summary>The groups' indices, copies before what has orders of its own within them; else as they are.</summary>
     internal IEnumerable<int> Order() => Enumerable.Range(0, Groups.Length).OrderBy(g => Groups[g].Depth);
@@ -177,58 +153,6 @@ public sealed class Network
 
     /// <summary>The copies around a group, the outermost first, and the group itself.</summary>
     internal IEnumerable<int> Around(int group) => group < 0 ? [] : [.. Around(Groups[group].Parent), group];
-
-    // Runs some of the steps. What a layer made is freed when it has been read for the last time, so that the next layer's output takes its
-    // place in the caches; gradients keep what they need of it themselves.
-    private void Run(
-        Tensor[] outputs, int from, int to, IReadOnlyList<Tensor> parameters, Mode mode = Mode.Evaluation, Action<string, Tensor>? tap = null,
-        Precision precision = Precision.Float32)
-    {
-        var isMade = new bool[outputs.Length];
-        for (var k = from; k < to; k++)
-        {
-            var (layer, reads, owns) = steps[k];
-            Tensor[] inputs = [.. reads.Select(i => outputs[i])];
-            Tensor[] own = [.. owns.Select(i => parameters[i])];
-            using (var scope = NewDisposeScope())
-            {
-                var output = precision == Precision.Mixed ? MixedPrecision.Forward(layer, own, inputs, mode) : layer.Forward(own, inputs, mode);
-                isMade[k + 1] = scope.Contains(output);
-                if (isMade[k + 1]) scope.MoveToOuter(output);
-                outputs[k + 1] = output;
-            }
-
-            // A layer may hand on what it read.
-            foreach (var read in reads) isMade[read] &= !ReferenceEquals(outputs[read], outputs[k + 1]);
-            if (!isChecked) RequireWired(k, outputs[k + 1]);
-            tap?.Invoke(Architecture.Nodes[k].Name, outputs[k + 1]);
-            foreach (var read in lastReads[k])
-                if (isMade[read]) outputs[read].Dispose();
-        }
-    }
-
-    private static int[][] LastReads((Layer Layer, int[] Inputs, int[] Parameters)[] steps)
-    {
-        var last = Enumerable.Range(-1, steps.Length + 1).ToArray(); // one that nothing reads, where it is made
-        for (var k = 0; k < steps.Length; k++)
-            foreach (var read in steps[k].Inputs) last[read] = k;
-        var outputsOf = Enumerable.Range(1, steps.Length - 1).ToLookup(output => last[output]);
-        return [.. steps.Select((_, k) => outputsOf[k].ToArray())];
-    }
-
-    // A layer whose wiring and computation disagree would be told far from where it stands. Once is enough.
-    private void RequireWired(int k, Tensor output) =>
-        Guard.Require(
-            output.dim() >= 1 && output.shape.AsSpan(1).SequenceEqual(shapes[k]),
-            $"layer '{Architecture.Nodes[k].Name}': expected an output {Guard.Show([-1, .. shapes[k]])} as it is wired, the batch first, found {Guard.Show(output.shape)}");
-
-    private static int FindFirstLinear((Layer Layer, int[] Inputs, int[] Parameters)[] steps)
-    {
-        var first = Array.FindIndex(steps, step => step.Parameters.Length > 0);
-        var isLinear = first >= 0 && steps[first].Layer.Linear is not null;
-        // Outputs are numbered from 1, the input being 0: what follows must not read anything before the node's own.
-        return isLinear && steps.Skip(first + 1).All(step => step.Inputs.All(read => read > first)) ? first : -1;
-    }
 
     private static Signal Wire(Wiring wiring, LayerNode node, Dictionary<string, Signal> signals)
     {
@@ -294,18 +218,5 @@ public sealed class Network
             sizes.Length <= 1,
             $"network '{architecture.Name}': expected one kind of input, found readers of {string.Join(" and of ", sizes.Select(size => size is null ? "numbers" : $"{size} tokens"))}");
         return sizes.FirstOrDefault();
-    }
-
-    private static (Layer, int[], int[])[] Steps(Architecture architecture, ILookup<string, int> owned)
-    {
-        var index = new Dictionary<string, int> { [Architecture.InputName] = 0 };
-        for (var k = 0; k < architecture.Nodes.Length; k++) index[architecture.Nodes[k].Name] = k + 1;
-        return
-        [
-            .. architecture.Nodes.Select(node => (
-                node.Layer,
-                node.Inputs.Select(read => index[read]).ToArray(),
-                owned[node.Name].ToArray())),
-        ];
     }
 }

@@ -35,8 +35,19 @@ public sealed record LearnedRotationOptions
     /// <summary>Seed of the batches and shares.</summary>
     public long Seed { get; init; }
 
+    /// <summary>
+    /// Whether what is within heads is learned too: queries with keys, values with outputs, each by a matrix of its own.
+    /// </summary>
+    public bool WithinHeads { get; init; }
+
     /// <summary>How the permutations and the first rotations are found.</summary>
     public RotatedMatchingOptions Matching { get; init; } = new();
+
+    /// <summary>
+    /// Whether they are found twice, with <see cref="RotatedMatchingOptions.Normalised"/> as <see cref="Matching"/> has it and the other way,
+    /// and those are taken whose merged model has the lower loss. Which of the two is better depends on the network.
+    /// </summary>
+    public bool BestStart { get; init; }
 }
 
 /// <summary>
@@ -68,11 +79,11 @@ public static class LearnedRotation
             $"learned rotation: expected steps, batch size, checks and learning rate above 0 and a spread of 0 to 0.5, found {options}");
         MixtureLoss.RequireFit(a, data, options.BatchSize, options.CheckOn);
         var clock = Stopwatch.StartNew();
-        var matched = RotatedMatching.Match(a, b, options.Matching);
-        using var start = matched.Transformation!;
         using var scope = NewDisposeScope();
-        using var learner = new RotationLearner(a, b, start);
         using var check = data.First(Math.Min(options.CheckOn, data.Count));
+        var (matched, learner) = Start(a, b, options, check);
+        using var start = matched.Transformation!;
+        using var owned = learner;
         var objective = ImmutableArray.CreateBuilder<double>();
         var (best, least) = (learner.Angles.clone(), double.PositiveInfinity);
         var (first, second) = (zeros_like(best), zeros_like(best));
@@ -99,6 +110,26 @@ public static class LearnedRotation
             Seconds = clock.Elapsed.TotalSeconds,
             Transformation = learner.Found(best),
         };
+    }
+
+    // Weight matching's answer, and what learns from there.
+    private static (SearchResult Matched, RotationLearner Learner) Start(
+        ParameterSet a, ParameterSet b, LearnedRotationOptions options, DataSplit check)
+    {
+        (SearchResult, RotationLearner) By(RotatedMatchingOptions matching)
+        {
+            var found = RotatedMatching.Match(a, b, matching);
+            return (found, new RotationLearner(a, b, found.Transformation!, options.WithinHeads));
+        }
+
+        var one = By(options.Matching);
+        if (!options.BestStart) return one;
+        var other = By(options.Matching with { Normalised = !options.Matching.Normalised });
+        // What is not finite is told by the first look at it.
+        var (better, worse) = other.Item2.Loss(check) < one.Item2.Loss(check) ? (other, one) : (one, other);
+        worse.Item2.Dispose();
+        worse.Item1.Transformation!.Dispose();
+        return better;
     }
 
     // One step of the angles down the loss of a mixture on a batch.

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace LmcDsl.Core.Matching;
 
 /// <summary>
-/// Two folded and balanced models, the second one matched, and angles by which its residual stream is turned on: each rotation is the Cayley
-/// map (I - S)^-1 (I + S) of a skew matrix S, of centred streams within what is orthogonal to ones.
+/// Two folded and balanced models, the second one matched, and angles by which its residual stream, and what is within heads, is moved on
+/// (<see cref="LearnedTurn"/>).
 /// </summary>
 internal sealed class RotationLearner : IDisposable
 {
@@ -16,10 +16,9 @@ internal sealed class RotationLearner : IDisposable
     private readonly Transformation matched;
     private readonly Tensor[] a;
     private readonly Tensor[] b;
-    private readonly int[] turns; // those that are learned
-    private readonly Tensor?[] bases; // orthonormal columns in which a turn's skew matrix is written; null for all
+    private readonly LearnedTurn[] turns;
 
-    public RotationLearner(ParameterSet reference, ParameterSet other, Transformation matched)
+    public RotationLearner(ParameterSet reference, ParameterSet other, Transformation matched, bool withinHeads)
     {
         this.matched = matched;
         network = matched.Permutations.Network;
@@ -27,16 +26,16 @@ internal sealed class RotationLearner : IDisposable
         using var scope = NewDisposeScope();
         var (one, two) = RotatedMatching.CanonicalPair(reference, other);
         matched.ApplyInPlace(two);
-        Tensor Single(Tensor tensor) => tensor.to(ScalarType.Float32).DetachFromDisposeScope();
+        static Tensor Single(Tensor tensor) => tensor.to(ScalarType.Float32).DetachFromDisposeScope();
         (a, b) = ([.. one.Select(Single)], [.. two.Select(Single)]);
         turns =
         [
-            .. Enumerable.Range(0, network.Turns.Length).Where(t =>
-                network.Turns[t] is { Parent: < 0, Class: SymmetryClass.Orthogonal or SymmetryClass.Centred } turn && Size(turn) > 1),
+            .. Enumerable.Range(0, network.Turns.Length)
+                .Where(t => withinHeads
+                    || network.Turns[t] is { Parent: < 0, Class: SymmetryClass.Orthogonal or SymmetryClass.Centred })
+                .Select(t => new LearnedTurn(network, t, a[0])).Where(turn => turn.Count > 0),
         ];
-        bases = [.. turns.Select(t => network.Turns[t].Class == SymmetryClass.Centred
-            ? Single(ClassMatrix.Complement(network.Turns[t].Units, one[0])) : null)];
-        Angles = zeros(turns.Sum(t => Count(Size(network.Turns[t]))), device: a[0].device).DetachFromDisposeScope();
+        Angles = zeros(turns.Sum(turn => turn.Count), device: a[0].device).DetachFromDisposeScope();
     }
 
     /// <summary>The angles, which whoever learns them moves in place; 0 at first.</summary>
@@ -71,10 +70,10 @@ internal sealed class RotationLearner : IDisposable
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         Tensor?[] matrices = [.. matched.Matrices.Select(matrix => matrix?.clone())];
-        foreach (var (k, rotation) in Rotations(point.to(ScalarType.Float64)).Index())
+        foreach (var (turn, angles) in Parted(point.to(ScalarType.Float64)))
         {
-            var known = matrices[turns[k]];
-            matrices[turns[k]] = known is null ? rotation.unsqueeze(0) : rotation.unsqueeze(0).matmul(known);
+            var (moved, known) = (turn.Matrices(angles).Straight, matrices[turn.Index]);
+            matrices[turn.Index] = known is null ? moved : moved.matmul(known);
         }
 
         return new Transformation(matched.Permutations, matrices);
@@ -83,42 +82,31 @@ internal sealed class RotationLearner : IDisposable
     public void Dispose()
     {
         foreach (var tensor in a.Concat(b)) tensor.Dispose();
-        foreach (var basis in bases) basis?.Dispose();
+        foreach (var turn in turns) turn.Dispose();
         Angles.Dispose();
     }
 
     private Tensor[] Mixture(Tensor point, double lambda)
     {
         Tensor[] moved = [.. b];
-        foreach (var (k, rotation) in Rotations(point).Index())
-            foreach (var axis in network.Turns[turns[k]].Axes)
-                moved[axis.Parameter] = Transformation.Turned(moved[axis.Parameter], axis, rotation.unsqueeze(0));
+        foreach (var (turn, angles) in Parted(point))
+        {
+            var (straight, dual) = turn.Matrices(angles);
+            foreach (var axis in turn.Axes)
+                moved[axis.Parameter] = Transformation.Turned(moved[axis.Parameter], axis, axis.IsDual ? dual : straight);
+        }
 
         return [.. a.Zip(moved, (one, other) => other.lerp(one, lambda))];
     }
 
-    private Tensor[] Rotations(Tensor point)
+    // Each turn with its own angles.
+    private IEnumerable<(LearnedTurn Turn, Tensor Angles)> Parted(Tensor point)
     {
         var at = 0L;
-        return [.. turns.Zip(bases, (t, basis) =>
+        foreach (var turn in turns)
         {
-            var size = Size(network.Turns[t]);
-            var own = point.narrow(0, at, Count(size));
-            at += Count(size);
-            var places = triu_indices(size, size, 1, device: point.device);
-            var upper = zeros(size * size, dtype: point.dtype, device: point.device)
-                .scatter(0, places[0] * size + places[1], own).view(size, size);
-            var skew = (upper - upper.t()) / 2;
-            var one = eye(size, dtype: point.dtype, device: point.device);
-            var rotation = linalg.solve(one - skew, one + skew);
-            if (basis is null) return rotation;
-            var columns = basis.to(point.dtype);
-            return columns.matmul(rotation).matmul(columns.t()) + 1.0 / network.Turns[t].Units;
-        })];
+            yield return (turn, point.narrow(0, at, turn.Count));
+            at += turn.Count;
+        }
     }
-
-    // Of a centred stream one direction, that of ones, does not turn.
-    private static long Size(PermutationGroup turn) => turn.Class == SymmetryClass.Centred ? turn.Units - 1 : turn.Units;
-
-    private static long Count(long size) => size * (size - 1) / 2;
 }

@@ -94,8 +94,10 @@ public static class ClassMatrix
         return basis.matmul(Polar(basis.t().matmul(gain).matmul(basis))).matmul(basis.t()) + 1.0 / units;
     }
 
-    // Each pair's turn and scale from (a, b): [[a, -b], [b, a]] on units j and j + n/2.
-    private static Tensor Pairs(Tensor pairs)
+    /// <summary>Each pair's turn and scale from (a, b): [[a, -b], [b, a]] on units j and j + n/2.</summary>
+    /// <param name="pairs"><c>[..., n/2, 2]</c>.</param>
+    /// <returns><c>[..., n, n]</c>, in the caller's dispose scope.</returns>
+    internal static Tensor Pairs(Tensor pairs)
     {
         var (a, b) = (diag_embed(pairs.select(-1, 0)), diag_embed(pairs.select(-1, 1)));
         return cat([cat([a, -b], -1), cat([b, a], -1)], -2);

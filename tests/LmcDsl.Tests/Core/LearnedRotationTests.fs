@@ -116,6 +116,142 @@ let tests =
                 "permutations"
         }
 
+        test "what is learned is within each turn's class, and what reads takes the inverse: in double" {
+            let options =
+                [
+                    TransformerOptions(Layers = 1, Width = 8, Heads = 2, Context = 4)
+                    TransformerOptions(Layers = 1, Width = 8, Heads = 2, Context = 4, Norm = TransformerNorm.RmsBefore)
+                    TransformerOptions(
+                        Layers = 1,
+                        Width = 16,
+                        Heads = 4,
+                        KeyHeads = 2,
+                        Context = 4,
+                        Positions = PositionEncoding.Rotary
+                    )
+                ]
+
+            use _ = torch.NewDisposeScope()
+            let like = torch.zeros (1L, dtype = torch.float64)
+            let met = System.Collections.Generic.HashSet<SymmetryClass>()
+            let far (one: torch.Tensor) (other: torch.Tensor) = one.sub(other).abs().max().item<float>()
+
+            let fresh o seed = TrainingState.Start(Network(Catalogue.Gpt(8, o)), seed, torch.CPU)
+
+            for o in options do
+                // The network that a search sees: norms' gains written elsewhere.
+                let found = RotatedMatching.Match((fresh o 0L).Parameters, (fresh o 1L).Parameters)
+                let network = found.Transformation.Permutations.Network
+
+                for t in 0 .. network.Turns.Length - 1 do
+                    use turn = new LearnedTurn(network, t, like)
+                    let symmetry = network.Turns[t].Class
+                    met.Add symmetry |> ignore
+                    let struct (straight, dual) = turn.Matrices(torch.randn (turn.Count, dtype = torch.float64) * 0.5)
+                    let one = torch.eye (straight.shape[2], dtype = torch.float64)
+
+                    Expect.isLessThan
+                        (far (straight.transpose(1L, 2L).matmul dual) (one.expand_as straight))
+                        1e-10
+                        "inverse transpose"
+
+                    let struct (still, _) = turn.Matrices(torch.zeros (turn.Count, dtype = torch.float64))
+                    Expect.isLessThan (far still (one.expand_as still)) 1e-12 "the identity at 0"
+                    Expect.isGreaterThan (far straight (one.expand_as straight)) 0.1 "and elsewhere not"
+                    let image = straight.matmul (torch.ones (straight.shape[2], 1L, dtype = torch.float64))
+
+                    match symmetry with
+                    | SymmetryClass.Centred ->
+                        Expect.isLessThan (far image (torch.ones_like image)) 1e-10 "ones stay"
+                        Expect.isLessThan (far straight dual) 1e-10 "a rotation"
+                    | SymmetryClass.Orthogonal -> Expect.isLessThan (far straight dual) 1e-10 "a rotation"
+                    | SymmetryClass.Pairs ->
+                        let struct (nearest, _) = ClassMatrix.Nearest(SymmetryClass.Pairs, straight)
+                        let scale = straight.square().sum(1L, keepdim = true).sqrt()
+                        Expect.isLessThan (far (nearest * scale) straight) 1e-10 "pairs, turned and scaled"
+                    | _ -> ()
+
+            Expect.equal
+                (Seq.sort met |> List.ofSeq)
+                [ SymmetryClass.Invertible; SymmetryClass.Orthogonal; SymmetryClass.Centred; SymmetryClass.Pairs ]
+                "each class"
+        }
+
+        for name, options in
+            [
+                "learned positions", TransformerOptions(Layers = 2, Width = 16, Heads = 2, Hidden = 24, Context = 8)
+                "rotary positions, grouped queries",
+                TransformerOptions(
+                    Layers = 2,
+                    Width = 16,
+                    Heads = 4,
+                    KeyHeads = 2,
+                    Hidden = 24,
+                    Context = 8,
+                    Positions = PositionEncoding.Rotary,
+                    Norm = TransformerNorm.RmsBefore
+                )
+            ] do
+            test
+                $"within heads: the function stays, the loss is the merged model's, and lower than by the stream alone: {name}" {
+                let train seed =
+                    let state = TrainingState.Start(Network(Catalogue.Gpt(8, options)), seed, torch.CPU)
+                    let training = TrainingOptions(Epochs = 4, BatchSize = 32, LearningRate = 5e-3)
+                    (Trainer.Run(state, text.Value.Train, training, seed)).Parameters
+
+                let a, b = train 0L, train 1L
+
+                let learn withinHeads =
+                    LearnedRotation.Match(
+                        a,
+                        b,
+                        text.Value.Train,
+                        LearnedRotationOptions(
+                            Steps = 80,
+                            CheckEvery = 20,
+                            CheckOn = 200,
+                            BatchSize = 32,
+                            LearningRate = 1e-2,
+                            WithinHeads = withinHeads
+                        )
+                    )
+
+                let found = learn true
+                use moved = RotatedMatching.Apply(a, b, found.Transformation)
+                let x = text.Value.Test.Images.narrow (0, 0, 20)
+                let before, after = b.Network.Forward(b.Views, x), b.Network.Forward(moved.Views, x)
+                Expect.isLessThan (difference before after) 1e-3 "function"
+                let least: float = Seq.min found.Objective
+                Expect.floatClose Accuracy.low (mergedLoss a moved) least "the least loss"
+                let alone: float = Seq.min (learn false).Objective
+                Expect.isLessThan least alone "lower than by the stream alone"
+            }
+
+        test "of two starts the one is taken whose merged model has the lower loss" {
+            let a, b = models.Value
+
+            let firstLook (raw: bool) (best: bool) =
+                let options =
+                    LearnedRotationOptions(
+                        Steps = 1,
+                        CheckEvery = 1,
+                        CheckOn = 200,
+                        BatchSize = 32,
+                        BestStart = best,
+                        Matching = RotatedMatchingOptions(Normalised = not raw)
+                    )
+
+                Seq.head (LearnedRotation.Match(a, b, text.Value.Train, options)).Objective
+
+            let raw, normalised = firstLook true false, firstLook false false
+            Expect.isGreaterThan (abs (raw - normalised)) 1e-4 "the starts differ"
+
+            Expect.equal
+                [ firstLook true true; firstLook false true ]
+                (List.replicate 2 (min raw normalised))
+                "the better"
+        }
+
         test "options out of range are told" {
             let a, b = models.Value
 

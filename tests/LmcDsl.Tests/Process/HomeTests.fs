@@ -90,6 +90,17 @@ let tests =
                             "F# Interactive's own word")
             }
 
+            test "a script may use Torch itself, before anything of the library" {
+                inFolder (fun folder ->
+                    File.WriteAllText(
+                        Path.Combine(folder, "torch.fsx"),
+                        $"#load \"{prelude}\"\nprintfn \"%%d\" (TorchSharp.torch.ones(2L, 3L).sum().item<float32>() |> int)\n"
+                    )
+
+                    let code, output, errors = fsi folder [ "torch.fsx" ]
+                    Expect.equal (code, output.Trim(), errors) (0, "6", "") "as any tensor")
+            }
+
             test "before the library is built a script says what to run" {
                 inFolder (fun folder ->
                     let experiments = Path.Combine(folder, "experiments")
