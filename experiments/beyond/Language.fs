@@ -95,15 +95,8 @@ module Language =
     /// Rotations in which each parameter counts alike.
     let normalised = rotatedMatching (RotatedMatchingOptions(Normalised = true))
 
-    /// Learned rotations of so many steps, from where normalised ones are.
-    let learned steps =
-        learnedRotation (
-            LearnedRotationOptions(
-                Steps = steps,
-                CheckEvery = max 1 (steps / 4),
-                Matching = RotatedMatchingOptions(Normalised = true)
-            )
-        )
+    /// Learned rotations of so many steps.
+    let learned steps = learnedRotation (LearnedRotationOptions(Steps = steps, CheckEvery = max 1 (steps / 4)))
 
     /// Searches that need no data, as tables call them: among permutations alone, and among all symmetries.
     let withoutData: (string * Search) list =

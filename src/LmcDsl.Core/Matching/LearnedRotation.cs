@@ -20,8 +20,8 @@ public sealed record LearnedRotationOptions
     /// <summary>Examples in one step.</summary>
     public int BatchSize { get; init; } = 32;
 
-    /// <summary>Adam's learning rate for the angles; it falls to 0 by a cosine.</summary>
-    public double LearningRate { get; init; } = 3e-3;
+    /// <summary>Adam's learning rate for angles and exponents; it falls to 0 by a cosine.</summary>
+    public double LearningRate { get; init; } = 1e-2;
 
     /// <summary>The share of model a is drawn anew at each step, uniformly within this distance from 1/2.</summary>
     public double Spread { get; init; } = 0.1;
@@ -38,7 +38,7 @@ public sealed record LearnedRotationOptions
     /// <summary>
     /// Whether what is within heads is learned too: queries with keys, values with outputs, each by a matrix of its own.
     /// </summary>
-    public bool WithinHeads { get; init; }
+    public bool WithinHeads { get; init; } = true;
 
     /// <summary>How the permutations and the first rotations are found.</summary>
     public RotatedMatchingOptions Matching { get; init; } = new();
@@ -47,13 +47,14 @@ public sealed record LearnedRotationOptions
     /// Whether they are found twice, with <see cref="RotatedMatchingOptions.Normalised"/> as <see cref="Matching"/> has it and the other way,
     /// and those are taken whose merged model has the lower loss. Which of the two is better depends on the network.
     /// </summary>
-    public bool BestStart { get; init; }
+    public bool BestStart { get; init; } = true;
 }
 
 /// <summary>
-/// Rotations learned on the loss (in the manner of 2506.22712, section 4.2, of which only the rotation is learned): permutations, and what
-/// is within heads, stay as weight matching found them; the rotation of the residual stream goes on from there, by a Cayley map of a skew
-/// matrix, down the loss of mixtures of the two models. Needs training examples, and gradients of a few hundred batches.
+/// Rotations learned on the loss (in the manner of 2506.22712, section 4.2): permutations stay as weight matching found them; the rotation of
+/// the residual stream, and the matrices within heads, go on from there (<see cref="LearnedTurn"/>), down the loss of mixtures of the two
+/// models. Needs training examples, and gradients of a few hundred batches. Symmetries go far: what comes out is often further from the
+/// reference in L2, with singular vectors less aligned, than what it began from.
 /// </summary>
 public static class LearnedRotation
 {
@@ -65,7 +66,7 @@ public static class LearnedRotation
     /// <param name="progress">Called at each look with the share done and the least loss so far.</param>
     /// <returns>
     /// The transformation, for <see cref="RotatedMatching.Apply"/>. The objective is the training loss halfway between the models at each
-    /// look; the first is that of weight matching. Of networks whose stream cannot be rotated it is weight matching's answer.
+    /// look; the first is that of weight matching. Of networks in which nothing can be rotated it is weight matching's answer.
     /// </returns>
     /// <exception cref="LmcException">
     /// Two architectures, examples that do not fit, an option out of range, or a loss that is not finite; the line names the step.

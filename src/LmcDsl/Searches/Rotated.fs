@@ -42,12 +42,12 @@ module TokenMatchingSearch =
     /// no tokens, the same without data.
     let TokenWM = tokenMatching (RotatedMatchingOptions(Normalised = true))
 
-/// Rotations of the residual stream learned on training examples, from where RotatedWM is (in the manner of 2506.22712).
+/// Rotations of the residual stream and within heads learned on training examples, from where RotatedWM is (in the manner of 2506.22712).
 [<AutoOpen>]
 module LearnedRotationSearch =
 
     let private op =
-        Search.opOnTraining<LearnedRotationOptions> "learnedRotation" 1 30.0 (fun context options a b _ ->
+        Search.opOnTraining<LearnedRotationOptions> "learnedRotation" 2 30.0 (fun context options a b _ ->
             LearnedRotation.Match(a, b, Take.split context, options, Search.leastLoss context))
 
     /// Learned rotations with options of their own.

@@ -78,7 +78,14 @@ let tests =
             let a, b = models.Value
 
             let wild =
-                LearnedRotationOptions(Steps = 4, CheckEvery = 1, CheckOn = 200, BatchSize = 32, LearningRate = 3.0)
+                LearnedRotationOptions(
+                    Steps = 4,
+                    CheckEvery = 1,
+                    CheckOn = 200,
+                    BatchSize = 32,
+                    LearningRate = 3.0,
+                    WithinHeads = false
+                )
 
             let found = LearnedRotation.Match(a, b, text.Value.Train, wild)
             let least: float = Seq.min found.Objective
@@ -105,15 +112,30 @@ let tests =
             Expect.notEqual (bytes 1L) (bytes 2L) "others"
         }
 
-        test "where the stream cannot be rotated the answer is weight matching's" {
+        test "where nothing can be rotated the answer is weight matching's" {
             let a, b = trained TransformerNorm.LayerAfter 0L, trained TransformerNorm.LayerAfter 1L
-            let found = LearnedRotation.Match(a, b, text.Value.Train, small)
-            let matched = RotatedMatching.Match(a, b)
+
+            let alone =
+                LearnedRotationOptions(
+                    Steps = 40,
+                    CheckEvery = 20,
+                    CheckOn = 200,
+                    WithinHeads = false,
+                    BestStart = false
+                )
+
+            let found = (LearnedRotation.Match(a, b, text.Value.Train, alone)).Transformation
+            let matched = (RotatedMatching.Match(a, b)).Transformation
 
             Expect.equal
-                [ for p in found.Transformation.Permutations.Permutations -> List.ofSeq p.Sources ]
-                [ for p in matched.Transformation.Permutations.Permutations -> List.ofSeq p.Sources ]
+                [ for p in found.Permutations.Permutations -> List.ofSeq p.Sources ]
+                [ for p in matched.Permutations.Permutations -> List.ofSeq p.Sources ]
                 "permutations"
+
+            for one, other in Seq.zip found.Matrices matched.Matrices do
+                match one, other with
+                | null, null -> ()
+                | one, other -> Expect.equal (difference one other) 0.0 "matrices"
         }
 
         test "what is learned is within each turn's class, and what reads takes the inverse: in double" {
@@ -207,7 +229,7 @@ let tests =
                         b,
                         text.Value.Train,
                         LearnedRotationOptions(
-                            Steps = 80,
+                            Steps = 40,
                             CheckEvery = 20,
                             CheckOn = 200,
                             BatchSize = 32,
