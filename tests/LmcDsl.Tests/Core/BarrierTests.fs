@@ -85,25 +85,29 @@ let tests =
             Expect.floatClose Accuracy.high curve.MidpointAccuracy -50.0 "40 - 90"
         }
 
-        for name, inputs, first, last in
+        for name, inputs, linear, first, last in
             [
                 "that begins with a norm",
                 200,
+                -1,
                 """{"name":"n","layer":{"kind":"batchNorm"},"inputs":["input"]},
                    {"name":"a","layer":{"kind":"dense","units":6,"bias":true},"inputs":["n"]}""",
                 "a"
                 "with so many inputs that its first layer's outputs are mixed",
                 200,
+                0,
                 """{"name":"a","layer":{"kind":"dense","units":6,"bias":true},"inputs":["input"]},
                    {"name":"r","layer":{"kind":"activation","function":"Relu"},"inputs":["a"]}""",
                 "r"
                 "with fewer",
                 100,
+                0,
                 """{"name":"a","layer":{"kind":"dense","units":6,"bias":true},"inputs":["input"]},
                    {"name":"r","layer":{"kind":"activation","function":"Relu"},"inputs":["a"]}""",
                 "r"
                 "whose input is read past its first layer",
                 200,
+                -1,
                 """{"name":"a","layer":{"kind":"dense","units":200,"bias":true},"inputs":["input"]},
                    {"name":"s","layer":{"kind":"sum"},"inputs":["a","input"]}""",
                 "s"
@@ -116,6 +120,7 @@ let tests =
                                {"name":"o","layer":{"kind":"dense","units":3,"bias":true},"inputs":["{{last}}"]}]}"""
                     )
 
+                Expect.equal network.FirstLinear linear "the first layer whose outputs may be mixed"
                 use a = randomParameters network 1L
                 use b = randomParameters network 2L
                 use task = toyTask network 40 3L

@@ -74,6 +74,11 @@ let tests =
                 Expect.equal names.Length (2 * count) "a record and a value each"
                 Expect.equal names (List.sortWith (fun a b -> String.CompareOrdinal(a, b)) names) "in order"
 
+                (use zip = ZipFile.OpenRead archive
+
+                 for entry in zip.Entries do
+                     Expect.equal entry.LastWriteTime.Year 1980 "no time of day")
+
                 let packed = names |> List.map (fun name -> name.Split('/').[0]) |> List.distinct
 
                 let ops = packed |> List.choose first.Record |> List.map (fun r -> r["op"].String) |> List.distinct
