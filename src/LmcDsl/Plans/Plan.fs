@@ -128,7 +128,11 @@ module internal ReportStep =
         let rows = List.map2 Report.row context.Args["rows"].Items (Value.documents context)
         Document(Report.toJson { Rows = rows })
 
-    let private op = Op.make "report" 2 0.5 run
+    /// The operation's name.
+    [<Literal>]
+    let name = "report"
+
+    let private op = Op.make name 2 0.5 run
 
     /// Whether a step puts a report together.
     let is (node: Node) : bool = node.Op = op

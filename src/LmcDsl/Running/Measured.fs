@@ -6,7 +6,7 @@ open System.IO.Compression
 open LmcDsl.Core.Runtime
 
 /// What a store holds of measurements, as one archive: enough to make an experiment's tables and figures again, or to go on with it on
-/// another machine, without its models. A ZIP file of `KEY/record.json` and `KEY/value.json` as they lie in the store, in the order of
+/// another machine, without its models; reports, which only put measurements together, are made anew. A ZIP file of `KEY/record.json` and `KEY/value.json` as they lie in the store, in the order of
 /// keys; of the same values the same bytes.
 [<RequireQualifiedAccess>]
 module Measured =
@@ -26,8 +26,10 @@ module Measured =
         | Document json -> not (Alignments.is json)
         | Parameters _ -> false
 
-    let private isText (store: Store) key =
-        store.Record key |> Option.exists (fun record -> record["file"].String = valueName)
+    let private mayBe (store: Store) key =
+        store.Record key
+        |> Option.exists (fun record ->
+            record["file"].String = valueName && record.TryItem "op" <> Some(Json.Text ReportStep.name))
 
     /// Writes an archive of a store's measurements, and gives how many there are. What is damaged in the store is left out.
     let pack (store: Store) (path: string) : int =
@@ -42,7 +44,7 @@ module Measured =
                 use target = entry.Open()
                 target.Write content
 
-            for key in List.ofSeq store.Keys |> List.filter (isText store) do
+            for key in List.ofSeq store.Keys |> List.filter (mayBe store) do
                 match store.RecordBytes key, store.Read key with
                 | Some record, Intact(path, content) when isMeasured path content ->
                     add $"{key}/{recordName}" record
