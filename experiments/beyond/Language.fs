@@ -110,9 +110,17 @@ module Language =
     /// Those, and one that learns rotations in so many steps.
     let searches (steps: int) : (string * Search) list = List.append withoutData [ ("learned", learned steps) ]
 
-    /// Those, and the straight-through estimator with a free copy, which learns permutations of units and heads.
+    /// The straight-through estimator with a free copy, which learns permutations of units and heads, in batches as learned rotations have: an
+    /// example of text is as many predictions as its window is long.
+    let straightThrough (steps: int) : Search =
+        let learned = LearnedRotationOptions()
+
+        StraightThroughOptions(Steps = steps, BatchSize = learned.BatchSize, CheckOn = learned.CheckOn)
+        |> LmcDsl.StraightThroughSearch.straightThrough
+
+    /// Those, and the straight-through estimator in as many steps.
     let allSearches (recipe: Recipe) : (string * Search) list =
-        List.append (searches recipe.Steps) [ ("straight-through", recipe.STE) ]
+        List.append (searches recipe.Steps) [ ("straight-through", straightThrough recipe.Steps) ]
 
     /// Pairs of a recipe's models by each of some searches: barriers, singular vectors in all and by kind of block, distances, and the models
     /// themselves.
