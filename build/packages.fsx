@@ -83,6 +83,12 @@ let private download (item: string -> string -> string) packages =
     finally
         folder.Delete(recursive = true)
 
+/// Each package once, with all of its versions, exactly these: of several items of one name NuGet takes the first alone.
+let together (packages: (string * string) list) : (string * string) list =
+    packages
+    |> List.groupBy fst
+    |> List.map (fun (name, versions) -> name, versions |> List.map (fun (_, v) -> $"[{v}]") |> String.concat ";")
+
 let private stamp = inRoot ".paket/restored"
 
 /// What the restored state depends on.
@@ -100,11 +106,7 @@ let restore () =
         if not missing.IsEmpty then
             printfn $"Fetching {missing.Length} packages (once, about 210 MB on a new machine) ..."
 
-            // One item for each package: of several items of one name NuGet takes the first alone.
-            missing
-            |> List.groupBy fst
-            |> List.map (fun (name, versions) ->
-                name, versions |> List.map (fun (_, v) -> $"[{v}]") |> String.concat ";")
+            together missing
             |> download (fun name versions -> $"<PackageDownload Include='{name}' Version='{versions}' />")
 
         quietly "Restoring tools" "dotnet" "tool restore"

@@ -42,6 +42,21 @@ let tests =
                 Expect.stringContains errors "figure3 has data sets of its own" "in one line"
             }
 
+            test "of a package that is locked in two versions a new machine fetches both" {
+                inFolder (fun folder ->
+                    let packages = Path.Combine(root, "build", "packages.fsx")
+                    let script = Path.Combine(folder, "asked.fsx")
+
+                    File.WriteAllText(
+                        script,
+                        $"#load @\"{packages}\"\nprintfn \"%%A\" (Packages.together [ \"A\", \"1\"; \"B\", \"2\"; \"A\", \"3\" ])"
+                    )
+
+                    let code, output, errors = runProgram folder "dotnet" [ "fsi"; "--quiet"; script ]
+                    Expect.equal code 0 errors
+                    Expect.equal (output.Trim()) "[(\"A\", \"[1];[3]\"); (\"B\", \"[2]\")]" "each package once")
+            }
+
             test "Pack makes the packages, and the tool among them installs, plans and runs a script of the user's own" {
                 let code, output, errors = build [ "-t"; "Pack" ]
                 Expect.equal code 0 (output + errors)
