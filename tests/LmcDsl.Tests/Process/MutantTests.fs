@@ -87,7 +87,7 @@ let tests =
             test "ten drawn by the day's date are caught" {
                 let lines = ResizeArray<string>()
                 let chosen = Mutants.all () |> Mutants.draw 10 (DateOnly.FromDateTime DateTime.UtcNow)
-                Expect.equal (Mutants.runAll true lines.Add chosen) (10, 0, 0) (String.Join("\n", lines))
+                Expect.equal (Mutants.runAll true 1 lines.Add chosen) (10, 0, 0) (String.Join("\n", lines))
             }
         ]
     )

@@ -6,6 +6,9 @@ open System
 open System.Collections.Generic
 open System.Diagnostics
 open System.IO
+open System.Text.RegularExpressions
+open System.Threading
+open System.Threading.Tasks
 
 /// A named change: in a file, where `Old` stands within `In`, `New`.
 type Mutant =
@@ -169,7 +172,15 @@ let private copySource (folder: string) =
             if here <> text then
                 File.WriteAllText(file, here)
 
-let private run (folder: string) (environment: (string * string) list) (words: string list) (limit: TimeSpan) =
+// Runs a program of dotnet's: its exit code and output, or none where it does not end within the limit. It is ended as having failed once a
+// line that it says is enough.
+let private run
+    (folder: string)
+    (environment: (string * string) list)
+    (words: string list)
+    (limit: TimeSpan)
+    (isEnough: string -> bool)
+    =
     let start =
         ProcessStartInfo(
             "dotnet",
@@ -183,13 +194,27 @@ let private run (folder: string) (environment: (string * string) list) (words: s
         start.Environment[name] <- value
 
     use child = Process.Start start |> Option.ofObj |> Option.get
-    let output, errors = child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync()
+    let output = Text.StringBuilder()
+    use enough = new CancellationTokenSource(limit)
 
-    if child.WaitForExit limit then
-        Some(child.ExitCode, output.Result + errors.Result)
-    else
+    let keep (line: string | null) =
+        lock output (fun () -> output.Append(line).Append('\n') |> ignore)
+
+        if not (isNull line) && isEnough line then
+            enough.Cancel()
+
+    child.OutputDataReceived.Add(fun told -> keep told.Data)
+    child.ErrorDataReceived.Add(fun told -> keep told.Data)
+    let clock = Stopwatch.StartNew()
+    child.BeginOutputReadLine()
+    child.BeginErrorReadLine()
+
+    try
+        child.WaitForExitAsync(enough.Token).Wait()
+        Some(child.ExitCode, string output)
+    with :? AggregateException ->
         child.Kill(entireProcessTree = true)
-        None
+        if clock.Elapsed < limit then Some(1, string output) else None
 
 let private build (folder: string) (project: string) =
     let words =
@@ -208,7 +233,7 @@ let private build (folder: string) (project: string) =
             "-nodeReuse:false"
         ]
 
-    match run folder [] words (TimeSpan.FromMinutes 20.0) with
+    match run folder [] words (TimeSpan.FromMinutes 20.0) (fun _ -> false) with
     | Some(0, _) -> ()
     | Some(_, output) ->
         let errors = output.Split '\n' |> Array.filter _.Contains("error") |> Array.distinct
@@ -240,14 +265,19 @@ let private prepare (folder: string) (chosen: (int * int * Mutant) list) : strin
 
     program
 
+// How Expecto begins the line of a test that failed.
+let private failure = Regex @"^(\x1b\[\d+m)*\[\d\d:\d\d:\d\d ERR\]"
+
 let private testsOf (program: string) (number: int option) (limit: TimeSpan) (list: string) =
     let environment = [ for n in Option.toList number -> switch, string n ]
-    run program environment [ "LmcDsl.Tests.dll"; "--list"; list ] limit
+    // One test that fails is enough to catch a mutant.
+    let isEnough = fun (line: string) -> number.IsSome && failure.IsMatch line
+    run program environment [ "LmcDsl.Tests.dll"; "--list"; list ] limit isEnough
 
 /// Runs mutants: tells of each whether a test list of its own fails, and gives the numbers of those caught, those that survived, and those
 /// that could not be applied. Raises where the source does not build with them, or where a list fails without any: the first list alone is tried
-/// so where all are known to pass, as in a run of all tests.
-let runAll (areKnown: bool) (tell: string -> unit) (chosen: Mutant list) : int * int * int =
+/// so where all are known to pass, as in a run of all tests. So many are run at once.
+let runAll (areKnown: bool) (atOnce: int) (tell: string -> unit) (chosen: Mutant list) : int * int * int =
     let numbered = chosen |> List.indexed |> List.map (fun (number, mutant) -> number, place mutant, mutant)
 
     let applied =
@@ -267,42 +297,56 @@ let runAll (areKnown: bool) (tell: string -> unit) (chosen: Mutant list) : int *
 
         // With the switch off every list must pass, else that it fails says nothing. A wrong library may well never end.
         let limitOf list =
-            if not (limits.ContainsKey list) && areKnown && limits.Count > 0 then
-                limits[list] <- TimeSpan.FromMinutes 10.0
-            elif not (limits.ContainsKey list) then
-                let clock = Stopwatch.StartNew()
-
-                match testsOf program None (TimeSpan.FromMinutes 15.0) list with
-                | Some(0, output) when not (output.Contains "\n0 passed") ->
-                    limits[list] <- 5.0 * clock.Elapsed + TimeSpan.FromMinutes 1.0
-                | Some(_, output) -> failwith $"the list '{list}' has no test, or fails without a mutant:\n{output}"
-                | None -> failwith $"the list '{list}' does not end without a mutant"
-
-            limits[list]
-
-        let caught =
-            [
-                for number, _, mutant in applied do
+            lock limits (fun () ->
+                if not (limits.ContainsKey list) && areKnown && limits.Count > 0 then
+                    limits[list] <- TimeSpan.FromMinutes 10.0
+                elif not (limits.ContainsKey list) then
                     let clock = Stopwatch.StartNew()
 
-                    let failing =
-                        mutant.Lists
-                        |> List.tryPick (fun list ->
-                            match testsOf program (Some number) (limitOf list) list with
-                            | Some(0, _) -> None
-                            | Some _ -> Some list
-                            | None -> Some $"{list} does not end")
+                    match testsOf program None (TimeSpan.FromMinutes 15.0) list with
+                    | Some(0, output) when not (output.Contains "\n0 passed") ->
+                        limits[list] <- 5.0 * clock.Elapsed + TimeSpan.FromMinutes 1.0
+                    | Some(_, output) ->
+                        failwith $"the list '{list}' has no test, or fails without a mutant:\n{output}"
+                    | None -> failwith $"the list '{list}' does not end without a mutant"
 
-                    let seconds = clock.Elapsed.TotalSeconds.ToString "F0"
+                limits[list])
 
-                    match failing with
-                    | Some list -> tell $"caught      {mutant.Name} ({list}, {seconds} s)"
-                    | None -> tell $"SURVIVED    {mutant.Name} ({mutant.File})"
+        let isCaught (number: int, mutant: Mutant) =
+            let clock = Stopwatch.StartNew()
 
-                    failing.IsSome
-            ]
+            let failing =
+                mutant.Lists
+                |> List.tryPick (fun list ->
+                    match testsOf program (Some number) (limitOf list) list with
+                    | Some(0, _) -> None
+                    | Some _ -> Some list
+                    | None -> Some $"{list} does not end")
 
-        let count = caught |> List.filter id |> List.length
+            let seconds = clock.Elapsed.TotalSeconds.ToString "F0"
+
+            lock limits (fun () ->
+                match failing with
+                | Some list -> tell $"caught      {mutant.Name} ({list}, {seconds} s)"
+                | None -> tell $"SURVIVED    {mutant.Name} ({mutant.File})")
+
+            failing.IsSome
+
+        let all = applied |> List.map (fun (number, _, mutant) -> number, mutant) |> Array.ofList
+        let caught = Array.zeroCreate all.Length
+
+        try
+            Parallel.For(
+                0,
+                all.Length,
+                ParallelOptions(MaxDegreeOfParallelism = atOnce),
+                fun k -> caught[k] <- isCaught all[k]
+            )
+            |> ignore
+        with :? AggregateException as error ->
+            raise error.InnerExceptions[0]
+
+        let count = caught |> Array.filter id |> Array.length
         count, applied.Length - count, chosen.Length - applied.Length
     finally
         Directory.Delete(folder, recursive = true)
@@ -329,7 +373,7 @@ let command (words: string list) : int =
         | _ -> failwith $"""expected [--draw N] or [--only TEXT ...], found '{String.Join(" ", words)}'"""
 
     try
-        let caught, survived, missing = runAll false (fun line -> printfn $"{line}") chosen
+        let caught, survived, missing = runAll false Environment.ProcessorCount (fun line -> printfn $"{line}") chosen
         let rest = if missing = 0 then "" else $", {missing} could not be applied"
         printfn $"\n{caught} caught, {survived} survived{rest}"
         if survived + missing = 0 then 0 else 1
