@@ -186,6 +186,26 @@ let tests =
                 Expect.equal outputs wanted "by hand"
         }
 
+        test "numbers are written the way round that the file has them, whichever way the network has them" {
+            for transposed, sizes in [ 1L, [ 2L; 3L ]; 0L, [ 3L; 2L ]; 1L, [ 3L; 3L ]; 0L, [ 3L; 3L ] ] do
+                inFolder (fun folder ->
+                    let path, written = Path.Combine(folder, "a.onnx"), Path.Combine(folder, "b.onnx")
+                    let gemm = node "Gemm" [ "x"; "w" ] "y" [ attribute "transB" transposed ]
+                    let weights = [ for k in 1L .. List.reduce (*) sizes -> float32 k ]
+                    File.WriteAllBytes(path, modelOf 13L [ 1L; 3L ] [ gemm; weight "w" sizes weights ])
+                    use source = new OnnxSource(path)
+
+                    (use stream = File.Create written
+                     source.Write(stream, fun entry -> source.Read(entry.Name) * 2))
+
+                    let outputs file = snd (imported (File.ReadAllBytes file) [ 1f; 2f; 3f ])
+
+                    Expect.equal
+                        (outputs written)
+                        (outputs path |> List.map ((*) 2f))
+                        $"twice as much: {transposed}, {sizes}")
+        }
+
         test
             "numbers that stand once are told their places in a checkpoint's tensor; those that stand twice, or nowhere, are not" {
             use _ = torch.NewDisposeScope()
