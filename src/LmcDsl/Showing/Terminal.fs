@@ -153,22 +153,29 @@ module Terminal =
 
         AnsiConsole.Write view
 
-    /// Prints plans: each step, whether it is done and how long that took, what it takes values from, and how long
-    /// the rest will take, roughly.
-    let plan (store: Store) (roots: Node list) : unit =
+    /// A plan's steps as lines, each with what there is of it in a store: how long it took, that it is to do, or that nothing to do needs it;
+    /// and a line on how much is to do.
+    let internal planLines (store: Store) (roots: Node list) : string list =
+        let toDo = Steps.missing store roots
+        let needed = toDo |> List.map _.Key |> System.Collections.Generic.HashSet
+
         let note (node: Node) =
             match store.Record node.Key with
             | Some record ->
                 match record.TryItem "seconds" with
                 | Some(Json.Number _ as seconds) -> $"✓ {seconds.Float, 6:F1} s"
                 | _ -> "✓          "
-            | None -> "· to do   "
-
-        for line in Plan.lines note roots do
-            Console.WriteLine(visible line)
+            | None when needed.Contains node.Key -> "· to do   "
+            | None -> "  not needed"
 
         let steps = Plan.steps roots
-        let toDo = steps |> List.filter (fun node -> not (store.Contains node.Key))
         let estimate = Estimate()
         estimate.Note(Planned(toDo, steps.Length - toDo.Length))
-        Console.WriteLine $"{steps.Length} steps: {toDo.Length} to do, about {clock estimate.Left}"
+
+        Plan.lines note roots @ [ $"{steps.Length} steps: {toDo.Length} to do, about {clock estimate.Left}" ]
+
+    /// Prints plans: each step, whether it is done and how long that took, what it takes values from, and how long
+    /// the rest will take, roughly.
+    let plan (store: Store) (roots: Node list) : unit =
+        for line in planLines store roots do
+            Console.WriteLine(visible line)

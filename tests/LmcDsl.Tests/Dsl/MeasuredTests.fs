@@ -63,6 +63,10 @@ let tests =
             inStores (fun folder _ reports archive count ->
                 let second = Store.Open(Path.Combine(folder, "second"))
                 Expect.equal (Measured.unpack second archive) count "all"
+                let planned = Terminal.planLines second (plans |> List.map Plan.node)
+                Expect.stringContains (List.last planned) $" {plans.Length} to do" "the reports are to do"
+                let train = planned |> List.find _.Contains("train mlp 6 on glyphs:200+50, seed 0")
+                Expect.stringContains train "not needed" "the models are not"
                 let again, started = run second
                 Expect.equal again reports "the same reports"
 
