@@ -117,7 +117,7 @@ public static class LearnedRotation
     private static (SearchResult Matched, RotationLearner Learner) Start(
         ParameterSet a, ParameterSet b, LearnedRotationOptions options, DataSplit check)
     {
-        (SearchResult, RotationLearner) By(RotatedMatchingOptions matching)
+        (SearchResult Matched, RotationLearner Learner) By(RotatedMatchingOptions matching)
         {
             var found = RotatedMatching.Match(a, b, matching);
             return (found, new RotationLearner(a, b, found.Transformation!, options.WithinHeads));
@@ -127,9 +127,9 @@ public static class LearnedRotation
         if (!options.BestStart) return one;
         var other = By(options.Matching with { Normalised = !options.Matching.Normalised });
         // What is not finite is told by the first look at it.
-        var (better, worse) = other.Item2.Loss(check) < one.Item2.Loss(check) ? (other, one) : (one, other);
-        worse.Item2.Dispose();
-        worse.Item1.Transformation!.Dispose();
+        var (better, worse) = other.Learner.Loss(check) < one.Learner.Loss(check) ? (other, one) : (one, other);
+        worse.Learner.Dispose();
+        worse.Matched.Transformation!.Dispose();
         return better;
     }
 

@@ -21,10 +21,7 @@ module Measured =
     let private valueName = "value.json"
 
     // Measurements are all that is neither a model nor what a search found: of use with its models only, and large where it rotates.
-    let private isMeasured (path: string) (content: byte[]) =
-        match Value.decode path content with
-        | Document json -> not (Alignments.is json)
-        | Parameters _ -> false
+    let private isMeasured (content: byte[]) = not (Alignments.is (Json.parse (Text.Encoding.UTF8.GetString content)))
 
     let private mayBe (store: Store) key =
         store.Record key
@@ -46,7 +43,7 @@ module Measured =
 
             for key in List.ofSeq store.Keys |> List.filter (mayBe store) do
                 match store.RecordBytes key, store.Read key with
-                | Some record, Intact(path, content) when isMeasured path content ->
+                | Some record, Intact(_, content) when isMeasured content ->
                     add $"{key}/{recordName}" record
                     add $"{key}/{valueName}" content
                     count <- count + 1
@@ -94,12 +91,13 @@ module Measured =
         if values.IsEmpty then
             refuse "an empty one"
 
-        for key, record, content in values do
-            match StoreRecord.check key record content with
-            | Ok _ -> ()
-            | Error fault -> raise (LmcException $"{path}: {key}: {fault}")
+        let sound =
+            [
+                for key, record, content in values do
+                    match StoreRecord.check key record content with
+                    | Ok read -> read, record, content
+                    | Error fault -> raise (LmcException $"{path}: {key}: {fault}")
+            ]
 
-        for key, record, content in values do
-            store.TakeOver(key, record, content)
-
+        List.iter store.TakeOver sound
         values.Length

@@ -157,34 +157,32 @@ type Store(root: string) =
                 remove key (objectFolder key)
                 Damaged $"{objectFolder key}: {reason}; it is made again"
 
-            match readRecord key with
+            match readRecord key |> Option.map (fun record -> record, StoreRecord.faultFor key record) with
             | None when not (this.Contains key) -> Absent
             | None -> damaged "expected a readable record, found a damaged one"
-            | Some record ->
+            | Some(_, Some fault) -> damaged fault
+            | Some(record, None) ->
                 let path = Path.Combine(objectFolder key, record.File)
 
-                match StoreRecord.faultFor key record with
-                | Some fault -> damaged fault
-                | None ->
-                    match UnixFile.Kind path with
-                    | FileKind.Regular ->
-                        try
-                            let content = File.ReadAllBytes path
-                            let found = StoreRecord.sha256 content
+                match UnixFile.Kind path with
+                | FileKind.Regular ->
+                    try
+                        let content = File.ReadAllBytes path
+                        let found = StoreRecord.sha256 content
 
-                            if found = record.Sha256 then
-                                Intact(path, content)
-                            else
-                                damaged $"expected {record.File} with SHA-256 {record.Sha256}, found {found}"
-                        with
-                        | :? IOException
-                        | :? UnauthorizedAccessException when not (this.Contains key) -> Absent // another process took it away
-                        | :? IOException
-                        | :? UnauthorizedAccessException as error ->
-                            damaged $"{record.File} cannot be read: {error.Message}"
-                    | _ when not (this.Contains key) -> Absent
-                    | FileKind.None -> damaged $"expected {record.File}, found no such file"
-                    | kind -> damaged (expected $"{record.File}, a file" kind)
+                        if found = record.Sha256 then
+                            Intact(path, content)
+                        else
+                            damaged $"expected {record.File} with SHA-256 {record.Sha256}, found {found}"
+                    with
+                    | :? IOException
+                    | :? UnauthorizedAccessException when not (this.Contains key) -> Absent // another process took it away
+                    | :? IOException
+                    | :? UnauthorizedAccessException as error ->
+                        damaged $"{record.File} cannot be read: {error.Message}"
+                | _ when not (this.Contains key) -> Absent
+                | FileKind.None -> damaged $"expected {record.File}, found no such file"
+                | kind -> damaged (expected $"{record.File}, a file" kind)
 
     /// Makes sure, before the work, that a key's value can be written, and where its step stands. What lies in the way is taken away; a
     /// line for each.
@@ -246,12 +244,10 @@ type Store(root: string) =
         if not (this.Contains key) then
             this.Place(key, file, content, Encoding.UTF8.GetBytes(StoreRecord.write key file content record))
 
-    /// Takes a value over with its record, as another store wrote them. Does nothing where the key has a value.
-    /// Raises `LmcException` where they are not what was written.
-    member this.TakeOver(key: string, record: byte[], content: byte[]) : unit =
-        match StoreRecord.check key record content with
-        | Ok read -> this.Place(key, read.File, content, record)
-        | Error fault -> raise (LmcException $"{key}: {fault}")
+    /// Takes a value over with its record, as another store wrote them and `StoreRecord.check` found them. Does nothing where the key has a
+    /// value.
+    member internal this.TakeOver(read: StoreRecord, record: byte[], content: byte[]) : unit =
+        this.Place(read.Key, read.File, content, record)
 
     /// A record's bytes, where the key has a value.
     member internal this.RecordBytes(key: string) : byte[] option =

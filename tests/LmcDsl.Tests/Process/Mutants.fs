@@ -195,7 +195,7 @@ let private run
 
     use child = Process.Start start |> Option.ofObj |> Option.get
     let output = Text.StringBuilder()
-    use enough = new CancellationTokenSource(limit)
+    let enough = new CancellationTokenSource(limit) // not disposed: a line that was on its way may still come to it
 
     let keep (line: string | null) =
         lock output (fun () -> output.Append(line).Append('\n') |> ignore)

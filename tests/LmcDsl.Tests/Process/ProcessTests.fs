@@ -26,6 +26,24 @@ let private signal (name: string) (child: Process) = runProgram "." "kill" [ $"-
 let tests =
     testSequenced (
         testList "Process" [
+            test "--only makes the rows with a label and nothing else, in workers too" {
+                for jobs in [ []; [ "--jobs"; "2" ] ] do
+                    inFolder (fun folder ->
+                        let words = withoutImages @ [ "--only"; "search=WM" ] @ jobs
+                        let code, output, errors = finish (startAsSet [] folder SmallExperiment.matching words)
+                        Expect.equal code 0 (output + errors)
+                        Expect.stringContains output "match weights of 1 to 0" "its search"
+
+                        Expect.isFalse
+                            (output.Contains "activations" || output.Contains "straight-through")
+                            "no other's"
+
+                        let report = File.ReadAllText(Path.Combine(folder, "results", "report.json"))
+                        Expect.stringContains report "WM" "its rows"
+                        Expect.isFalse (report.Contains "SinkhornWM") "no other's rows"
+                        Expect.stringContains report "--only search=WM" "the command says so")
+            }
+
             test "killed at ten random moments and run again, it ends in the same bytes" {
                 let random = Random 11
 
