@@ -63,7 +63,7 @@ type Runner(options: RunOptions) =
         let mutable goesOn = false
 
         let kept () =
-            let kept = store.ReadPartial(node.Key, Warned >> options.Tell)
+            let kept = store.Partials.Read(node.Key, Warned >> options.Tell)
             goesOn <- kept.IsSome
             kept
 
@@ -74,7 +74,7 @@ type Runner(options: RunOptions) =
                 OwnsInputs = true
                 Data = fun () -> data.For node
                 Progress = fun progress -> options.Tell(Advanced(node, progress))
-                SavePartial = fun content -> store.WritePartial(node.Key, content)
+                SavePartial = fun content -> store.Partials.Write(node.Key, content)
                 LoadPartial = kept
                 Note = notes.Add
                 Keep =
@@ -93,7 +93,7 @@ type Runner(options: RunOptions) =
                 node.Op.Run context
             with :? LmcException as error when goesOn ->
                 options.Tell(Warned $"{node.Title}: cannot go on from where it stood: {error.Message}; it begins anew")
-                store.RemovePartial node.Key
+                store.Partials.Remove node.Key
                 notes.Clear()
                 node.Op.Run context
 
@@ -101,7 +101,7 @@ type Runner(options: RunOptions) =
         let file, content = Value.encode value
         let seconds = clock.Elapsed.TotalSeconds
         store.Write(node.Key, file, content, record node notes started seconds)
-        store.RemovePartial node.Key
+        store.Partials.Remove node.Key
         seconds
 
     // A step's mistake ends what needs it, not the run. A full disk or an interrupt ends the run.

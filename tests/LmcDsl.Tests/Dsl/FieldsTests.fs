@@ -131,7 +131,7 @@ let tests =
         test "an experiment is known by its script's path, not by its name" {
             let folder = Path.GetTempPath()
             let path = Path.Combine(folder, "mine.fsx")
-            let found caller line = Experiment.ownScript caller line |> Option.map snd
+            let found caller line = ExperimentRun.ownScript caller line |> Option.map snd
             Expect.equal (found path [| path; "--plan" |]) (Some [ "--plan" ]) "its own"
             let relative = Path.GetRelativePath(Directory.GetCurrentDirectory(), path)
             Expect.equal (found path [| relative |]) (Some []) "however it is named"

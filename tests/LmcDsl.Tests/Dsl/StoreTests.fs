@@ -74,16 +74,16 @@ let tests =
 
         test "where a step stands is kept, replaced, and forgotten; damage counts as nothing" {
             inStore (fun folder store ->
-                Expect.equal (store.ReadPartial key) None "nothing yet"
-                store.WritePartial(key, content)
-                store.WritePartial(key, [| 9uy |])
-                Expect.equal (store.ReadPartial key) (Some [| 9uy |]) "the newest"
+                Expect.equal (store.Partials.Read key) None "nothing yet"
+                store.Partials.Write(key, content)
+                store.Partials.Write(key, [| 9uy |])
+                Expect.equal (store.Partials.Read key) (Some [| 9uy |]) "the newest"
                 let path = Path.Combine(folder, "partial", key)
                 let bytes = File.ReadAllBytes path
                 bytes[bytes.Length - 1] <- 8uy
                 File.WriteAllBytes(path, bytes)
-                Expect.equal (store.ReadPartial key) None "damaged"
-                store.RemovePartial key
+                Expect.equal (store.Partials.Read key) None "damaged"
+                store.Partials.Remove key
                 Expect.isFalse (File.Exists path) "forgotten")
         }
 

@@ -119,10 +119,10 @@ let tests =
 
                             (use _ = store.Lock(key, ignore, CancellationToken.None)
                              store.Prepare key |> ignore
-                             Expect.isNone (store.ReadPartial key) "nowhere"
-                             store.WritePartial(key, [| 1uy |])
-                             Expect.equal (store.ReadPartial key) (Some [| 1uy |]) "kept"
-                             store.RemovePartial key
+                             Expect.isNone (store.Partials.Read key) "nowhere"
+                             store.Partials.Write(key, [| 1uy |])
+                             Expect.equal (store.Partials.Read key) (Some [| 1uy |]) "kept"
+                             store.Partials.Remove key
                              write store key)
 
                             match store.Read key with
@@ -168,24 +168,24 @@ let tests =
 
             test "the unfinished step of another key is told, and begun anew" {
                 inStore (fun folder store ->
-                    store.WritePartial(key, content)
+                    store.Partials.Write(key, content)
                     let partial name = Path.Combine(folder, "partial", name)
                     File.Copy(partial key, partial other)
                     let told = List<string>()
-                    Expect.isNone (store.ReadPartial(other, told.Add)) "not another's"
+                    Expect.isNone (store.Partials.Read(other, told.Add)) "not another's"
                     Expect.equal told.Count 1 "told once"
                     Expect.stringContains told[0] "another's" "why"
                     Expect.isFalse (File.Exists(partial other)) "taken away"
-                    Expect.equal (store.ReadPartial key) (Some content) "its own stays")
+                    Expect.equal (store.Partials.Read key) (Some content) "its own stays")
             }
 
             test "an unfinished step of the first format, which had no key, is told and begun anew" {
                 inStore (fun folder store ->
-                    store.WritePartial(key, content)
+                    store.Partials.Write(key, content)
                     let path = Path.Combine(folder, "partial", key)
                     File.WriteAllBytes(path, Array.append (SHA256.HashData content) content)
                     let told = List<string>()
-                    Expect.isNone (store.ReadPartial(key, told.Add)) "nothing"
+                    Expect.isNone (store.Partials.Read(key, told.Add)) "nothing"
                     Expect.stringContains told[0] "older format" "why"
                     Expect.isFalse (File.Exists path) "taken away")
             }
@@ -198,7 +198,7 @@ let tests =
                     use runner = new Runner({ Store = store; Tell = told.Add; Cancel = CancellationToken.None })
 
                     let node = Plan.node plan
-                    store.WritePartial(node.Key, content)
+                    store.Partials.Write(node.Key, content)
                     runner.Make node
                     Expect.isTrue (store.Contains node.Key) "made"
 
