@@ -62,7 +62,7 @@ type ModelArgument =
                 let known = Library.dataSets |> List.map _.Name |> String.concat ", "
                 $"data for activations, losses and barriers: {known}, a part as mnist:2000+500, a .npz file, or a folder of pictures (train/CLASS, test/CLASS)."
             | Normalise _ ->
-                "how inputs are scaled, as the checkpoints were trained: own (default: the data's own means and deviations), unit (0 to 1), none (bytes, or values as they are), or MEANS/DEVIATIONS, for example 0.1307/0.3081."
+                "how inputs are scaled, as the checkpoints were trained: own (the data's own means and deviations; the default for images and CSV files), unit (bytes from 0 to 1), none (bytes from 0 to 255), and both leave values that are no bytes as they are (the default for those), or MEANS/DEVIATIONS, for example 0.1307/0.3081."
             | Search _ ->
                 let known = Library.searches |> List.map _.Word |> String.concat ", "
                 let onData = Library.searches |> List.filter _.ReadsTraining |> List.map _.Word |> String.concat ", "

@@ -45,7 +45,25 @@ module CheckpointNames =
             with :? LmcException as error ->
                 Some error
 
-        match fits files.Head with
+        // Where the names fit by their places alone, numbers say whether each tensor is what its place says.
+        let computed () =
+            if not model.LostNames then
+                None
+            else
+                files
+                |> List.tryPick (fun (file, key) ->
+                    let placement = open' arguments network (ofCheckpoints network arguments) (file, key)
+                    use _ = placement.Source
+
+                    match model.Computed placement with
+                    | null -> None
+                    | name ->
+                        Some(
+                            LmcException
+                                $"{file}: tensor '{name}': expected the numbers that the graph has in its place, found others: the export computed them"
+                        ))
+
+        match fits files.Head |> Option.orElseWith computed with
         | None -> network, ""
         | Some misfit ->
             let rename =

@@ -72,12 +72,7 @@ module GivenData =
 
         let asked = arguments.TryGetResult ModelArgument.Normalise |> Option.map scaling
 
-        let data =
-            match asked with
-            // Other data than images are stored as they are.
-            | Some s when s = Scaling.bytes && data.Scaling = Scaling.unit -> data
-            | Some s -> DataSet.scaled s data
-            | None -> data
+        let data = (data, asked) ||> Option.fold (fun data scaling -> DataSet.scaled scaling data)
 
         let data = asTokens argument network data
 
@@ -110,6 +105,6 @@ module GivenData =
                 match DataNotes.ofData data with
                 | Some note -> "note", Json.Text note
                 | None -> ()
-                "inputs", Json.Text(Scaling.describe data.Scaling)
+                "inputs", Json.Text(DataSet.inputs data)
             ]
         | None -> []

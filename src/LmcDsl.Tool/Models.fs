@@ -108,6 +108,7 @@ module Models =
 
                     for file, key in keyed do
                         opened.Add(CheckpointNames.open' arguments network names (file, key))
+                        graph |> Option.iter _.RequireConstants(opened[opened.Count - 1], names)
 
                     network, graph, found
 

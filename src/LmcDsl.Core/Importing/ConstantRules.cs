@@ -26,8 +26,8 @@ internal static class ConstantRules
 
     private static Tensor Read(GraphNode at, int input) => at.In(input) switch
     {
-        { Constant: { } constant, Lead: var lead } => constant,
-        { Parameter: { } stored } value when value.Count <= 1024 => stored.Load(at.Graph.Folder),
+        { Constant: { } constant } => constant,
+        { Parameter: { } stored } value when value.Count <= 1024 => at.Graph.Fix(stored),
         _ => throw at.Refuse($"a constant as input {input}", "one that is computed"),
     };
 

@@ -178,7 +178,9 @@ internal static class ElementwiseRules
     private static GraphValue[] Clip(GraphNode at)
     {
         double? Limit(string attribute, int input) => at.Has(attribute) ? at.Float(attribute, 0)
-            : at.Optional(input) is { } value ? at.Graph.Number(value) : null;
+            : at.Optional(input) is { } value && !IsLearned(value) ? at.Graph.Number(value) : null;
+        // What a module calls its own is learned: it may be another number in another checkpoint.
+        bool IsLearned(GraphValue value) => value.Parameter is { } stored && LayerNames.IsOfModule(stored.Name);
         var (least, most) = (Limit("min", 1), Limit("max", 2));
         var known = (at.Optional(1) is null || least is not null) && (at.Optional(2) is null || most is not null);
         if (!known || at.In(0).Type != ScalarType.Float32)

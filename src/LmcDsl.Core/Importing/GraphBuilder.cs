@@ -27,6 +27,9 @@ internal sealed class GraphBuilder(string folder, long most)
     /// <summary>The tensor of each parameter of the network, and whether it lies the other way round there.</summary>
     public Dictionary<string, (OnnxTensor Tensor, bool Transposed)> Stored { get; } = [];
 
+    /// <summary>The file's tensors whose numbers became a part of what the network is, by name.</summary>
+    public Dictionary<string, OnnxTensor> Fixed { get; } = [];
+
     /// <summary>How many nodes read a value; what several read must stay what it is.</summary>
     public Dictionary<string, int> Readers { get; } = [];
 
@@ -64,6 +67,14 @@ internal sealed class GraphBuilder(string folder, long most)
         return new GraphValue(name, value.shape) { Constant = value, Type = value.dtype };
     }
 
+    /// <summary>The numbers of a tensor of the file, which become a part of what the network is.</summary>
+    public Tensor Fix(OnnxTensor tensor)
+    {
+        Fixed[tensor.Name] = tensor;
+        if (tensor.Alias is { } alias) Fixed[alias] = tensor;
+        return tensor.Load(folder);
+    }
+
     /// <summary>A constant of whole numbers.</summary>
     public GraphValue Whole(string name, params long[] values) => Constant(name, tensor(values));
 
@@ -73,7 +84,7 @@ internal sealed class GraphBuilder(string folder, long most)
     /// <summary>The whole numbers of a constant; null where it is none.</summary>
     public long[]? Whole(GraphValue value)
     {
-        var constant = value.Constant ?? (value.Parameter is { } stored && value.Count <= 1024 ? stored.Load(folder) : null);
+        var constant = value.Constant ?? (value.Parameter is { } stored && value.Count <= 1024 ? Fix(stored) : null);
         if (constant is null) return null;
         return [.. System.Runtime.InteropServices.MemoryMarshal.Cast<byte, long>(constant.to(ScalarType.Int64).contiguous().bytes)];
     }
@@ -81,7 +92,7 @@ internal sealed class GraphBuilder(string folder, long most)
     /// <summary>The number of a constant that has one; null where it is none.</summary>
     public double? Number(GraphValue value) => value.Count != 1 ? null
         : value.Constant is { } constant ? constant.to(ScalarType.Float64).reshape([1])[0].item<double>()
-        : value.Parameter is { } stored ? stored.Load(folder).to(ScalarType.Float64).reshape([1])[0].item<double>()
+        : value.Parameter is { } stored ? Fix(stored).to(ScalarType.Float64).reshape([1])[0].item<double>()
         : null;
 
     /// <summary>Writes a layer, or computes it where all that it reads is constant.</summary>

@@ -24,6 +24,9 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most, IRead
     /// <summary>The tensor of each parameter, and whether it lies the other way round there.</summary>
     public Dictionary<string, (OnnxTensor Tensor, bool Transposed)> Stored => graph.Stored;
 
+    /// <summary>The file's tensors whose numbers became a part of what the network is, by name.</summary>
+    public Dictionary<string, OnnxTensor> Fixed => graph.Fixed;
+
     /// <summary>Whether the file leaves sizes of a graph's inputs open, after the batch.</summary>
     public static bool IsOpen(OnnxProto proto)
     {
@@ -245,7 +248,7 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most, IRead
         Guard.Require(tensor.Shape.All(size => size >= 0), $"tensor '{name}': expected sizes of 0 or more, found {Guard.Show([.. tensor.Shape])}");
         var value = tensor.IsReal && !tensor.IsFixed && (tensor.Shape.Count > 0 || LayerNames.IsOfModule(name)) && tensor.Shape.All(size => size > 0)
             ? new GraphValue(name, [.. tensor.Shape]) { Parameter = tensor }
-            : graph.Constant(name, tensor.Load(folder));
+            : graph.Constant(name, graph.Fix(tensor));
         values[name] = value;
         return value;
     }

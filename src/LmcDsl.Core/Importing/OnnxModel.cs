@@ -23,11 +23,12 @@ public sealed class OnnxModel
     private readonly IReadOnlyList<int>? open;
     private string[] others = []; // outputs of the graph beside the network's
     private readonly Dictionary<string, (OnnxTensor Tensor, bool Transposed)> stored;
+    private readonly Dictionary<string, OnnxTensor> constants;
 
     private OnnxModel(
-        string path, string? output, IReadOnlyList<int>? open, Architecture architecture, Dictionary<string, (OnnxTensor, bool)> stored)
+        string path, string? output, IReadOnlyList<int>? open, Architecture architecture, OnnxGraph graph)
     {
-        (this.path, this.output, this.open, this.stored) = (path, output, open, stored);
+        (this.path, this.output, this.open, stored, constants) = (path, output, open, graph.Stored, graph.Fixed);
         Architecture = architecture;
     }
 
@@ -46,6 +47,9 @@ public sealed class OnnxModel
     /// <summary>The two lines by which an export keeps the names of the state dict.</summary>
     public static string ExportLines =>
         "model.eval(); torch.onnx.export(model, example, \"model.onnx\", training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False) (with dynamo=True: optimize=False in place of both)";
+
+    // Where a file beside it may hold numbers.
+    private string Folder => Path.GetDirectoryName(Path.GetFullPath(path))!;
 
     /// <summary>The file.</summary>
     internal string File => path;
@@ -94,7 +98,7 @@ public sealed class OnnxModel
             Guard.Require(
                 missing.Length == 0, $"expected every tensor of {checkpoint?.Path} in the graph, found none that is {Excerpt.Of(missing, 5)} ({found})");
             var outputs = proto.Outputs.Select(other => other.Name).Where(other => other != (output ?? proto.Outputs[0].Name));
-            return new OnnxModel(path, output, sizes, architecture, graph.Stored) { Found = found, TakenSizes = open is null ? sizes : null, others = [.. outputs] };
+            return new OnnxModel(path, output, sizes, architecture, graph) { Found = found, TakenSizes = open is null ? sizes : null, others = [.. outputs] };
         }
         catch (InvalidProtocolBufferException error)
         {
@@ -138,6 +142,57 @@ public sealed class OnnxModel
         }
 
         return null;
+    }
+
+    /// <summary>
+    /// Requires a checkpoint to have the numbers that became constants of the network, such as masks and indices, where it has tensors of
+    /// those names: with others it is a model of another network.
+    /// </summary>
+    /// <param name="placement">The open checkpoint.</param>
+    /// <param name="names">How its names become the network's.</param>
+    /// <exception cref="LmcException">A tensor has other numbers; the line names it.</exception>
+    public void RequireConstants(Placement placement, NameMap names)
+    {
+        using var quiet = no_grad();
+        var source = placement.Source;
+        if (source is OnnxSource) return;
+        foreach (var entry in source.Entries)
+        {
+            var name = entry.Name.StartsWith(placement.Prefix, StringComparison.Ordinal) ? entry.Name[placement.Prefix.Length..] : entry.Name;
+            if (!constants.TryGetValue(names.Apply(name), out var constant) && !constants.TryGetValue(name, out constant)) continue;
+            using var scope = NewDisposeScope();
+            var (own, other) = (constant.Load(Folder), source.Read(entry.Name));
+            Guard.Require(
+                own.numel() == other.numel() && own.to(ScalarType.Float64).reshape([-1]).equal(other.to(ScalarType.Float64).reshape([-1])).all().item<bool>(),
+                $"{source.Path}: tensor '{Excerpt.Of(entry.Name)}': expected the numbers that {path} has, where they are a part of the network, found others: it is a model of another network");
+        }
+    }
+
+    /// <summary>
+    /// A tensor without a name of its own that is not what its place says, though the export is of this checkpoint: the export has computed
+    /// it, of several of the checkpoint's tensors or by a factor.
+    /// </summary>
+    /// <param name="placement">The open checkpoint.</param>
+    /// <returns>The parameter's name; null where each tensor is the checkpoint's, or the export is of another one.</returns>
+    public string? Computed(Placement placement)
+    {
+        using var quiet = no_grad();
+        var network = placement.Network;
+        var (same, computed) = (false, (string?)null);
+        for (var k = 0; k < network.Parameters.Length; k++)
+        {
+            using var scope = NewDisposeScope();
+            var (tensor, transposed) = stored[network.Parameters[k].Name];
+            var numbers = tensor.Load(Folder).to(ScalarType.Float32);
+            if (transposed && network.Parameters[k].Role == ParameterRole.Weight) numbers = numbers.t();
+            var own = placement.Source.Read(placement.NameOf(k)).to(ScalarType.Float32);
+            var equal = numbers.shape.SequenceEqual(own.shape) && numbers.equal(own).all().item<bool>();
+            if (equal) same |= !numbers.eq(numbers.flatten()[0]).all().item<bool>(); // zeros and ones are anybody's
+            else if (!LayerNames.IsLost(tensor.Name)) return null;
+            else computed ??= network.Parameters[k].Name;
+        }
+
+        return same ? computed : null;
     }
 
     // At the sizes that are given; where the file leaves some open and none are, at the first of the usual ones by which it can be read.
@@ -186,7 +241,7 @@ public sealed class OnnxModel
         {
             using var inner = NewDisposeScope();
             var (tensor, transposed) = stored[spec.Name];
-            var numbers = tensor.Load(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            var numbers = tensor.Load(Folder);
             if (transposed && spec.Role == ParameterRole.Weight) numbers = numbers.t();
             view.copy_(numbers.to(ScalarType.Float32));
         }

@@ -163,7 +163,7 @@ internal static class ShapeRules
     {
         GraphValue table = at.In(0), places = at.In(1);
         var axis = at.Axis(at.Int("axis", 0), table.Rank);
-        if (at.Graph.Whole(places) is { } constant && places.Parameter is null)
+        if (places.Parameter is null && at.Graph.Whole(places) is { } constant)
         {
             if (places.Rank <= 1) return [at.Select(table, axis, constant, drop: places.Rank == 0)];
             var taken = at.Select(table, axis, constant, drop: false);
@@ -268,7 +268,7 @@ internal static class ShapeRules
         at.Require(at.Int("antialias", 0) == 0 && at.Int("exclude_outside", 0) == 0 && at.Text("keep_aspect_ratio_policy", "stretch") == "stretch", "no antialiasing, all neighbours, and both sides stretched", "another resize");
         var scalesAt = old ? 1 : 2;
         double[]? scales = at.Optional(scalesAt) is { Count: > 0 } given
-            ? [.. (given.Constant ?? given.Parameter?.Load(at.Graph.Folder) ?? throw at.Refuse("constant scales", "computed ones")).to(ScalarType.Float64).reshape([-1]).data<double>().ToArray()]
+            ? [.. (given.Constant ?? (given.Parameter is { } stored ? at.Graph.Fix(stored) : throw at.Refuse("constant scales", "computed ones"))).to(ScalarType.Float64).reshape([-1]).data<double>().ToArray()]
             : null;
         // Before opset 9 they were an attribute.
         if (at.Proto.Attributes.TryGetValue("scales", out var said)) scales ??= [.. said.Floats.Select(scale => (double)scale)];

@@ -17,7 +17,7 @@ module Scaling =
     /// From 0 to 1: the bytes of images over 255. Other values stay as they are.
     let unit = Scaled([ 0.0 ], [ 1.0 ])
 
-    /// The bytes themselves, 0 to 255.
+    /// The bytes themselves, 0 to 255. Other values stay as they are.
     let bytes = Scaled([ 0.0 ], [ 1.0 / 255.0 ])
 
     /// What people read.
@@ -58,6 +58,8 @@ type DataSet =
         /// Reads all examples into memory, checked and scaled. The caller disposes them.
         /// Raises `LmcException` where a file is missing, damaged, cut, or another than its name says.
         Read: Scaling -> ImageData
+        /// Whether values are bytes, which are scaled as their share of 255.
+        Bytes: bool
         /// How inputs are scaled.
         Scaling: Scaling
     }
@@ -79,8 +81,16 @@ module DataSet =
     /// Reads it into memory. The caller disposes it.
     let load (data: DataSet) : ImageData = data.Read data.Scaling
 
-    /// The same examples, scaled in another way; another key.
+    /// How its inputs are scaled, as people read it.
+    let inputs (data: DataSet) : string =
+        if data.Windows.IsSome then "tokens"
+        elif data.Scaling = Scaling.unit && not data.Bytes then "as they are"
+        else Scaling.describe data.Scaling
+
+    /// The same examples, scaled in another way; another key. Values that are no bytes are by `Scaling.bytes` as they are.
     let scaled (scaling: Scaling) (data: DataSet) : DataSet =
+        let scaling = if scaling = Scaling.bytes && not data.Bytes then Scaling.unit else scaling
+
         match scaling with
         | Scaled _ when data.Windows.IsSome ->
             raise (

@@ -43,6 +43,7 @@ module IdxImages =
             Shape = [ 1; 28; 28 ]
             Classes = classes
             Windows = None
+            Bytes = true
             Content = DataFiles.content files
             Locate = fun () -> DataFiles.locate files
             Read = read

@@ -15,6 +15,7 @@ module OwnData =
         name
         (shape: int list)
         classes
+        (bytes: bool)
         scaling
         (content: unit -> Json)
         (files: string list)
@@ -26,6 +27,7 @@ module OwnData =
             Shape = shape
             Classes = classes
             Windows = None
+            Bytes = bytes
             Content = content
             Locate =
                 fun () ->
@@ -93,9 +95,17 @@ module OwnData =
         (files: string list)
         (read: unit -> (NpyArray * NpyArray) * (NpyArray * NpyArray))
         : DataSet =
-        let (x, y), (_, testY) = read ()
+        let (x, y), (testX, testY) = read ()
         let classes = classesOf (Seq.append (y.ToWhole()) (testY.ToWhole()))
-        let scaling = if x.Type = "u1" then Standardised else Scaling.unit
+        let areBytes (array: NpyArray) = array.Type = "u1"
+
+        if areBytes x <> areBytes testX then
+            raise (
+                LmcException
+                    $"{testX.Name}: expected numbers of {x.Name}'s type, {x.Type}, since bytes are scaled by 255 and others are not, found {testX.Type}"
+            )
+
+        let scaling = if areBytes x then Standardised else Scaling.unit
 
         let load scaling =
             let (x, y), (testX, testY) = read ()
@@ -105,6 +115,7 @@ module OwnData =
             name
             (fst (shapeOf x))
             classes
+            (areBytes x)
             scaling
             (fun () -> Json.texts (files |> List.map DataFiles.hashOf))
             files
@@ -140,7 +151,7 @@ module OwnData =
 
             let checksum = lazy content ()
 
-            make name shape classes Scaling.unit (fun () -> checksum.Value) [] (fun scaling ->
+            make name shape classes false Scaling.unit (fun () -> checksum.Value) [] (fun scaling ->
                 Examples.ToData(name, examplesOf train, examplesOf test, classes, Scaling.given scaling))
 
         /// A data set in a `.npz` archive: `x_train`, `y_train`, `x_test`, `y_test` (or `train_images`, `train_labels`, `test_images`,
@@ -206,7 +217,7 @@ module OwnData =
                 Examples.ToData(name, examples train, examples test, classes.Length, Scaling.given scaling)
 
             let content () = Json.texts (Json.text (Json.Text label) :: (files |> List.map DataFiles.hashOf))
-            make name shape classes.Length Standardised content files load
+            make name shape classes.Length false Standardised content files load
 
         /// A data set of pictures in colour (3 channels) or grey (1): a folder with `train` and `test` in it, each with one folder for each
         /// class. All pictures have one size. Raises `LmcException` where a folder is missing or empty, or a picture cannot be read.
@@ -259,6 +270,7 @@ module OwnData =
                 name
                 (List.ofArray shape)
                 classes.Length
+                true
                 Standardised
                 (fun () -> checksum.Value)
                 [ folder ]

@@ -73,6 +73,7 @@ module TextData =
                 Shape = [ context ]
                 Classes = vocabulary
                 Windows = Some windows
+                Bytes = false
                 Content = content
                 Locate = locate
                 Read = fun _ -> load context

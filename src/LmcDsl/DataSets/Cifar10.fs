@@ -59,6 +59,7 @@ module Cifar10Data =
             Shape = [ 3; 32; 32 ]
             Classes = CifarBinary.Classes
             Windows = None
+            Bytes = true
             Content = DataFiles.content cifar10Files
             Locate = fun () -> DataFiles.locate cifar10Files
             Read = read

@@ -18,6 +18,7 @@ module GlyphsData =
             Shape = [ 1; 28; 28 ]
             Classes = LmcDsl.Core.Data.Glyphs.Classes
             Windows = None
+            Bytes = true
             Content = fun () -> Json.Text LmcDsl.Core.Data.Glyphs.Version
             Locate = fun () -> Ok []
             Read = read

@@ -39,6 +39,13 @@ module internal LineScores =
     /// The point nearest to lambda = 1/2.
     let midpoint (scores: LineScores) : LinePoint = scores.Curve |> List.minBy (fun point -> abs (point.Lambda - 0.5))
 
+    /// Something of the point halfway; nothing where it is none of the points, as of an even number of them.
+    let halfway (number: LineScores -> float) (scores: LineScores) : float option =
+        if abs ((midpoint scores).Lambda - 0.5) < 1e-9 then
+            Some(number scores)
+        else
+            None
+
     /// The examples on which each point's statistics are recomputed, and how many of them; none where the arguments do not say so.
     let resetOn (context: OpContext) : (DataSplit | null) * int =
         match context.Args.TryItem "resetOn" with
@@ -131,9 +138,11 @@ module BarrierMetric =
         /// The loss barrier on the test set.
         let lossBarrier = measure |> Measure.quantity "loss barrier" 3 _.Loss |> Quantity.inUnits "nats"
 
-        /// The loss's excess at lambda = 1/2.
+        /// The loss's excess at lambda = 1/2; nothing where that is none of the points.
         let midpointLoss =
-            measure |> Measure.quantity "excess loss at λ=1/2" 3 _.MidpointLoss |> Quantity.inUnits "nats"
+            measure
+            |> Measure.quantityWhere "excess loss at λ=1/2" 3 (LineScores.halfway _.MidpointLoss)
+            |> Quantity.inUnits "nats"
 
         /// The loss's second derivative by lambda halfway, from the points nearest to a quarter, a half and three quarters.
         let curvature =
@@ -154,10 +163,13 @@ module BarrierMetric =
         /// The accuracy barrier in percentage points.
         let accuracyBarrier = measure |> Measure.quantity "acc. barrier (pp)" 2 _.Accuracy
 
-        /// The accuracy at lambda = 1/2 in per cent.
+        /// The accuracy at lambda = 1/2 in per cent; nothing where that is none of the points.
         let midpointAccuracy =
             measure
-            |> Measure.quantity "acc. at λ=1/2 (%)" 2 (fun scores -> 100.0 * (LineScores.midpoint scores).Accuracy)
+            |> Measure.quantityWhere
+                "acc. at λ=1/2 (%)"
+                2
+                (LineScores.halfway (fun scores -> 100.0 * (LineScores.midpoint scores).Accuracy))
 
         /// The loss barrier of the same models as trained.
         let naiveBarrier =

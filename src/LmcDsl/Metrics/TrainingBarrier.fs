@@ -14,7 +14,9 @@ module TrainingBarrierMetric =
 
         /// The training loss's excess at lambda = 1/2.
         let trainingMidpoint =
-            measure |> Measure.quantity "excess training loss at λ=1/2" 3 _.MidpointLoss |> Quantity.inUnits "nats"
+            measure
+            |> Measure.quantityWhere "excess training loss at λ=1/2" 3 (LineScores.halfway _.MidpointLoss)
+            |> Quantity.inUnits "nats"
 
     let private onPoints =
         measure

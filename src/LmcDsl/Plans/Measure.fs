@@ -29,10 +29,7 @@ module Measure =
     /// context: arguments, inputs, data.
     let make (name: string) (version: int) (compute: OpContext -> 'value) : Measure<'value> =
         {
-            Op =
-                { Op.make name version 0.5 (compute >> Json.ofValue >> Document) with
-                    Code = compute.GetType()
-                }
+            Op = Op.make name version 0.5 (compute >> Json.ofValue >> Document) |> Op.written compute
         }
 
     /// Rows that a script makes of other rows.

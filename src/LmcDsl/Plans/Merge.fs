@@ -38,7 +38,7 @@ module Merge =
         let work (context: OpContext) =
             Parameters(run context (Json.toValue<'options> context.Args["options"]) (Value.models context))
 
-        { Op.make name version 0.5 work with Code = run.GetType() }
+        Op.make name version 0.5 work |> Op.written run
 
     /// The operation of one of the core's methods.
     let internal opOf<'method when 'method :> MergeMethod and 'method: not null and 'method: not struct>

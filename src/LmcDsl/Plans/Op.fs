@@ -74,11 +74,13 @@ and [<CustomEquality; NoComparison>] Op =
         Draws: Report -> Figure list
         /// Where the code is, to tell two operations of one name apart.
         Code: Type
+        /// What the code took from around it, where it is a script's: part of the key.
+        Captured: string
     }
 
     override this.Equals other =
         match other with
-        | :? Op as op -> op.Name = this.Name && op.Version = this.Version
+        | :? Op as op -> op.Name = this.Name && op.Version = this.Version && op.Captured = this.Captured
         | _ -> false
 
     override this.GetHashCode() = hash (this.Name, this.Version)
@@ -86,6 +88,9 @@ and [<CustomEquality; NoComparison>] Op =
 /// Making operations.
 [<RequireQualifiedAccess>]
 module Op =
+
+    /// The same operation, whose code is a function that a script may have written.
+    let internal written (run: obj) (op: Op) : Op = { op with Code = run.GetType(); Captured = Captured.by run }
 
     /// An operation that nothing is shown of.
     let make (name: string) (version: int) (seconds: float) (run: OpContext -> Value) : Op =
@@ -97,6 +102,7 @@ module Op =
             Shows = fun _ -> []
             Draws = fun _ -> []
             Code = run.GetType()
+            Captured = Captured.by run
         }
 
     /// Whether it takes so long that it is worth a place of its own.

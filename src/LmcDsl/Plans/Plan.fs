@@ -70,6 +70,8 @@ module Plan =
             Json.Object [
                 "op", Json.Text op.Name
                 "version", Json.int (int64 op.Version)
+                if op.Captured <> "" then
+                    "captured", Json.Text op.Captured
                 "args", args.Json
                 "inputs", Json.texts (inputs |> List.map _.Key)
             ]

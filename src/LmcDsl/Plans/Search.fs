@@ -77,14 +77,14 @@ module Search =
             let options = Json.toValue<'options> context.Args["options"]
             run context options a b (start context b) |> Alignments.ofPair context
 
-        { Op.make name version seconds work with Code = run.GetType() }
+        Op.make name version seconds work |> Op.written run
 
     /// The same on training examples: run on copies of the models on the device that the population computes on.
     let opOnTraining<'options when 'options: not null and 'options: not struct> name version seconds run : Op =
         let onDevice (context: OpContext) (options: 'options) (_: ParameterSet) (_: ParameterSet) start : SearchResult =
             Take.pairOnDevice context (fun a b -> run context options a b start)
 
-        { op<'options> name version seconds onDevice with Code = run.GetType() }
+        op<'options> name version seconds onDevice |> Op.written run
 
     /// A search: what tables call it, its operation, the beginning of its titles before the words of the pair, and its options.
     let make (name: string) (op: Op) (title: string) (options: 'options) : Search =
@@ -184,7 +184,7 @@ module JointSearch =
             run options (List.toArray (Value.models context)) (Action<_, _>(Search.passes context))
             |> Alignments.ofSeveral context
 
-        { Op.make name version seconds work with Code = run.GetType() }
+        Op.make name version seconds work |> Op.written run
 
     /// A search: what tables call it, its operation, its titles from the number of models, and its options.
     let make (name: string) (op: Op) (title: int -> string) (options: 'options) : JointSearch =

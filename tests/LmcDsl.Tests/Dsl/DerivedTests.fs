@@ -70,22 +70,27 @@ let tests =
                 Expect.isNone (Quantity.reduction.Of subject) "equal models have none"
         }
 
-        test "the naive barrier is that of the same models as trained; the midpoint's numbers are those nearest to 1/2" {
-            let barrier loss =
+        test "the naive barrier is that of the same models as trained; the midpoint's numbers are those at 1/2, or none" {
+            let curve at loss =
                 $$"""{"loss":{{loss}},"accuracy":7,"midpointLoss":-0.25,"midpointAccuracy":3,"curve":[
-                   {"lambda":0,"loss":1,"accuracy":0.9},{"lambda":0.4,"loss":2,"accuracy":0.45},{"lambda":0.7,"loss":1,"accuracy":0.8}]}"""
+                   {"lambda":0,"loss":1,"accuracy":0.9},{"lambda":{{at}},"loss":2,"accuracy":0.45},{"lambda":0.7,"loss":1,"accuracy":0.8}]}"""
 
-            let rows =
+            let rowsAt at =
                 [
-                    row "barrier" [ "0"; "1" ] false [ "network", "A" ] (barrier "2.5")
-                    row "barrier" [ "0"; "1" ] true [ "network", "A"; "search", "WM" ] (barrier "0.5")
+                    row "barrier" [ "0"; "1" ] false [ "network", "A" ] (curve at "2.5")
+                    row "barrier" [ "0"; "1" ] true [ "network", "A"; "search", "WM" ] (curve at "0.5")
                 ]
+
+            let rows = rowsAt "0.5"
 
             near "as trained" 2.5 (only Quantity.naiveBarrier aligned rows)
             near "aligned" 0.5 (only Quantity.lossBarrier aligned rows)
             near "excess" -0.25 (only Quantity.midpointLoss aligned rows)
             near "points" 7.0 (only Quantity.accuracyBarrier aligned rows)
-            near "at lambda 0.4" 45.0 (only Quantity.midpointAccuracy aligned rows)
+            near "at 1/2" 45.0 (only Quantity.midpointAccuracy aligned rows)
+
+            for quantity in [ Quantity.midpointLoss; Quantity.midpointAccuracy ] do
+                Expect.isNone (only quantity aligned (rowsAt "0.4")) "of an even number of points 1/2 is none"
         }
 
         test "scores, the Taylor estimate, R and agreement are what their operations gave, in their units" {

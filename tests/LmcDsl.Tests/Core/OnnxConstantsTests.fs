@@ -1,0 +1,162 @@
+/// Graphs read with checkpoints beside them: what of a graph's numbers is the network, and what is one model's.
+module LmcDsl.Tests.Core.OnnxConstantsTests
+
+open System
+open System.IO
+open Expecto
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Checkpoints
+open LmcDsl.Core.Importing
+open LmcDsl.Tests.Core.OnnxBytes
+open LmcDsl.Tests.Fixtures
+open TorchSharp
+
+let private dense name input weights output =
+    let named = text 3 name
+    node "Gemm" [ input; weights ] output [ attribute "transB" 1L; named ]
+
+let private ofParts (parts: byte[] list) =
+    model 13L (parts @ [ field 11 (valueOf "x" [ 1L; 2L ]); field 12 (valueOf "y" [ 1L; 2L ]) ])
+
+let private first = [ 1f; 2f; 3f; 4f; 5f; 6f ] // of three units
+let private last = [ 1f; 0f; -1f; 2f; 1f; 1f ]
+
+let private save (path: string) (tensors: (string * torch.Tensor) list) =
+    use file = File.Create path
+
+    SafeTensors.Write(file, [| for name, tensor in tensors -> struct (name, tensor) |])
+
+let private floats (sizes: int64 list) (values: float32 list) =
+    torch.tensor(Array.ofList values).reshape(Array.ofList sizes)
+
+/// A graph and checkpoints of tensors; does something with the model and each checkpoint's placement.
+let private beside (graph: byte[]) (checkpoints: (string * torch.Tensor) list list) work =
+    inFolder (fun folder ->
+        use _ = torch.NewDisposeScope()
+        let path = Path.Combine(folder, "model.onnx")
+        File.WriteAllBytes(path, graph)
+        let read = OnnxModel.Read path
+        let network = Network read.Architecture
+
+        for k, tensors in List.indexed checkpoints do
+            let file = Path.Combine(folder, $"{k}.safetensors")
+            save file tensors
+            let placement = Checkpoint.Open(file, network, NameMap.For network)
+            use _ = placement.Source
+            work k read placement)
+
+/// An attribute `to` of `Cast`: float32.
+let private toFloat = attribute "to" 1L
+
+let private wholes name (values: int64 list) =
+    field 5 (tensorOf name 7L [ int64 values.Length ] (values |> List.map BitConverter.GetBytes |> Array.concat))
+
+let tests =
+    testList "OnnxConstants" [
+        test "whole numbers of a graph are the network: a checkpoint with others is a model of another one" {
+            let graph =
+                ofParts [
+                    dense "/a/Gemm" "x" "a.weight" "h"
+                    node "Cast" [ "mask" ] "m" [ toFloat ]
+                    node "Mul" [ "h"; "m" ] "g" []
+                    dense "/o/Gemm" "g" "o.weight" "y"
+                    weight "a.weight" [ 3L; 2L ] first
+                    weight "o.weight" [ 2L; 3L ] last
+                    wholes "mask" [ 1L; 1L; 0L ]
+                ]
+
+            let checkpoint prefix (mask: int64 list) =
+                [
+                    $"{prefix}a.weight", floats [ 3L; 2L ] last
+                    $"{prefix}o.weight", floats [ 2L; 3L ] first
+                    $"{prefix}mask", torch.tensor (Array.ofList mask)
+                ]
+
+            let all =
+                [
+                    checkpoint "" [ 1L; 1L; 0L ]
+                    checkpoint "net." [ 1L; 1L; 0L ]
+                    checkpoint "" [ 1L; 0L; 1L ]
+                    checkpoint "net." [ 1L; 1L; 1L ]
+                    checkpoint "module." [ 1L; 1L ]
+                ]
+
+            beside graph all (fun k read placement ->
+                let check () = read.RequireConstants(placement, NameMap.For placement.Network)
+
+                if k < 2 then
+                    check ()
+                else
+                    failsWith [ $"{k}.safetensors"; "mask'"; "expected the numbers"; "model.onnx"; "others" ] check)
+        }
+
+        test "numbers that a checkpoint learns and a graph computes with at once are compared too" {
+            // The same tensor moves with the units and is added up along them.
+            let graph =
+                ofParts [
+                    dense "/a/Gemm" "x" "a.weight" "h"
+                    node "CumSum" [ "t"; "axis" ] "sums" []
+                    node "Add" [ "h"; "sums" ] "g" []
+                    node "Mul" [ "g"; "t" ] "k" []
+                    dense "/o/Gemm" "k" "o.weight" "y"
+                    weight "a.weight" [ 3L; 2L ] first
+                    weight "o.weight" [ 2L; 3L ] last
+                    weight "t" [ 3L ] [ 1f; 2f; 3f ]
+                    field 5 (tensorOf "axis" 7L [] (BitConverter.GetBytes 0L))
+                ]
+
+            let checkpoint (t: float32 list) =
+                [ "a.weight", floats [ 3L; 2L ] last; "o.weight", floats [ 2L; 3L ] first; "t", floats [ 3L ] t ]
+
+            beside graph [ checkpoint [ 1f; 2f; 3f ]; checkpoint [ 1f; 2f; 4f ] ] (fun k read placement ->
+                let check () = read.RequireConstants(placement, NameMap.For placement.Network)
+                if k = 0 then check () else failsWith [ "'t'"; "expected the numbers" ] check)
+        }
+
+        test "a bound that a module calls its own is learned, and others are the graph's" {
+            use _ = torch.NewDisposeScope()
+
+            for name, learned in [ "act.alpha", true; "onnx::Clip_8", false ] do
+                let graph =
+                    ofParts [
+                        dense "/a/Gemm" "x" "a.weight" "h"
+                        node "Clip" [ "h"; ""; name ] "g" []
+                        dense "/o/Gemm" "g" "o.weight" "y"
+                        weight "a.weight" [ 3L; 2L ] first
+                        weight "o.weight" [ 2L; 3L ] last
+                        weight name (if learned then [ 1L ] else []) [ 8f ]
+                    ]
+
+                inFolder (fun folder ->
+                    let path = Path.Combine(folder, "model.onnx")
+                    File.WriteAllBytes(path, graph)
+                    let read = OnnxModel.Read path
+                    let network = Network read.Architecture
+                    use weights = read.Load network
+                    let names = [ for p in network.Parameters -> p.Name ]
+                    Expect.equal (List.contains name names) learned $"{name} among {names}"
+                    // Units of (1, 1): 3, 7 and 11, the last cut at 8; readers (1, 0, -1) and (2, 1, 1).
+                    let output = network.Forward(weights.Views, torch.ones (1L, 2L))
+                    Expect.equal (List.ofArray (output.data<float32>().ToArray())) [ -5f; 21f ] name)
+        }
+
+        test "a tensor that lost its name fits its place by its numbers alone, where the export is of that checkpoint" {
+            let graph (a: float32 list) =
+                ofParts [
+                    dense "/a/Gemm" "x" "onnx::Gemm_7" "h"
+                    node "Relu" [ "h" ] "g" []
+                    dense "/o/Gemm" "g" "o.weight" "y"
+                    weight "onnx::Gemm_7" [ 3L; 2L ] a
+                    weight "o.weight" [ 2L; 3L ] last
+                ]
+
+            let checkpoint a o = [ "a.weight", floats [ 3L; 2L ] a; "o.weight", floats [ 2L; 3L ] o ]
+            let halves = first |> List.map (fun x -> x / 2f)
+            let found = Collections.Generic.List<string option>()
+            let look _ (read: OnnxModel) placement = found.Add(read.Computed placement |> Option.ofObj)
+            beside (graph first) [ checkpoint first last; checkpoint halves first ] look
+            beside (graph halves) [ checkpoint first last; checkpoint first first; checkpoint halves last ] look
+            // Of the checkpoint; of another one; computed from it; of another one; of it.
+            Expect.equal (List.ofSeq found) [ None; None; Some "a.weight"; None; None ] "which are computed"
+        }
+    ]
