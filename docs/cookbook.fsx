@@ -10,7 +10,10 @@ Each recipe is whole, but for these lines, which every script begins with. All o
 networks.
 
     #load "prelude.fsx"
+    open TorchSharp
     open LmcDsl
+    open LmcDsl.Core.Matching
+    open LmcDsl.Core.Training
 *)
 (*** hide ***)
 #I "../src/LmcDsl/bin/Release/net10.0"

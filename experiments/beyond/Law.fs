@@ -53,12 +53,12 @@ module Law =
     /// The first width at which the barrier after matching is a tenth of the naive one, between two that were measured on the straight line of
     /// logarithms; infinite where it is more at all of them.
     let tenth (curves: Curve list) : float =
-        let quotients =
-            [ for width, before, after in means curves -> log width, log (max after 1e-6 / before) - log 0.1 ]
+        let measured = means curves
+        let quotients = [ for width, before, after in measured -> log width, log (max after 1e-6 / before) - log 0.1 ]
 
         match quotients |> List.tryFindIndex (fun (_, above) -> above <= 0.0) with
         | None -> infinity
-        | Some 0 -> exp (fst quotients.Head)
+        | Some 0 -> let width, _, _ = measured.Head in width // itself: the exponential of its logarithm may lie below it
         | Some k ->
             let (x0, y0), (x1, y1) = quotients[k - 1], quotients[k]
             exp (x0 + (x1 - x0) * y0 / (y0 - y1))

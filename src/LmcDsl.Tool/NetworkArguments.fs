@@ -122,7 +122,18 @@ module NetworkArguments =
             let bare (network: Network) =
                 Architecture("", network.Architecture.Input, network.Architecture.Nodes).ToJson()
 
-            for file, (other, _) in List.zip files all do
+            for file, (other, model) in List.zip files all do
+                match snd all.Head, model with
+                | Some first, Some model ->
+                    match first.OtherConstant model with
+                    | null -> ()
+                    | name ->
+                        raise (
+                            LmcException
+                                $"{file}: tensor '{name}': expected the numbers that {files.Head} has, where they are a part of the network, found others: it is a model of another network"
+                        )
+                | _ -> ()
+
                 if bare other <> bare (fst all.Head) then
                     raise (LmcException $"{file}: expected the graph of {files.Head}, found another")
 

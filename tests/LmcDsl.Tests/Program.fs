@@ -61,7 +61,8 @@ let private listsOf (name: string) : Test option =
         let tests = suite chosen
 
         if List.contains name (listNames tests) then
-            Some(Test.filter "." (List.contains name) tests)
+            let chosen = Test.filter "." (List.contains name) tests
+            if List.isEmpty (Test.toTestCodeList chosen) then None else Some chosen // of a folder of lists
         else
             None
 

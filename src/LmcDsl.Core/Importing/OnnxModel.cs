@@ -161,12 +161,24 @@ public sealed class OnnxModel
             var name = entry.Name.StartsWith(placement.Prefix, StringComparison.Ordinal) ? entry.Name[placement.Prefix.Length..] : entry.Name;
             if (!constants.TryGetValue(names.Apply(name), out var constant) && !constants.TryGetValue(name, out constant)) continue;
             using var scope = NewDisposeScope();
-            var (own, other) = (constant.Load(Folder), source.Read(entry.Name));
             Guard.Require(
-                own.numel() == other.numel() && own.to(ScalarType.Float64).reshape([-1]).equal(other.to(ScalarType.Float64).reshape([-1])).all().item<bool>(),
+                AreEqual(constant.Load(Folder), source.Read(entry.Name)),
                 $"{source.Path}: tensor '{Excerpt.Of(entry.Name)}': expected the numbers that {path} has, where they are a part of the network, found others: it is a model of another network");
         }
     }
+
+    /// <summary>A tensor that is a part of the network and has other numbers in another file, which therefore is of another one.</summary>
+    /// <param name="other">The other file's model.</param>
+    /// <returns>The tensor's name; null where there is none.</returns>
+    public string? OtherConstant(OnnxModel other)
+    {
+        using var scope = NewDisposeScope();
+        return constants.Keys.Order(StringComparer.Ordinal).FirstOrDefault(
+            name => other.constants.TryGetValue(name, out var theirs) && !AreEqual(constants[name].Load(Folder), theirs.Load(other.Folder)));
+    }
+
+    private static bool AreEqual(Tensor own, Tensor other) =>
+        own.numel() == other.numel() && own.to(ScalarType.Float64).reshape([-1]).equal(other.to(ScalarType.Float64).reshape([-1])).all().item<bool>();
 
     /// <summary>
     /// A tensor without a name of its own that is not what its place says, though the export is of this checkpoint: the export has computed

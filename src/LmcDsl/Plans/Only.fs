@@ -34,13 +34,19 @@ module internal Only =
 
         raise (LmcException "--only: expected labels that some row has together, found none that has all of them")
 
-    /// The plans of each group with the rows alone that have all of these labels; plans that have none are left out.
-    /// Raises `LmcException` where no row is left, with the labels that there are.
+    /// The plans of each group with the rows alone that have all of these labels, of several values of one label any; plans that have none are
+    /// left out. Raises `LmcException` where no row is left, or a value is nobody's, with the labels that there are.
     let rows (asked: (string * string) list) (groups: Plan<Report> list list) : Plan<Report> list list =
         if asked.IsEmpty then
             groups
         else
-            let has row = asked |> List.forall (fun label -> List.contains label (labelsOf row))
+            let alternatives = asked |> List.groupBy fst |> List.map snd
+
+            let has row =
+                let own = labelsOf row
+                alternatives |> List.forall (List.exists (fun label -> List.contains label own))
+
+            let all = groups |> List.concat |> List.collect ReportStep.rows |> List.collect labelsOf |> List.distinct
 
             let kept =
                 [
@@ -53,9 +59,7 @@ module internal Only =
                         ]
                 ]
 
-            if List.forall List.isEmpty kept then
-                refuse
-                    asked
-                    (groups |> List.concat |> List.collect ReportStep.rows |> List.collect labelsOf |> List.distinct)
+            if List.forall List.isEmpty kept || not (asked |> List.forall (fun label -> List.contains label all)) then
+                refuse asked all
 
             kept

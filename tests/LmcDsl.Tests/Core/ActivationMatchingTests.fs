@@ -43,6 +43,24 @@ let private activations (network: Network) (model: ParameterSet) (images: torch.
 
 let tests =
     testList "ActivationMatching" [
+        test "covariances of very large and very small activations are those of common ones, in their units" {
+            use _ = torch.NewDisposeScope()
+            use generator = LmcDsl.Core.Runtime.Seeds.Generator(1L, "activations")
+            let x, y = torch.randn (3L, 50L, generator = generator), torch.randn (3L, 50L, generator = generator)
+
+            let covariance (ofX: float) (ofY: float) =
+                let moments = CrossMoments(3, torch.CPU)
+                moments.Add(x * TorchSharp.Scalar.op_Implicit ofX, y * TorchSharp.Scalar.op_Implicit ofY)
+                moments.Covariance() / TorchSharp.Scalar.op_Implicit (ofX * ofY)
+
+            let expected = covariance 1.0 1.0
+
+            for one in [ -50; 0; 50 ] do
+                for other in [ -50; 0; 50 ] do
+                    let found = covariance (Math.ScaleB(1.0, one)) (Math.ScaleB(1.0, other))
+                    Expect.isLessThan (difference found expected) 1e-6 $"2^{one} and 2^{other}"
+        }
+
         test "a transformer matched to itself stays as it is, queries and keys within heads included" {
             use _ = torch.NewDisposeScope()
             let options = TransformerOptions(Layers = 2, Width = 12, Heads = 3, Context = 5)

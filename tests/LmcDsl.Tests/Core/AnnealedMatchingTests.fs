@@ -140,6 +140,46 @@ let tests =
             Expect.isTrue (gains |> List.forall (fun gain -> gain > 0.0)) $"{gains}"
         }
 
+        test "temperatures fall from the highest to the lowest, and a search is heated anew as often as is asked for" {
+            let objectives (options: AnnealedMatchingOptions) =
+                [
+                    for seed in 1..6 do
+                        let a, b = pair wide (10 * seed)
+                        List.ofSeq (AnnealedMatching.Match(a, b, options)).Objective
+                ]
+
+            let falling highest lowest = AnnealedMatchingOptions(Highest = highest, Lowest = lowest, Reheats = 0)
+            // The start, what a descent makes of it, and what a descent makes of the hardened mean field.
+            Expect.all (objectives (falling 0.3 0.1)) (fun told -> told.Length = 3) "three values"
+            Expect.notEqual (objectives (falling 0.3 0.1)) (objectives (falling 0.3 0.3)) "the last level is the lowest"
+            Expect.notEqual (objectives (falling 0.3 0.1)) (objectives (falling 0.1 0.1)) "the first is the highest"
+            let again = objectives (AnnealedMatchingOptions(Reheats = 3))
+            Expect.exists again (fun told -> told.Length > 3) "heated anew, where that changes something"
+            Expect.all again (fun told -> told.Length <= 6) "and three times at the most"
+        }
+
+        test "networks with orders in copies are matched outwards, with as many starts" {
+            let network =
+                Network(
+                    Catalogue.Gpt(7, TransformerOptions(Layers = 2, Width = 8, Heads = 4, KeyHeads = 2, Context = 3))
+                )
+
+            let best =
+                [
+                    for seed in 1..4 do
+                        let a, b = pair network seed
+                        let annealed = AnnealedMatchingOptions(Seed = int64 seed, Starts = 5)
+                        let matched starts = WeightMatchingOptions(Seed = int64 seed, Starts = starts, Outward = true)
+                        let found: float = Seq.last (AnnealedMatching.Match(a, b, annealed)).Objective
+                        let several: float = Seq.last (WeightMatching.Match(a, b, matched 5)).Objective
+                        let one: float = Seq.last (WeightMatching.Match(a, b, matched 1)).Objective
+                        Expect.equal found several $"seed {seed}"
+                        several > one
+                ]
+
+            Expect.contains best true "which matters"
+        }
+
         test "the same seed gives the same bytes, and of several starts the best counts" {
             let a, b = pair wide 1
             let one, again = search a b 5L, search a b 5L

@@ -35,6 +35,28 @@ let tests =
                 Expect.isLessThan (relative expected (output network again)) 1e-9 $"seed {seed}, unfolded"
         }
 
+        test "a gain that is nothing in any of the models stays where it is" {
+            let network = Network(Catalogue.Gpt(7, TransformerOptions(Layers = 1, Width = 8, Heads = 2, Context = 3)))
+
+            use one = randomParameters network 1L
+            use other = randomParameters network 2L
+            let folded models = (Folding.Of(network, List.toArray models)).Layers |> List.ofSeq
+            let all = folded [ doubles one; doubles other ]
+
+            let norm =
+                all
+                |> List.find (fun name ->
+                    Seq.exists
+                        (fun (p: ParameterSpec) -> p.Name = $"{name}.weight" && p.Shape.Length = 1)
+                        network.Parameters)
+
+            use _ = torch.no_grad ()
+            (other[$"{norm}.weight"])[0] <- torch.tensor 0.0f
+            let left = all |> List.filter ((<>) norm)
+            Expect.equal (folded [ doubles other; doubles one ]) left "in the first"
+            Expect.equal (folded [ doubles one; doubles other ]) left "in the second"
+        }
+
         test "unfolded with another model's gains it computes the same, and has its gains, shifts and biases of values" {
             for seed, network in drawn do
                 use _ = torch.NewDisposeScope()

@@ -134,6 +134,36 @@ let tests =
             for earlier, later in Seq.pairwise relaxed do
                 Expect.isGreaterThanOrEqual later (earlier - 1e-3 * (1.0 + abs earlier)) "objective"
 
+        test "several models: limits, tolerance, seed and polish are those that were asked for" {
+            let network = Network(Catalogue.Mlp([| 1; 4; 4 |], [| 20; 20; 20 |], 5))
+            let models = drawn network 3 5
+            let many seed sweeps = MergeManyMatching.Match(models, MergeManyOptions(Seed = seed, MaxSweeps = sweeps))
+            let one = many 0L 1
+            Expect.isGreaterThan (many 0L 100).Sweeps 1 "it takes more than one pass"
+            Expect.equal (one.Sweeps, one.Stopped, one.Objective.Length) (1, StopReason.SweepLimit, 2) "one pass"
+            let objectives = [ for seed in 0L .. 5L -> List.ofSeq (many seed 1).Objective ]
+            Expect.isGreaterThan (List.distinct objectives).Length 1 "orders by the seed"
+            Expect.equal (List.ofSeq (many 4L 1).Objective) objectives[4] "the same by the same"
+
+            let universe (options: UniverseMatchingOptions) = UniverseMatching.Match(models, options)
+            let rough seed = universe (UniverseMatchingOptions(Polish = false, Seed = seed))
+            Expect.isGreaterThan (rough 0L).Sweeps 2 "it takes more than two steps"
+            let two = universe (UniverseMatchingOptions(MaxSteps = 2, Polish = false))
+            // The start, two steps, and the permutations nearest to where they end.
+            Expect.equal (two.Sweeps, two.Stopped, two.Objective.Length) (2, StopReason.SweepLimit, 4) "two steps"
+            let lax = universe (UniverseMatchingOptions(Tolerance = 1e9, Polish = false))
+            Expect.equal (lax.Sweeps, lax.Stopped) (1, StopReason.NothingChanged) "any gap is small enough"
+
+            for seed in 0L .. 4L do
+                let rough, polished = rough seed, universe (UniverseMatchingOptions(Seed = seed))
+                let polish = MergeManyMatching.Match(models, MergeManyOptions(Seed = seed), rough.Permutations)
+                let expected = Seq.append rough.Objective (Seq.skip 1 polish.Objective) |> List.ofSeq
+                Expect.equal polished.Objective.Length expected.Length $"seed {seed}: as many passes"
+
+                for x, y in Seq.zip polished.Objective expected do
+                    Expect.floatClose Accuracy.medium x y $"seed {seed}: by MergeMany, from the universe's own"
+        }
+
         test "one model, models of two architectures and numbers that are not finite are refused" {
             use a = randomParameters smallMlp 1L
             use other = randomParameters (Network(Catalogue.Mlp([| 1; 2; 3 |], [| 5; 3 |], 3))) 1L

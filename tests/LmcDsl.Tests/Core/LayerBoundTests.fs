@@ -44,6 +44,48 @@ let tests =
             Expect.floatClose Accuracy.medium layer.Bound 10.0 "and no more"
         }
 
+        test "the largest ratio is that of all samples, however many are read at once" {
+            use a = randomParameters smallMlp 1L
+            use b = randomParameters smallMlp 2L
+            use task = toyTask smallMlp 240 3L
+            // Batches are of a hundred.
+            let last = task.Images.narrow (0L, 100L, 140L), task.Labels.narrow (0L, 100L, 140L)
+            use rest = new LmcDsl.Core.Data.DataSplit(fst last, snd last)
+            use turned = new LmcDsl.Core.Data.DataSplit(task.Images.flip 0L, task.Labels.flip 0L)
+            let ratios data examples = [ for l in LayerBound.Between(a, b, data, 0.5, examples) -> l.LargestRatio ]
+
+            let expected = List.map2 max (ratios task 100) (ratios rest 140)
+
+            for found in [ ratios task 240; ratios turned 240 ] do
+                for x, y in List.zip found expected do
+                    Expect.floatClose Accuracy.medium x y $"{found} and {expected}"
+        }
+
+        test "where others read a layer too its outputs are those before the activation" {
+            let network =
+                Network(
+                    Architecture.FromJson
+                        """{"name":"read twice","input":[3],"nodes":[
+                           {"name":"a","layer":{"kind":"dense","units":4},"inputs":["input"]},
+                           {"name":"r","layer":{"kind":"activation","function":"Relu"},"inputs":["a"]},
+                           {"name":"s","layer":{"kind":"sum"},"inputs":["a","r"]},
+                           {"name":"b","layer":{"kind":"dense","units":2},"inputs":["s"]}]}"""
+                )
+
+            use _ = torch.NewDisposeScope()
+            use _ = torch.no_grad ()
+            use a = randomParameters network 1L
+            use b = randomParameters network 2L
+            use task = toyTask network 20 3L
+
+            let sums (model: ParameterSet) =
+                torch.nn.functional.linear (task.Images, model["a.weight"], model["a.bias"])
+
+            let expected = (sums a - sums b).norm(1).mean().ToDouble()
+            let found = LayerBound.Between(a, b, task, 0.5, 20) |> Seq.find (fun layer -> layer.Name = "a")
+            Expect.floatClose Accuracy.medium found.Measured expected "before it"
+        }
+
         test "it is the definition, sample by sample, on a hidden layer and the last one" {
             use _ = torch.NewDisposeScope()
             use a = randomParameters smallMlp 1L

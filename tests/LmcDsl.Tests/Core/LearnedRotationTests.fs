@@ -112,6 +112,55 @@ let tests =
             Expect.notEqual (bytes 1L) (bytes 2L) "others"
         }
 
+        test
+            "each step is one of Adam down a batch's loss on a line between the models, and looks come when they are asked for" {
+            let a, b = models.Value
+            let data = text.Value.Train
+
+            let options =
+                LearnedRotationOptions(
+                    Steps = 4,
+                    CheckEvery = 3,
+                    CheckOn = 60,
+                    BatchSize = 8,
+                    LearningRate = 0.03,
+                    Spread = 0.4,
+                    Seed = 7L,
+                    BestStart = false
+                )
+
+            use _ = torch.NewDisposeScope()
+            let matched = RotatedMatching.Match(a, b, options.Matching)
+            use learner = new RotationLearner(a, b, matched.Transformation, options.WithinHeads)
+            let first, second = torch.zeros_like learner.Angles, torch.zeros_like learner.Angles
+            use check = data.First 60L
+
+            let losses =
+                [
+                    for step in 0..4 do
+                        if step = 0 || step = 3 || step = 4 then
+                            learner.Loss check
+
+                        if step < 4 then
+                            use generator = LmcDsl.Core.Runtime.Seeds.Generator(7L, "learned rotation", int64 step)
+                            let drawn = torch.rand([| 1L |], generator = generator).ToDouble()
+                            let chosen = torch.randint (data.Count, [| 8L |], generator = generator)
+                            let images = data.Images.index_select (0L, chosen)
+                            let labels = data.Labels.index_select (0L, chosen)
+                            let struct (_, slope) = learner.Gradient(images, labels, 0.5 + 0.4 * (2.0 * drawn - 1.0))
+                            // Half a cosine from the first step to the last.
+                            let rate = 0.03 * 0.5 * (1.0 + cos (System.Math.PI * float step / 4.0))
+                            use _ = torch.no_grad ()
+                            FusedStep.ByMoments(learner.Angles, first, second, slope, Adam(), rate, int64 step + 1L)
+                ]
+
+            let found = LearnedRotation.Match(a, b, data, options)
+            Expect.equal found.Objective.Length losses.Length "at 0, 3 and 4"
+
+            for x, y in Seq.zip found.Objective losses do
+                Expect.floatClose Accuracy.high x y $"{List.ofSeq found.Objective} and {losses}"
+        }
+
         test "where nothing can be rotated the answer is weight matching's" {
             let a, b = trained TransformerNorm.LayerAfter 0L, trained TransformerNorm.LayerAfter 1L
 

@@ -161,6 +161,15 @@ let tests =
             use ties = TiesMerge(1.0, 1.0).Merge [| b; one; two |]
             Expect.isLessThan (difference elected.Flat ties.Flat) 1e-6 "elected, it is TIES"
 
+            // So do parameters: two layers of one shape do not drop the same.
+            let square = Network(Catalogue.Mlp([| 1; 4; 5 |], [| 20; 20 |], 10))
+            use nothing = ParameterSet.Zeros(square, torch.CPU)
+            use everything = ParameterSet.Zeros(square, torch.CPU)
+            everything.Flat.fill_ (TorchSharp.Scalar.op_Implicit 1.0) |> ignore
+            use half = DareMerge(0.5).Merge [| nothing; everything |]
+            let pattern name = half[name].data<float32>().ToArray()
+            Expect.notEqual (pattern "fc2.weight") (pattern "fc1.weight") "each its own"
+
             // Models drop by themselves: two equal ones do not drop the same.
             use twice = DareMerge(0.5, Nullable 1.0).Merge [| b; one; one |]
             let sums = (twice.Flat - b.Flat).data<float32>().ToArray()

@@ -54,8 +54,8 @@ let private wholes name (values: int64 list) =
 let tests =
     testList "OnnxConstants" [
         test "whole numbers of a graph are the network: a checkpoint with others is a model of another one" {
-            let graph =
-                ofParts [
+            let parts =
+                [
                     dense "/a/Gemm" "x" "a.weight" "h"
                     node "Cast" [ "mask" ] "m" [ toFloat ]
                     node "Mul" [ "h"; "m" ] "g" []
@@ -64,6 +64,8 @@ let tests =
                     weight "o.weight" [ 2L; 3L ] last
                     wholes "mask" [ 1L; 1L; 0L ]
                 ]
+
+            let graph = ofParts parts
 
             let checkpoint prefix (mask: int64 list) =
                 [
@@ -80,6 +82,33 @@ let tests =
                     checkpoint "net." [ 1L; 1L; 1L ]
                     checkpoint "module." [ 1L; 1L ]
                 ]
+
+            let other =
+                ofParts (
+                    List.map
+                        (fun part ->
+                            if part = wholes "mask" [ 1L; 1L; 0L ] then
+                                wholes "mask" [ 0L; 1L; 0L ]
+                            else
+                                part)
+                        parts
+                )
+
+            inFolder (fun folder ->
+                let file k (content: byte[]) =
+                    let path = Path.Combine(folder, $"{k}.onnx")
+                    File.WriteAllBytes(path, content)
+                    OnnxModel.Read path
+
+                let models = [ file 0 graph; file 1 other ]
+
+                Expect.equal
+                    [
+                        for a in models do
+                            for b in models -> a.OtherConstant b |> Option.ofObj
+                    ]
+                    [ None; Some "mask"; Some "mask"; None ]
+                    "two files of two networks")
 
             beside graph all (fun k read placement ->
                 let check () = read.RequireConstants(placement, NameMap.For placement.Network)
@@ -154,9 +183,9 @@ let tests =
             let halves = first |> List.map (fun x -> x / 2f)
             let found = Collections.Generic.List<string option>()
             let look _ (read: OnnxModel) placement = found.Add(read.Computed placement |> Option.ofObj)
-            beside (graph first) [ checkpoint first last; checkpoint halves first ] look
+            beside (graph first) [ checkpoint first last; checkpoint halves first; checkpoint first first ] look
             beside (graph halves) [ checkpoint first last; checkpoint first first; checkpoint halves last ] look
-            // Of the checkpoint; of another one; computed from it; of another one; of it.
-            Expect.equal (List.ofSeq found) [ None; None; Some "a.weight"; None; None ] "which are computed"
+            // Of the checkpoint; of another one; of one that shares a layer with it; computed from it; of another one; of it.
+            Expect.equal (List.ofSeq found) [ None; None; None; Some "a.weight"; None; None ] "which are computed"
         }
     ]

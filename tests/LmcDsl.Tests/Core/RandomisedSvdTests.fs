@@ -22,6 +22,13 @@ let private matrix (rows: int64) (columns: int64) (fall: float) (seed: int64) =
 
 let tests =
     testList "RandomisedSvd" [
+        test "the seed says which directions are looked at" {
+            use w = matrix 60L 45L 0.99 1L
+            let values seed = (RandomisedSvd.Compute(w, 3, seed, 0, 0)).S.data<float32>().ToArray()
+            Expect.equal (values 1L) (values 1L) "the same"
+            Expect.notEqual (values 2L) (values 1L) "others"
+        }
+
         testPropertyWithConfig (config 20) "leading values and vectors are those of the full decomposition"
         <| fun (seed: int64) ->
             use _ = torch.NewDisposeScope()

@@ -67,6 +67,21 @@ let tests =
             Expect.isLessThan (difference merged.Flat model.Flat) 1e-5 "the same"
         }
 
+        test "so many examples are read as are asked for" {
+            let network = Network(Catalogue.Mlp([| 1; 2; 3 |], [| 9; 8 |], 3))
+            let parents = [| for seed in 1L .. 2L -> ParameterSet.Initialize(network, seed) |]
+            use data = toyTask network 90 2L
+            use first = data.First 30L
+
+            let renormalised (data: DataSplit) examples =
+                use merged = Average.Of(parents, null)
+                Renormalisation.Apply(merged, parents, data, examples, 25)
+                bytes merged
+
+            Expect.equal (renormalised data 30) (renormalised first 1000) "the first thirty"
+            Expect.notEqual (renormalised data 90) (renormalised data 30) "not all"
+        }
+
         test "no parents, and too few examples, are refused" {
             use model = randomParameters smallMlp 1L
             use data = toyTask smallMlp 10 1L

@@ -103,6 +103,32 @@ let private networks =
 
 let tests =
     testList "RotatedMatching" [
+        test "the objective is the sum of inner products, and of cosines where each weight counts alike" {
+            for seed in 1..5 do
+                use _ = torch.NewDisposeScope()
+                let network = Network(randomTransformer (Random seed))
+                let a, b = draw network (int64 seed), draw network (int64 seed + 100L)
+                let struct (one, other) = RotatedMatching.CanonicalPair(a, b)
+
+                let counted =
+                    [ for p in (RotatedMatching.NetworkOf(a, b)).Parameters -> p.Role <> ParameterRole.Statistic ]
+
+                let sum (value: torch.Tensor -> torch.Tensor -> float) =
+                    List.zip3 counted (List.ofArray one) (List.ofArray other)
+                    |> List.sumBy (fun (counts, x, y) -> if counts then value x y else 0.0)
+
+                let product (x: torch.Tensor) (y: torch.Tensor) = (x * y).sum().ToDouble()
+
+                let cosine (x: torch.Tensor) (y: torch.Tensor) =
+                    let sizes = sqrt (product x x * product y y)
+                    if sizes > 0.0 then product x y / sizes else 0.0
+
+                let first options : float = (RotatedMatching.Match(a, b, options)).Objective[0]
+                let close x y what = Expect.isLessThan (abs (x - y)) (1e-9 * (1.0 + abs y)) $"seed {seed}, {what}"
+                close (first (RotatedMatchingOptions())) (sum product) "products"
+                close (first (RotatedMatchingOptions(Normalised = true))) (sum cosine) "cosines"
+        }
+
         for name, architecture in networks do
             test $"an element of the whole group that is planted is found again: {name}" {
                 let network = Network architecture

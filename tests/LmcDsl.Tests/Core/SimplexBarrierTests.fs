@@ -60,6 +60,35 @@ let tests =
                     Expect.floatClose Accuracy.medium mixture.Excess expected "by hand"
         }
 
+        test "statistics of mixtures are reset, those of the models themselves are not" {
+            let network =
+                Network(
+                    Architecture.FromJson
+                        """{"name":"normed","input":[3],"nodes":[
+                           {"name":"a","layer":{"kind":"dense","units":4},"inputs":["input"]},
+                           {"name":"n","layer":{"kind":"batchNorm"},"inputs":["a"]},
+                           {"name":"r","layer":{"kind":"activation","function":"Relu"},"inputs":["n"]},
+                           {"name":"b","layer":{"kind":"dense","units":3},"inputs":["r"]}]}"""
+                )
+
+            let two = [| for seed in 1L .. 2L -> randomParameters network seed |]
+            let data = toyTask network 60 1L
+            let found = SimplexBarrier.Over(two, data, 2, resetOn = data, resetExamples = 60)
+
+            for mixture in found do
+                use mixed = two[0].Clone()
+                mixed.Flat.zero_ () |> ignore
+
+                for share, model in Seq.zip mixture.Shares two do
+                    mixed.Flat.add_ (model.Flat * TorchSharp.Scalar.op_Implicit share) |> ignore
+
+                if Seq.max mixture.Shares < 1.0 then
+                    LmcDsl.Core.Merging.StatisticsReset.Apply(mixed, data, 60)
+
+                let expected = Evaluator.Evaluate(mixed, data).Loss
+                Expect.floatClose Accuracy.medium mixture.Score.Loss expected $"{List.ofSeq mixture.Shares}"
+        }
+
         test "too few models, parts or too many mixtures are refused" {
             let data = toyTask smallMlp 60 1L
             failsWith [ "2 or more models" ] (fun () -> SimplexBarrier.Over(models 1, data) |> ignore)

@@ -97,6 +97,31 @@ let tests =
             let scale = abs (value 1.0) + abs (value -1.0) + abs analytic + 1.0
             Expect.isLessThan (abs (numeric - analytic)) (1e-3 * scale) "directional derivative"
 
+        test "polishing is weight matching from what was found, with the same seed" {
+            let network = Network(Catalogue.Mlp([| 1; 4; 4 |], [| 20; 20; 20 |], 5))
+            use a = randomParameters network 1L
+            use b = randomParameters network 2L
+
+            let polished seed =
+                let few polish = SinkhornMatchingOptions(Steps = 3, Noise = 0.0, Seed = seed, Polish = polish)
+                let rough = SinkhornMatching.Match(a, b, few false)
+                let found = SinkhornMatching.Match(a, b, few true)
+                let matched = WeightMatching.Match(a, b, WeightMatchingOptions(Seed = seed), rough.Permutations)
+                Expect.sequenceEqual found.Permutations.Permutations matched.Permutations.Permutations $"seed {seed}"
+
+                Expect.sequenceEqual
+                    found.Objective
+                    (Seq.append rough.Objective (Seq.skip 1 matched.Objective))
+                    $"seed {seed}: one after the other"
+
+                List.ofSeq found.Objective
+
+            Expect.isGreaterThan
+                ([ for seed in 0L .. 7L -> polished seed ] |> List.distinct).Length
+                1
+                "the seed matters"
+        }
+
         test "logits begin at the identity with noise from the seed, and take the steps of Torch's own AdamW" {
             let units, group = 6, 2
 

@@ -228,6 +228,25 @@ let tests =
                 "a itself"
         }
 
+        test "passes of the Sinkhorn operator are as many as are asked for" {
+            let a, b = trained smallMlp 1L, trained smallMlp 2L
+
+            let seen iterations =
+                let few =
+                    SinkhornStraightThroughOptions(
+                        Steps = 12,
+                        BatchSize = 100,
+                        CheckEvery = 1,
+                        CheckOn = 300,
+                        Iterations = iterations,
+                        LearningRate = 1.0
+                    )
+
+                (SinkhornStraightThrough.Match(a, b, task, few)).Objective |> List.ofSeq
+
+            Expect.notEqual (seen 1) (seen 20) "one is not twenty"
+        }
+
         test "the same seed gives the same permutations" {
             use a = trained smallMlp 1L
             use b = trained smallMlp 2L

@@ -75,6 +75,37 @@ let private byDefinition (a: ParameterSet) (b: ParameterSet) (data: DataSplit) (
 
 let tests =
     testList "StraightThrough" [
+        test "a copy that does not move is matched as weights are, groups in the order that the seed says" {
+            let network = Network(Catalogue.Mlp([| 1; 2; 3 |], [| 9; 9; 9 |], 3))
+            use a = randomParameters network 1L
+            use b = randomParameters network 2L
+            let data = toyTask network 40 1L
+
+            let found seed =
+                // Too slow to move, and looked at once.
+                let still =
+                    StraightThroughOptions(
+                        Steps = 1,
+                        CheckEvery = 5,
+                        BatchSize = 10,
+                        CheckOn = 40,
+                        LearningRate = 1e-12,
+                        Seed = seed
+                    )
+
+                let found = (StraightThrough.Match(a, b, data, still)).Permutations.Permutations
+                let options = WeightMatchingOptions(AsTheyLie = true, Seed = seed)
+
+                Expect.sequenceEqual
+                    found
+                    (WeightMatching.Match(a, b, options)).Permutations.Permutations
+                    $"seed {seed}"
+
+                List.ofSeq found
+
+            Expect.isGreaterThan ([ for seed in 0L .. 7L -> found seed ] |> List.distinct).Length 1 "the order matters"
+        }
+
         test "the losses that it sees are those of its definition, step by step, with drawn lambdas too" {
             let data, a, b = decoy oneLayer (train oneLayer) 3L
 

@@ -24,6 +24,28 @@ let tests =
             failsWith [ "windows of 1 or more"; "found 0" ] (fun () -> of' [| 1L; 2L |] 0)
         }
 
+        test "a text's loss and accuracy are means over all positions of all windows" {
+            use _ = torch.NewDisposeScope()
+            use _ = torch.no_grad ()
+
+            let options = LmcDsl.Core.Architectures.TransformerOptions(Layers = 1, Width = 4, Heads = 2, Context = 3)
+            let network = LmcDsl.Core.Architectures.Network(LmcDsl.Core.Architectures.Catalogue.Gpt(7, options))
+            use model = randomParameters network 1L
+            use split = TextWindows.Cut("text", System.ReadOnlySpan [| for k in 0L .. 15L -> 3L * k % 7L |], 3)
+
+            let logits =
+                network.Forward(model.Views, split.Images, LmcDsl.Core.Architectures.Mode.Evaluation).view(15L, 7L)
+
+            let labels = split.Labels.flatten ()
+            let likely = logits.log_softmax(1L).gather(1L, labels.unsqueeze 1L).mean().ToDouble()
+            let right = logits.argmax(1L).eq(labels).sum().ToDouble()
+
+            for batch in [ 2; 5 ] do
+                let score = LmcDsl.Core.Measures.Evaluator.Evaluate(model, split, batch)
+                Expect.isLessThan (abs (score.Loss + likely)) 1e-5 $"loss, {batch} windows at once"
+                Expect.floatClose Accuracy.high score.Accuracy (right / 15.0) $"accuracy, {batch} windows at once"
+        }
+
         test "tokens beyond a network's, a longer context, and images for a network of tokens are refused" {
             let gpt context vocabulary =
                 LmcDsl.Core.Architectures.Network(

@@ -139,8 +139,19 @@ let private testsOf asTheyLie =
             let network = Network(randomArchitecture (Random seed))
             use a = randomParameters network (int64 seed)
             use b = randomParameters network (int64 seed + 1L)
-            let start = PermutationSet.Random(network, int64 seed + 2L)
-            let options = WeightMatchingOptions(AsTheyLie = asTheyLie, Seed = int64 seed)
+            // Some begin outwards, where no start is given, and some end after a pass.
+            let outward = seed % 3 = 0
+
+            let start: PermutationSet | null = if outward then null else PermutationSet.Random(network, int64 seed + 2L)
+
+            let options =
+                WeightMatchingOptions(
+                    AsTheyLie = asTheyLie,
+                    Seed = int64 seed,
+                    Outward = outward,
+                    MaxSweeps = (if seed % 2 = 0 then 1 else 1000)
+                )
+
             let expected = WeightMatching.Match(a, b, options, start)
             use aligned = expected.Permutations.Apply b
             let before = bytes a

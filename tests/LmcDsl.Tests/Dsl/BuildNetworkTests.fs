@@ -44,6 +44,31 @@ let tests =
             Expect.equal names [ "flatten1"; "fc1"; "relu1"; "fc2"; "relu2"; "out1" ] "named by what they are"
         }
 
+        test "each word makes the layer that it names" {
+            let found =
+                network "words" [ conv 4 3; depthwise 4 3; groupNorm 2; averagePool 2; maxPool 2; output ] Glyphs
+
+            let layers: (string * Layer) list =
+                [
+                    "conv1", Convolution(4, 3, padding = 1)
+                    "conv2", Convolution(4, 3, padding = 1, groups = 4)
+                    "norm1", GroupNorm 2
+                    "pool1", Pooling(PoolingFunction.Average, 2)
+                    "pool2", Pooling(PoolingFunction.Max, 2)
+                    "out1", Dense 10
+                ]
+
+            let chain = Chain()
+
+            for name, layer in layers do
+                chain.Add(name, layer) |> ignore
+
+            Expect.equal
+                (found.ToJson())
+                ((chain.Build("words", List.toArray Glyphs.Shape)).ToJson())
+                "one after another"
+        }
+
         test "blocks read what stands before them, and join what their branches give" {
             let architecture = small Glyphs
 

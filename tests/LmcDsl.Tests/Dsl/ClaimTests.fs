@@ -124,6 +124,51 @@ let tests =
             Expect.equal (letters (judge (Bounds.below 2.0) [ 2.0; 2.0 ])) [ "A", 'n' ] "alike, and not below"
         }
 
+        test "the rows of the mean with each of its models are one measurement" {
+            let rows =
+                [
+                    for m, value in [ "0", 1.0; "1", 3.0 ] do
+                        let made = row "A" "WM" "1" value
+                        { made with Models = [ "mean"; m ]; Labels = made.Labels @ [ "seeds", "0, 1" ] }
+                ]
+
+            let found = Subject.ofReport { Rows = rows } |> Judge.byMeasurement ofLoss
+            Expect.equal (found |> Map.values |> List.ofSeq) [ 2.0 ] "one, their mean"
+        }
+
+        test "an interval that reaches a bound is within where the bound is, and across where it is not" {
+            let place range = Interval.place range { Value = 2.5; Low = 2.0; High = 3.0; Count = 3 }
+            Expect.equal (place (Bounds.between 2.0 3.0)) Within "both ends are of the range"
+            Expect.equal (place (Bounds.above 2.0)) Across "but not of what is above"
+            Expect.equal (place (Bounds.below 3.0)) Across "nor of what is below"
+            Expect.equal (place (Bounds.atLeast 3.0)) Across "it has a number of the range"
+            Expect.equal (place (Bounds.atMost 2.0)) Across "at its other end too"
+            Expect.equal (place (Bounds.above 3.0)) Without "none"
+            Expect.equal (place (Bounds.below 2.0)) Without "none at the other end"
+        }
+
+        test "resamples draw every item, and their interval ends at 2.5 and 97.5 hundredths" {
+            // Three of three draws are the odd one in 1 of 27 resamples, 3.7 %: above 2.5 %, below 5 %.
+            let found = Interval.bootstrap List.average [ 0.0; 0.0; 1.0 ]
+            Expect.equal (found.Low, found.High) (0.0, 1.0) "up to all of the last"
+            let found = Interval.bootstrap List.average [ 0.0; 1.0; 1.0 ]
+            Expect.equal (found.Low, found.High) (0.0, 1.0) "down to all of the first"
+        }
+
+        test "a line's intervals are those of least squares, worked out by hand" {
+            // Through (0, 0), (1, 1), (2, 1): 1/6 + x/2, squares of what is left 1/6, t(1) = 12.7062, squares of x about their mean 2.
+            let intercept, slope = Interval.line [ 0.0, 0.0; 1.0, 1.0; 2.0, 1.0 ] |> Option.get
+            let near x y = Expect.isLessThan (abs (x - y)) 1e-4 $"{x} and {y}"
+            near slope.Value 0.5
+            near (slope.High - slope.Value) (12.7062 * sqrt (1.0 / 6.0 / 2.0))
+            near intercept.Value (1.0 / 6.0)
+            near (intercept.Value - intercept.Low) (12.7062 * sqrt (1.0 / 6.0 * (1.0 / 3.0 + 1.0 / 2.0)))
+        }
+
+        test "ranks of what does not vary are not correlated" {
+            Expect.equal (Interval.rankCorrelation [ 1.0, 5.0; 2.0, 5.0; 3.0, 5.0 ]) 0.0 "none"
+        }
+
         test "means are judged in each group" {
             let evidence = Judge.mean [ "network" ] ofWm ofLoss (Bounds.below 3.0) report
             // 2.125 and 3.725, each of two measurements 0.25 apart: ± 1.588.
@@ -153,6 +198,64 @@ let tests =
             let judge references = Judge.against [ "network" ] all references [ "STE" ] ofLoss (Bounds.above 0.0) report
             Expect.equal (letters (judge [ "Sinkhorn"; "WM" ])) [ "A, STE", 'y' ] "the first that was measured"
             Expect.equal (letters (judge [ "WM"; "STE" ])) [ "A, STE", 'y'; "A, STE", '-' ] "the others beside"
+        }
+
+        test "of two quantities both must be as claimed" {
+            let other = { ofLoss with Of = ofLoss.Of >> Option.map ((+) 10.0) }
+            let judge one two = letters (Judge.both [ "network" ] ofWm one two (Bounds.below 9.0) report)
+            Expect.equal (judge ofLoss ofLoss) [ "A", 'y'; "B", 'y' ] "both"
+            Expect.equal (judge ofLoss other) [ "A", 'n'; "B", 'n' ] "the second is not"
+            Expect.equal (judge other ofLoss) [ "A", 'n'; "B", 'n' ] "the first is not"
+        }
+
+        test "an effect's size is the difference's mean over its deviation" {
+            let rows =
+                [
+                    for seeds, more in [ "0", 1.0; "1", 2.0; "2", 3.0 ] do
+                        for search, value in [ "WM", 5.0; "STE", 5.0 + more ] do
+                            let made = row "A" search "1" value
+                            { made with Labels = made.Labels @ [ "seeds", seeds ] }
+                ]
+
+            let evidence = Judge.against [ "network" ] all [ "WM" ] [ "STE" ] ofLoss (Bounds.above 0.0) { Rows = rows }
+
+            // 1, 2 and 3: mean 2, deviation 1.
+            Expect.stringContains evidence.Head.Measured "effect size 2.0" "Cohen's d"
+        }
+
+        test "the largest is that of the largest mean" {
+            let rows =
+                [
+                    for seeds, one, two in [ "0", 0.0, 2.0; "1", 3.0, 2.5 ] do
+                        for width, value in [ "1", one; "2", two ] do
+                            let made = row "A" "WM" width value
+                            { made with Labels = made.Labels @ [ "seeds", seeds ] }
+                ]
+
+            let found = Judge.largest "width" [ "network" ] all ofLoss (Bounds.above 0.0) { Rows = rows }
+            Expect.stringContains found.Head.Measured "at width 2; n = 2" "1.5 and 2.25"
+        }
+
+        test "a trend is over the measurements that have every value" {
+            let rows =
+                [
+                    for seeds, widths in [ "0", [ 1..5 ]; "1", [ 1..5 ]; "2", [ 1..3 ] ] do
+                        for width in widths do
+                            let made = row "A" "WM" (string width) (float (-width))
+                            { made with Labels = made.Labels @ [ "seeds", seeds ] }
+                ]
+
+            let found = Judge.trend "width" [ "network" ] all ofLoss (Bounds.atMost -0.8) { Rows = rows }
+            Expect.equal (letters found) [ "A", 'y' ] "decided"
+            Expect.stringContains found.Head.Measured "n = 2" "by two of three"
+        }
+
+        test "a premise is of its own place and what is within it, not of one whose name begins alike" {
+            let piece where finding = { Where = where; Measured = "1"; Finding = finding }
+            let asked _ = [ piece "MLP 1" AsClaimed ]
+            let judge _ = [ piece "MLP 1" AsClaimed; piece "MLP 1, WM" AsClaimed; piece "MLP 16" AsClaimed ]
+            let found = Judge.given "a low barrier" asked judge { Rows = [] }
+            Expect.equal (letters found) [ "MLP 1", 'y'; "MLP 1, WM", 'y'; "MLP 16", '?' ] "which"
         }
 
         test "where a premise is not as claimed nothing that follows from it is decided" {

@@ -64,6 +64,66 @@ let tests =
             Expect.isLessThan all.Curve[2].LearningRate all.Curve[1].LearningRate "on its way down"
         }
 
+        test "an epoch's loss and accuracy are means over all its batches" {
+            use data = DataSet.load setup.Data
+            let network = Network(setup.Network setup.Data)
+            // So slow that nothing is learned: each batch is seen by the model of the start.
+            let still =
+                { setup with
+                    Epochs = 1
+                    LearningRate = 1e-12
+                    Optimizer = Sgd 0.0
+                    Schedule = Constant()
+                }
+
+            use start = TrainingState.Start(network, 3L, torch.CPU)
+            let score = Evaluator.Evaluate(start.Parameters, data.Train)
+
+            use one = Trainer.Run(TrainingState.Start(network, 3L, torch.CPU), data.Train, Setup.training still, 3L)
+            close "loss" one.Curve[0].Loss score.Loss
+            close "accuracy" one.Curve[0].Accuracy score.Accuracy
+        }
+
+        test "a training that goes on from before curves were kept keeps none, since epochs would lack" {
+            use data = DataSet.load setup.Data
+            let network = Network(setup.Network setup.Data)
+            let node = Plan.steps [ Plan.node plan ] |> List.find isTraining
+            let first = Setup.training { setup with Epochs = 1 }
+            use state = Trainer.Run(TrainingState.Start(network, 0L, torch.CPU), data.Train, first, 0L)
+
+            let ops (curve: bool) =
+                use stream = new MemoryStream()
+
+                let kept =
+                    if curve then
+                        state
+                    else
+                        new TrainingState(state.Parameters, state.First, state.Second, state.Epoch)
+
+                ModelFile.Write(stream, kept)
+                let names = ResizeArray<string>()
+
+                node.Op.Run
+                    {
+                        Args = node.Args
+                        Inputs = []
+                        OwnsInputs = true
+                        Data = fun () -> data
+                        Progress = ignore
+                        SavePartial = ignore
+                        LoadPartial = fun () -> Some(stream.ToArray())
+                        Note = ignore
+                        Keep = fun op _ -> names.Add op.Name
+                        Cancel = CancellationToken.None
+                    }
+                |> ignore
+
+                List.ofSeq names
+
+            Expect.equal (ops true) [ "trainingCurve" ] "from where it is whole"
+            Expect.equal (ops false) [] "from where there was none"
+        }
+
         test "a training that goes on has the curve of one that went through" {
             use data = DataSet.load setup.Data
             let network = Network(setup.Network setup.Data)
@@ -125,6 +185,17 @@ let tests =
                 let csv = File.ReadAllLines(Path.Combine(target, "training.csv"))
                 Expect.equal csv.Length 7 "a line an epoch and one of headings"
                 Expect.stringContains csv[0] "training loss (nats)" "with units"
+
+                let line epoch (e: TrainingCurveValue.Epoch) =
+                    let model = (fst curves.Head).Title.Substring "train ".Length
+                    let numbers = [ e.Loss; 100.0 * e.Accuracy; e.LearningRate ] |> List.map Number.shortest
+                    TableText.csv { Title = ""; Columns = []; Rows = [ model :: string epoch :: numbers ] }
+
+                for k, epoch in List.indexed (snd curves.Head).Epochs do
+                    Expect.stringContains (line (k + 1) epoch) csv[k + 1] "epochs from 1, accuracy in per cent"
+
+                Expect.equal provenance["models"].Items.Length 1 "one recipe"
+                Expect.equal provenance["models"].Items[0].["seeds"] (Json.ints [ 0; 1 ]) "of two seeds"
                 let json = Json.parse (File.ReadAllText(Path.Combine(target, "report.json")))
                 Expect.equal json["trainings"].Items.Length 2 "in the report"
                 Expect.equal json["trainings"].Items[0].["epochs"].Items.Length 3 "epochs"
@@ -184,6 +255,9 @@ let tests =
 
                 let points = (html.Split("points=\"")[1]).Split('"').[0].Split ' '
                 Expect.isLessThan points.Length 402 "not every point of a long step"
+                let heights = [ for point in points -> Number.parse (point.Split(',')[1]) ]
+                Expect.equal heights.Head (List.min heights) "it begins above, at its largest"
+                Expect.equal (List.last heights) (List.max heights) "and falls"
                 page.Note(Finished(node, 900.0))
                 page.End "Done"
                 let ended = File.ReadAllText path

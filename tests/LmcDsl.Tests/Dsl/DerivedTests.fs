@@ -93,6 +93,57 @@ let tests =
                 Expect.isNone (only quantity aligned (rowsAt "0.4")) "of an even number of points 1/2 is none"
         }
 
+        test "the middle of a line is its point nearest to 1/2, and the curvature there is from the quarters beside it" {
+            let value =
+                """{"loss":3,"accuracy":7,"midpointLoss":-0.25,"midpointAccuracy":3,"curve":[
+                   {"lambda":0,"loss":9,"accuracy":0.9},{"lambda":0.25,"loss":3,"accuracy":0.8},{"lambda":0.46,"loss":7,"accuracy":0.7},
+                   {"lambda":0.5,"loss":1,"accuracy":0.6},{"lambda":0.75,"loss":2,"accuracy":0.5},{"lambda":1,"loss":8,"accuracy":0.4}]}"""
+
+            let of' quantity measure = only quantity every [ row measure [ "0"; "1" ] false [] value ]
+            near "at lambda 0.5" 60.0 (of' Quantity.midpointAccuracy "barrier")
+            // Slopes -8 and 4 over quarters: 12 over a quarter.
+            near "second difference" 48.0 (of' Quantity.curvature "barrier")
+            near "training barrier" 3.0 (of' Quantity.trainingBarrier "trainingBarrier")
+            near "training excess" -0.25 (of' Quantity.trainingMidpoint "trainingBarrier")
+        }
+
+        test "a training's last numbers are those of its last epoch, and perplexity is e to the loss" {
+            let curve =
+                """{"epochs":[{"loss":2,"accuracy":0.5,"learningRate":0.1},{"loss":1,"accuracy":0.75,"learningRate":0.05}]}"""
+
+            let of' quantity measure value = only quantity every [ row measure [ "0" ] false [] value ]
+            near "loss" 1.0 (of' Quantity.lastTrainingLoss "trainingCurve" curve)
+            near "accuracy" 75.0 (of' Quantity.lastTrainingAccuracy "trainingCurve" curve)
+            near "perplexity" (exp 1.5) (of' Quantity.perplexity "score" """{"loss":1.5,"accuracy":0.75}""")
+        }
+
+        test "of several layers the largest counts, and two forms of a distance differ by a share of it" {
+            let of' quantity measure value = only quantity every [ row measure [ "0"; "1" ] false [] value ]
+
+            let bound name ratio =
+                $$"""{"name":"{{name}}","measured":1,"bound":2,"dominantPart":1,"largestRatio":{{ratio}}}"""
+
+            let bounds = $$"""{"layers":[{{bound "a" "0.25"}},{{bound "b" "0.75"}}]}"""
+            near "the bound's largest ratio" 0.75 (of' Quantity.largestRatio "outputBound" bounds)
+
+            let forms =
+                """{"layers":[{"name":"a","direct":4,"spectral":4.000002},{"name":"b","direct":1,"spectral":1.000001}]}"""
+
+            // Two millionths of 4 are a half, one of 1 is one.
+            let found = of' Quantity.largestDifference "distanceForms" forms |> Option.get
+            Expect.isLessThan (abs (found - 1.0)) 1e-6 "the larger share"
+        }
+
+        test "units that stay are counted over all groups" {
+            let value =
+                """{"groups":[{"name":"a","units":10,"stay":5,"cycles":[3,2]},{"name":"b","units":2,"stay":2,"cycles":[]}]}"""
+
+            let of' quantity = only quantity every [ row "permutationCycles" [ "0"; "1" ] true [] value ]
+            near "7 of 12" (100.0 * 7.0 / 12.0) (of' Quantity.stay)
+            near "two" 2.0 (of' Quantity.cycles)
+            near "the longest" 3.0 (of' Quantity.longestCycle)
+        }
+
         test "scores, the Taylor estimate, R and agreement are what their operations gave, in their units" {
             let of' quantity measure value = only quantity every [ row measure [ "0"; "1" ] false [] value ]
             near "loss" 0.5 (of' Quantity.loss "score" """{"loss":0.5,"accuracy":0.75}""")

@@ -37,6 +37,23 @@ let tests =
                 "by its pace"
         }
 
+        test "steps side by side share what is left, and a kind's take the mean of those that were made" {
+            let mutable now = 0.0
+            let estimate = Estimate(fun () -> now)
+            estimate.Note(Planned(trainings.Value, 0))
+
+            for node, seconds in [ trainings.Value[0], 10.0; trainings.Value[1], 30.0 ] do
+                estimate.Note(Started node)
+                now <- now + seconds
+                estimate.Note(Finished(node, seconds))
+
+            // Two are left, at 20 s each.
+            Expect.floatClose Expecto.Accuracy.medium estimate.Left.TotalSeconds 40.0 "one after another"
+            estimate.Note(Started trainings.Value[2])
+            estimate.Note(Started trainings.Value[3])
+            Expect.floatClose Expecto.Accuracy.medium estimate.Left.TotalSeconds 20.0 "side by side"
+        }
+
         test "a slow beginning does not make hours of a minute" {
             let mutable now = 0.0
             let estimate = Estimate(fun () -> now)

@@ -64,11 +64,23 @@ let tests =
             Expect.equal (network (set [ "width=128" ])) "mlp 128-128-128" "names in any case"
             Expect.equal (set [ "Optimizer=adam:0.8,0.99" ]).Optimizer (Adam(0.8, 0.99)) "betas"
             Expect.equal (set [ "Optimizer=adamw" ]).Optimizer (AdamW() :> Optimizer) "decoupled"
+            Expect.equal (set [ "Optimizer=adamw:0.8,0.99" ]).Optimizer (AdamW(0.8, 0.99)) "decoupled, with betas"
             Expect.equal (set [ "Precision=mixed" ]).Precision LmcDsl.Core.Architectures.Precision.Mixed "precision"
             Expect.equal (set [ "Shared=3,2" ]).Shared (Some(SharedStart(3L, 2))) "shared"
             Expect.equal (set [ "Shared=none" ]).Shared None "not shared"
             Expect.equal (set [ "Schedule=constant" ]).Schedule (Constant()) "constant"
             Expect.stringContains (network (set [ "Network=resnet20:0.5:layer" ])) "resnet20" "of the catalogue"
+
+            let described (setup: Setup) = (setup.Network Cifar10).ToJson()
+
+            for word, norm in
+                [
+                    "layer", LmcDsl.Core.Architectures.Norm.Layer
+                    "batch", LmcDsl.Core.Architectures.Norm.Batch
+                    "none", LmcDsl.Core.Architectures.Norm.None
+                ] do
+                let catalogued = (resnet20 0.5 norm Cifar10).ToJson()
+                Expect.equal (described (set [ $"Network=resnet20:0.5:{word}" ])) catalogued word
 
             inFolder (fun folder ->
                 let file = Path.Combine(folder, "net.json")

@@ -99,6 +99,7 @@ let tests =
             judges [ "the better dominant singular vectors are aligned the lower" ] [
                 five [ 0.1, 0.9; 0.2, 0.8; 0.3, 0.7; 0.4, 0.6; 0.5, 0.5; 0.6, 0.4 ], "y"
                 five [ 0.1, 0.4; 0.2, 0.5; 0.3, 0.6; 0.4, 0.7; 0.5, 0.8; 0.6, 0.9 ], "n"
+                five (loosely |> List.map (fun (x, y) -> x / 200.0, 0.9 - y / 250.0)), "n"
                 five [ 0.1, 0.9; 0.2, 0.8 ], ""
             ]
 

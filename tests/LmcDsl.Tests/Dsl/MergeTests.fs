@@ -48,8 +48,29 @@ let tests =
             let trained = Plan.steps [ Plan.node plan ] |> List.filter isTraining
             Expect.equal trained.Length 3 "three models"
             refused [ "mergeWith"; "sum to 1"; "0.5; 0.6" ] (train >> mergeWith [ 0.5; 0.6 ] >> measure Accuracy)
+            refused [ "mergeWith"; "sum to 1" ] (train >> mergeWith [ 0.5; 0.5001 ] >> measure Accuracy)
             refused [ "mergeWith" ] (train >> mergeWith [] >> measure Accuracy)
             refused [ "mergeBy"; "found 0" ] (train >> mergeBy TIES 0 >> measure Accuracy)
+        }
+
+        test "a note says on how many images statistics are recomputed, where there are any" {
+            let notes network =
+                Notes.ofPlans [
+                    (train >> repairOn 77 >> renormalise >> mergeN 2 >> measure Accuracy)
+                        { setup with Network = network }
+                ]
+
+            let normed (data: DataSet) =
+                Build.network "normed" [ Build.flatten; Build.dense 4; Build.batchNorm; Build.relu; Build.output ] data
+
+            Expect.equal
+                (notes normed)
+                [
+                    "glyphs: batch-norm statistics of merged networks are recomputed on 77 or 10,000 training images."
+                ]
+                "of the mean and of what is renormalised"
+
+            Expect.equal (notes (mlp [ 4 ])) [] "an MLP has none"
         }
 
         test "statistics are recomputed after any merge" {

@@ -50,6 +50,16 @@ let tests =
             Expect.equal (Only.rows [] [ searches ]) [ searches ] "as it was"
         }
 
+        test "of several values of one label each will do" {
+            let count asked =
+                Only.rows asked [ searches; [ widths ] ] |> List.concat |> List.collect ReportStep.rows |> List.length
+
+            let wm, am = count [ "search", "WM" ], count [ "search", "AM" ]
+            Expect.equal (count [ "search", "WM"; "search", "AM" ]) (wm + am) "both searches"
+            Expect.equal (count [ "search", "WM"; "search", "AM"; "kind", "small net" ]) (wm + am) "of the kind"
+            Expect.stringContains (refused [ "search", "WM"; "search", "MA" ]) "found 'MA'" "none is passed over"
+        }
+
         test "what no row has is told with what there is" {
             Expect.stringContains (refused [ "serch", "WM" ]) "kind, search, width" "labels"
             Expect.stringContains (refused [ "search", "STE" ]) "(WM; AM)" "values"

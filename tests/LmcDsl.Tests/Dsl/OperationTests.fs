@@ -43,16 +43,17 @@ let private setup =
 let private searches =
     [
         WM
-        AM
+        weightMatching (WeightMatchingOptions(MaxSweeps = 1, Starts = 2, Seed = 3L))
+        activationMatching (ActivationMatchingOptions(Correlation = true, Examples = 60))
         sinkhornMatching (SinkhornMatchingOptions(Steps = 3))
         straightThrough (StraightThroughOptions(Steps = 2, CheckEvery = 1, BatchSize = 50, CheckOn = 100))
         sinkhornStraightThrough (
             SinkhornStraightThroughOptions(Steps = 2, CheckEvery = 1, BatchSize = 50, CheckOn = 100)
         )
-        AnnealedWM
+        annealedMatching (AnnealedMatchingOptions(Levels = 3, Starts = 2, Seed = 1L))
         OutwardWM
-        RotatedWM
-        TokenWM
+        rotatedMatching (RotatedMatchingOptions(MaxSweeps = 1, Power = 0.5))
+        tokenMatching (RotatedMatchingOptions(Normalised = true, MaxSweeps = 1))
         learnedRotation (LearnedRotationOptions(Steps = 2, CheckEvery = 1, BatchSize = 50, CheckOn = 100))
     ]
 
@@ -87,6 +88,14 @@ let private merges =
         byLayer [ "a", [ 1.0; 0.0 ] ]
     ]
 
+/// Searches of several models, none with its defaults.
+let private joints =
+    [
+        mergeMany (MergeManyOptions(MaxSweeps = 1, Seed = 1L))
+        universe (UniverseMatchingOptions(MaxSteps = 1, Polish = false))
+        rotatedMergeMany (RotatedMatchingOptions(MaxSweeps = 1, Power = 0.5))
+    ]
+
 /// Plans that hold every operation of the library between them.
 let private plans: Plan<Report> list =
     [
@@ -97,8 +106,8 @@ let private plans: Plan<Report> list =
         (train >> alignFirst 1 WM >> measure L2) setup
         for merge in merges do
             (train >> mergeBy merge 2 >> measure Accuracy) setup
-        for joint in [ MergeMany; Universe; RotatedMergeMany ] do
-            (train >> alignAll 2 joint >> measure L2) setup
+        for joint in joints do
+            (train >> alignAll 3 joint >> mergeN 3 >> measure Accuracy) setup
     ]
 
 /// What each operation reads, with the splits that its arguments name: training images, test images.
@@ -266,6 +275,39 @@ let private direct (data: ImageData) (node: Node) (inputs: Value list) : Value o
 
     let pair (measure: ParameterSet * ParameterSet -> Json) = Some(Document(measure (models[0], models[1])))
 
+    // On a network of permutations alone no group is turned.
+    let turned (found: Transformation) = [ "groups", units found.Permutations; "turns", Json.Object [] ]
+
+    let rotated (found: SearchResult) =
+        match aligned found with
+        | Json.Object fields ->
+            Json.Object(turned (nonNull found.Transformation) @ List.filter (fst >> (<>) "groups") fields)
+        | other -> other
+
+    let together (found: JointResult) =
+        Json.Object [
+            "models",
+            Json.Array(
+                if found.Transformations.IsEmpty then
+                    [ for p in found.Permutations -> units p ]
+                else
+                    [ for t in found.Transformations -> Json.Object(turned t) ]
+            )
+            "sweeps", Json.int (int64 found.Sweeps)
+            "objective", Json.floats found.Objective
+            "stopped", Json.Text(string found.Stopped)
+        ]
+
+    // Of one of several models its own, else what was found for the pair.
+    let own () =
+        match node.Args.TryItem "model" with
+        | Some index -> documents.Head["models"].Items[index.Int]
+        | None -> documents.Head
+
+    let setOf (network: Network) (found: Json) =
+        let groups = found.TryItem "groups" |> Option.defaultValue found
+        PermutationSet(network, [ for g in network.Groups -> Permutation(groups[g.Name].Items |> List.map _.Int) ])
+
     match node.Op.Name with
     | "barrier" -> pair (fun (a, b) -> curve (Barrier.Along(a, b, test, number "points", null, resetOn, examples)))
     | "trainingBarrier" ->
@@ -367,6 +409,50 @@ let private direct (data: ImageData) (node: Node) (inputs: Value list) : Value o
         pair (fun (a, b) ->
             let options = Json.toValue<SinkhornStraightThroughOptions> node.Args["options"]
             aligned (SinkhornStraightThrough.Match(a, b, train, options)))
+    | "annealedMatching" ->
+        pair (fun (a, b) ->
+            aligned (AnnealedMatching.Match(a, b, Json.toValue<AnnealedMatchingOptions> node.Args["options"])))
+    | "rotatedMatching"
+    | "tokenMatching" ->
+        pair (fun (a, b) ->
+            rotated (RotatedMatching.Match(a, b, Json.toValue<RotatedMatchingOptions> node.Args["options"])))
+    | "learnedRotation" ->
+        pair (fun (a, b) ->
+            rotated (LearnedRotation.Match(a, b, train, Json.toValue<LearnedRotationOptions> node.Args["options"])))
+    | "mergeMany" ->
+        let options = Json.toValue<MergeManyOptions> node.Args["options"]
+        Some(Document(together (MergeManyMatching.Match(List.toArray models, options))))
+    | "universeMatching" ->
+        let options = Json.toValue<UniverseMatchingOptions> node.Args["options"]
+        Some(Document(together (UniverseMatching.Match(List.toArray models, options))))
+    | "rotatedMergeMany" ->
+        let options = Json.toValue<RotatedMatchingOptions> node.Args["options"]
+        Some(Document(together (RotatedMergeManyMatching.Match(List.toArray models, options))))
+    | "blockVectors" ->
+        pair (fun (a, b) ->
+            let gamma = node.Args["gamma"].Float
+            let found = SingularAlignment.Between(a, b, gamma)
+            let layers = List.ofSeq found[0].Layers
+            let kinds = BlockKind.Of a.Network.Architecture
+
+            // All of a kind's pairs of vectors count alike, whichever layer they are of.
+            let block kind (own: LayerAlignment list) =
+                let kept = own |> List.sumBy _.Kept
+
+                Json.Object [
+                    "kind", Json.Text kind
+                    "r", Json.float ((own |> List.sumBy _.Agreement) / float kept)
+                    "kept", Json.int (int64 kept)
+                ]
+
+            Json.Object [
+                "gamma", Json.float gamma
+                "blocks",
+                Json.Array [
+                    for kind, own in layers |> List.groupBy (fun layer -> kinds[layer.Name.Replace(".weight", "")]) ->
+                        block kind own
+                ]
+            ])
     | "simplexBarrier" ->
         let found = SimplexBarrier.Over(List.toArray models, test, number "parts", null, resetOn, examples)
 
@@ -385,17 +471,9 @@ let private direct (data: ImageData) (node: Node) (inputs: Value list) : Value o
         ]
         |> Document
         |> Some
-    | "turn" when (node.Args.TryItem "model").IsNone ->
+    | "turn" ->
         // On a network of permutations alone it is what they do.
-        let groups = documents.Head["groups"]
-
-        let set =
-            PermutationSet(
-                models[0].Network,
-                models[0].Network.Groups |> Seq.map (fun g -> Permutation(groups[g.Name].Items |> Seq.map _.Int))
-            )
-
-        Some(Parameters(set.Apply models[0]))
+        Some(Parameters((setOf models[0].Network (own ())).Apply models[0]))
     | "merge" -> Some(Parameters(Average.Of(List.toArray models)))
     | "mergeWeighted" -> Some(Parameters((WeightedMerge [| 0.25; 0.75 |]).Merge(List.toArray models)))
     | "mergeSpherical" -> Some(Parameters((SphericalMerge 0.25).Merge(List.toArray models)))
@@ -428,14 +506,9 @@ let private direct (data: ImageData) (node: Node) (inputs: Value list) : Value o
         let model = models[0].Clone()
         Renormalisation.Apply(model, List.tail models, train, number "examples")
         Some(Parameters model)
-    | "permute" when (documents.Head.TryItem "groups").IsSome ->
-        let model, groups = models[0], documents.Head["groups"]
-
-        let set =
-            PermutationSet(
-                model.Network,
-                [ for g in model.Network.Groups -> Permutation(groups[g.Name].Items |> List.map _.Int) ]
-            )
+    | "permute" ->
+        let model = models[0]
+        let set = setOf model.Network (own ())
 
         let set =
             match node.Args.TryItem "firstGroups" with

@@ -69,6 +69,51 @@ let private picture (path: string) (values: (byte * byte * byte) list) =
 
 let tests =
     testList "Own data" [
+        test "what is said of inputs is what was done with them, and bytes beside other numbers are refused" {
+            inFolder (fun folder ->
+                let floats name =
+                    npy
+                        "<f4"
+                        (if name = "x_train" then "2, 2, 2" else "1, 2, 2")
+                        (bytesOf (Seq.replicate (if name = "x_train" then 8 else 4) 7f))
+
+                let with' names =
+                    [
+                        for name, content in images ->
+                            name, (if List.contains name names then floats name else content)
+                    ]
+
+                let bytes = DataSet.ofNpz (npz folder images)
+                Expect.stringContains (DataSet.inputs bytes) "standardised" "images"
+                Expect.equal (DataSet.inputs (bytes |> DataSet.scaled Scaling.unit)) "from 0 to 1" "shares of 255"
+                Expect.equal (DataSet.inputs (bytes |> DataSet.scaled Scaling.bytes)) "bytes, 0 to 255" "bytes"
+
+                let others = DataSet.ofNpz (npz folder (with' [ "x_train"; "x_test" ]))
+
+                for data in
+                    [
+                        others
+                        others |> DataSet.scaled Scaling.unit
+                        others |> DataSet.scaled Scaling.bytes
+                        arrays |> DataSet.scaled Scaling.bytes
+                    ] do
+                    Expect.equal (DataSet.inputs data) "as they are" "other numbers"
+                    use read = DataSet.load data
+                    let largest = if data.Name = "mine" then 6f else 7f
+                    Expect.equal (Array.max (numbers read.Train.Images)) largest "and so they are"
+
+                Expect.stringContains
+                    (DataSet.inputs (others |> DataSet.scaled Standardised))
+                    "standardised"
+                    "where it is asked for"
+
+                Expect.equal (DataSet.inputs TinyShakespeare) "tokens" "of text"
+
+                for part in [ "x_train"; "x_test" ] do
+                    failsWith [ "x_test"; "type"; "u1"; "f4" ] (fun () ->
+                        DataSet.ofNpz (npz folder (with' [ part ])) |> ignore))
+        }
+
         test "arrays are taken as they are, their checksum in keys" {
             use data = DataSet.load arrays
             Expect.equal data.Train.Images.shape [| 3L; 2L; 1L; 1L |] "shape"
@@ -97,12 +142,30 @@ let tests =
             refused [ "mine"; "test examples, found none" ] (rows, [| 0; 0; 0 |]) ([||], [||])
         }
 
+        test "a part has the first training and the first test examples" {
+            let whole =
+                DataSet.ofArrays "mine" [ 2; 1; 1 ] (rows, [| 0; 1; 2 |]) ([| [| 7f; 8f |]; [| 9f; 9f |] |], [| 2; 1 |])
+
+            use part = DataSet.load (Part(whole, 2, 1))
+
+            Expect.equal
+                (numbers part.Train.Images, numbers part.Test.Images)
+                ([| 1f; 2f; 3f; 4f |], [| 7f; 8f |])
+                "numbers"
+
+            Expect.equal (part.Test.Labels.data<int64>().ToArray()) [| 2L |] "labels"
+        }
+
         test "scaling: by the training examples, by given numbers, and only as many as there are channels" {
             use data = DataSet.load (arrays |> DataSet.scaled Standardised)
             // Channel 0 has 1, 3, 5: mean 3, deviation sqrt(8/3).
             let d = float32 (sqrt (8.0 / 3.0))
             let found = numbers data.Train.Images
             Expect.isLessThan (abs (found[0] + 2f / d)) 1e-6f "(1 - 3) / d"
+            // Channel 1 has 2, 4, 6.
+            Expect.isLessThan (abs (found[1] + 2f / d)) 1e-6f "(2 - 4) / d"
+            // The one test example is the first of training: its numbers are scaled as that one's are.
+            Expect.equal (numbers data.Test.Images) found[..1] "test examples by the training examples' scale"
             use given = DataSet.load (arrays |> DataSet.scaled (Scaled([ 1.0; 2.0 ], [ 2.0; 4.0 ])))
             Expect.equal (numbers given.Train.Images) [| 0f; 0f; 1f; 0.5f; 2f; 1f |] "by hand"
 
@@ -196,6 +259,30 @@ let tests =
                     "by channel")
         }
 
+        test "numbers of every type are read as what they are" {
+            let read descr (bytes: byte[]) = LmcDsl.Core.Data.NpyArray.Read(ReadOnlySpan(npy descr "1," bytes), "x")
+
+            for descr, bytes, value in
+                [
+                    "|u1", [| 255uy |], 255.0
+                    "|i1", [| 255uy |], -1.0
+                    "|b1", [| 1uy |], 1.0
+                    "<u2", BitConverter.GetBytes 65535us, 65535.0
+                    "<i2", BitConverter.GetBytes -2s, -2.0
+                    "<u4", BitConverter.GetBytes 4294967295u, 4294967295.0
+                    "<i4", BitConverter.GetBytes -3, -3.0
+                    "<i8", BitConverter.GetBytes -5L, -5.0
+                    "<f2", BitConverter.GetBytes(Half.op_Explicit 1.5f: Half), 1.5
+                    "<f4", BitConverter.GetBytes -0.25f, -0.25
+                    "<f8", BitConverter.GetBytes 0.125, 0.125
+                ] do
+                for descr, bytes in [ descr, bytes; descr.Replace('<', '>'), Array.rev bytes ] do
+                    Expect.equal ((read descr bytes).ToFloats()) [| float32 value |] $"{descr}, as a number"
+
+                    if descr[1] <> 'f' then
+                        Expect.equal ((read descr bytes).ToWhole()) [| int64 value |] $"{descr}, as a whole number"
+        }
+
         test "a NumPy file that is something else is told" {
             inFolder (fun folder ->
                 let refused parts name content =
@@ -247,6 +334,73 @@ let tests =
                 refused [ "bad.csv"; "a number"; "'a'"; "line 2"; "'1,5'" ] "a,class\n\"1,5\",x\n"
                 refused [ "bad.csv"; "2 cells"; "found 3" ] "a,class\n1,x,2\n"
                 refused [ "test.csv"; "the columns a" ] "a,class\n1,x\n")
+        }
+
+        test
+            "whatever changes what is read is in the key: shape, scale, each file, the column of classes, channels, the folder of a class" {
+            let differ (one: DataSet) (other: DataSet) what =
+                Expect.notEqual (DataSet.identity other) (DataSet.identity one) what
+
+            differ arrays (DataSet.ofArrays "mine" [ 1; 2; 1 ] (rows, [| 0; 1; 2 |]) (rows[..0], [| 1 |])) "shape"
+            let scaled means deviations = arrays |> DataSet.scaled (Scaled(means, deviations))
+            differ (scaled [ 0.0 ] [ 1.0 ]) (scaled [ 0.0 ] [ 2.0 ]) "deviations"
+            differ (scaled [ 0.0 ] [ 1.0 ]) (scaled [ 1.0 ] [ 1.0 ]) "means"
+            Expect.notEqual (scaled [ 0.0 ] [ 2.0 ]) (scaled [ 0.0 ] [ 1.0 ]) "nor are they one data set"
+
+            inFolder (fun folder ->
+                // Each array in a file of its own, one of them another one.
+                let ofNpy changed =
+                    let file name (content: byte[]) =
+                        let content =
+                            if name = changed then
+                                Array.append content[.. content.Length - 2] [| content[content.Length - 1] ^^^ 1uy |]
+                            else
+                                content
+
+                        write folder $"{changed}-{name}.npy" content
+
+                    let path name = images |> List.find (fst >> (=) name) ||> file
+                    DataSet.ofNpy "mine" (path "x_train", path "y_train") (path "x_test", path "y_test")
+
+                for name, _ in images do
+                    differ (ofNpy "none") (ofNpy name) name
+
+                let table = write folder "table.csv" "a,b\n0,1\n1,0\n"B
+                differ (DataSet.ofCsv "mine" "a" table table) (DataSet.ofCsv "mine" "b" table table) "the column"
+
+                for part in [ "train/ant/1.png"; "train/cat/2.png"; "test/ant/3.png"; "test/cat/4.png" ] do
+                    picture (Path.Combine(folder, "one", part)) [ for _ in 1..4 -> 51uy, 51uy, 51uy ]
+                    picture (Path.Combine(folder, "other", part)) [ for _ in 1..4 -> 51uy, 51uy, 51uy ]
+
+                let pictures name channels = DataSet.ofImages "mine" channels (Path.Combine(folder, name))
+
+                Expect.equal
+                    (DataSet.identity (pictures "other" 3))
+                    (DataSet.identity (pictures "one" 3))
+                    "wherever they lie"
+
+                differ (pictures "one" 3) (pictures "one" 1) "channels"
+
+                File.Move(
+                    Path.Combine(folder, "other", "train/ant/1.png"),
+                    Path.Combine(folder, "other", "train/cat/1.png")
+                )
+
+                differ (pictures "one" 3) (pictures "other" 3) "of another class")
+        }
+
+        test "a table's classes are in the order of their numbers, those of the test rows among them" {
+            inFolder (fun folder ->
+                let train = write folder "train.csv" "a,class\n1,10\n2,9\n"B
+                let test = write folder "test.csv" "a,class\n3,x\n4,10\n"B
+                let data = DataSet.ofCsv "mine" "class" train test
+                Expect.equal data.Classes 3 "9, 10 and x"
+                use loaded = DataSet.load data
+
+                Expect.equal
+                    (loaded.Train.Labels.data<int64>().ToArray(), loaded.Test.Labels.data<int64>().ToArray())
+                    ([| 1L; 0L |], [| 2L; 1L |])
+                    "9 before 10 before x")
         }
 
         test "pictures in folders: classes in order, colour and grey, one size" {

@@ -119,6 +119,12 @@ let tests =
                 "scores"
         }
 
+        test "members stand in the order of their numbers" {
+            let pair other = row "distance" [ "0"; other ] false (Json.parse """{"l2":1}""")
+            let table = Table.pairs [ L2.Op ] { Rows = [ pair "10"; pair "2"; pair "1" ] }
+            Expect.equal (table.Rows |> List.map List.head) [ "0, 1"; "0, 2"; "0, 10" ] "2 before 10"
+        }
+
         test "a table is Markdown" {
             let lines = (TableText.markdown (Table.singles ops report)).Split '\n'
             Expect.equal lines[2] "| model | loss (nats) | accuracy (%) |" "heading"
@@ -128,6 +134,8 @@ let tests =
         test "a report survives JSON, and joining drops what is there twice" {
             Expect.equal (Report.ofJson (Report.toJson report)) report "same"
             Expect.equal (Report.concat [ report; report ]) report "once"
+            let other = { Rows = [ row "distance" [ "0"; "1" ] true (Json.parse """{"l2":7}""") ] }
+            Expect.equal (Report.concat [ report; other ]).Rows.Length 8 "what says something else is there too"
         }
 
         test "the page asks nothing of the network, and holds the script, the figures and the provenance" {
@@ -188,6 +196,26 @@ let tests =
             let html = figure.Chart.GetInlineHtml()
             Expect.stringContains html "[[1.0,3.0],[2.0,4.0]]" "its numbers, by width and rate"
             Expect.stringContains figure.Caption "L2 over learning rate and width, aligned by WM" "what it is"
+
+            let again =
+                rows
+                |> List.map (fun row ->
+                    { row with
+                        Labels = row.Labels @ [ "seeds", "1" ]
+                        Value = Json.parse """{"l2":7}"""
+                    })
+
+            let naive =
+                rows
+                |> List.map (fun row ->
+                    { row with
+                        Aligned = false
+                        Labels = List.truncate 2 row.Labels
+                        Value = Json.parse """{"l2":100}"""
+                    })
+
+            let several = (List.exactlyOne (maps (naive @ rows @ again))).Chart.GetInlineHtml()
+            Expect.stringContains several "[[4.0,5.0],[4.5,5.5]]" "means over seeds, of aligned rows alone"
             Expect.isEmpty (maps (List.truncate 2 rows)) "one field"
             Expect.isEmpty (maps [ row "distance" [ "0"; "1" ] true (Json.parse """{"l2":1}""") ]) "none"
         }

@@ -211,6 +211,13 @@ let private compared begins (make: string -> string -> float -> Row list) search
         twice (of' mlp 0.5 good) @ apart (seen mlp "WM" 0.5) (seen mlp "WM" 1.5), "?"
         twice (of' mlp 0.5 good), "?"
         twice (of' mlp 0.5 good @ seen vgg "WM" 0.5), "?"
+        // The line between a and c is not asked about.
+        twice (
+            of' mlp 0.5 good
+            @ flat
+            @ [ barrier [ "0"; "2" ] false (naive mlp) 4.0 4.0; barrier [ "0"; "2" ] true (by "WM" mlp) 4.0 4.0 ]
+        ),
+        "y"
         // The paper's solver is the one that is judged, and asked about, where it was measured.
         twice (of' vgg 0.1 bad @ make "Sinkhorn" vgg 0.5 @ seen vgg "WM" 4.0 @ seen vgg "Sinkhorn" 0.5), "n-"
         twice (of' vgg 0.9 good @ make "Sinkhorn" vgg 0.5 @ seen vgg "WM" 4.0 @ seen vgg "Sinkhorn" 0.5), "y-"

@@ -162,6 +162,80 @@ let tests =
             failsWith [ "startingFrom"; "AM" ] (fun () -> found (AM |> startingFrom WM) |> ignore)
         }
 
+        test
+            "a search that begins at a chain of others goes back to the chain's first, and all see the images that they are given" {
+            let chain = STE |> startingFrom AM
+            let seeing = givenImages 100 (STE |> startingFrom (WM |> startingFrom AM))
+            let rec words (search: Search) = search.Word :: (search.Start |> Option.map words |> Option.defaultValue [])
+
+            let rec images (search: Search) =
+                search.Images :: (search.Start |> Option.map images |> Option.defaultValue [])
+
+            Expect.equal
+                (words (SinkhornSTE |> startingFrom chain |> startingFrom WM))
+                [ "sinkhorn-ste"; "ste"; "am"; "wm" ]
+                "in turn"
+
+            Expect.equal (images seeing) [ Some 100; None; Some 100 ] "weight matching reads none"
+        }
+
+        test "what is measured on several models is of the models as they are by then" {
+            let inputs metric =
+                let population = (train >> align WM >> mergeN 3) setup
+
+                [
+                    for about, step in ReportStep.rows (measure metric population) do
+                        about["aligned"].Boolean, step.Inputs |> List.map _.Op.Name
+                ]
+
+            let trained, moved = [ "train"; "train"; "train" ], [ "train"; "permute"; "permute" ]
+            Expect.equal (inputs LandscapePlane) [ false, trained; true, moved ] "the plane"
+            Expect.equal (inputs SimplexBarrier) [ false, trained; true, moved ] "mixtures of all"
+
+            Expect.equal
+                (inputs Taylor)
+                [ true, [ "train"; "permute" ]; true, [ "train"; "permute" ]; true, [ "permute"; "permute" ] ]
+                "what is measured at the end only"
+
+            let means =
+                [
+                    for about, step in ReportStep.rows (measure Accuracy ((train >> align WM >> mergeN 2) setup)) do
+                        if about["models"] = Json.texts [ "mean" ] then
+                            about["aligned"].Boolean, step.Inputs.Head.Inputs |> List.map _.Op.Name
+                ]
+
+            Expect.equal means [ false, [ "train"; "train" ]; true, [ "train"; "permute" ] ] "the mean"
+        }
+
+        test "agreement is with what the other search finds on the models as trained" {
+            let population = (train >> align WM >> mergeN 2) setup
+            let row = ReportStep.rows (measure (AgreementWith AM) population) |> List.exactlyOne |> snd
+            let found = row.Inputs |> List.map (fun node -> node.Op.Name, node.Inputs |> List.map _.Op.Name)
+
+            Expect.equal
+                found
+                [ "train", []; "weightMatching", [ "train"; "train" ]; "activationMatching", [ "train"; "train" ] ]
+                "neither sees what the other did"
+        }
+
+        test "on the first images is on so many training images" {
+            let population = train { setup with Data = Glyphs }
+            let args = ((Metric.onFirst 50 TrainingBarrier).Args population).Json
+            Expect.equal args["data"].["name"].String "glyphs:50+1" "a part"
+        }
+
+        test "networks of the catalogue are those that they are called by" {
+            let sizes (network: DataSet -> Architecture) =
+                (Network(network Cifar10)).Parameters |> Seq.filter (fun p -> p.Shape.Length > 1) |> Seq.length
+
+            let of' network = network 0.0625 Norm.Batch
+            // Weights of convolutions, of shortcuts and of the last layers.
+            Expect.equal (sizes (of' vgg11)) 9 "8 and the last"
+            Expect.equal (sizes (of' vgg16)) 14 "13 and the last"
+            Expect.equal (sizes (of' resnet20)) 22 "19, 2 shortcuts and the last"
+            Expect.equal (sizes (of' resnet50)) 54 "49, 4 shortcuts and the last"
+        }
+
         test "several models are matched together by one step, of as many as asked for" {
             let joint = (train >> alignAll 3 Universe >> mergeN 3 >> measure L2) setup
             let searches = steps joint |> List.filter (fun node -> node.Op.Name = "universeMatching")

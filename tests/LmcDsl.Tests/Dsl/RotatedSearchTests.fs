@@ -39,6 +39,40 @@ let tests =
             same (memberOf memory aligned 0) models[0] "the reference stays"
         }
 
+        test "tokens count by how often they are in the training text" {
+            inFolder (fun folder ->
+                let path = System.IO.Path.Combine(folder, "text.txt")
+                // The training part has a as often as all others together, the last one in 20 is z alone, beside what the vocabulary needs.
+                let letters = "abacadaeafagahai"
+                let train = String.replicate 113 letters |> Seq.truncate 1800 |> Seq.toArray |> System.String
+                System.IO.File.WriteAllText(path, train + System.String('a', 100) + System.String('z', 97) + "zyz")
+                let text = DataSet.fitting [ 5 ] (DataSet.ofText path)
+                Expect.equal text.Classes 11 "a to i, y and z"
+                use data = DataSet.load text
+
+                use memory = new InMemory(CancellationToken.None)
+                let nodes = [ for k, model in List.indexed models -> memory.Given($"model {k}", model) ]
+                let aligned = Population.ofModels nodes text "cpu" None |> align TokenWM
+                let frequencies = TokenFrequencies.Of(network, data.Train)
+                let options = RotatedMatchingOptions(Normalised = true)
+                let found = RotatedMatching.Match(models[0], models[1], options, null, frequencies)
+                use expected = RotatedMatching.Apply(models[0], models[1], found.Transformation)
+                same (memberOf memory aligned 1) expected "by the training text")
+        }
+
+        test "models of one name that are given are two" {
+            use memory = new InMemory(CancellationToken.None)
+            let one, other = memory.Given("a model", models[0]), memory.Given("a model", models[1])
+
+            let value node =
+                match memory.Value node with
+                | Parameters model -> model
+                | Document _ -> failtest "expected a model"
+
+            same (value one) models[0] "the first"
+            same (value other) models[1] "the second"
+        }
+
         test "several members are aligned each by its own" {
             use memory = new InMemory(CancellationToken.None)
             let aligned = population memory |> alignAll 3 RotatedMergeMany

@@ -47,6 +47,18 @@ let tests =
                 Expect.equal (values data.Test.Images) [ 1L; 0L ] "4 tokens: one window")
         }
 
+        test "windows of another length are another data set, a part's too" {
+            withText (System.String [| for k in 0..199 -> char (0x100 + k) |]) (fun path ->
+                let data = DataSet.ofText path
+                let short = DataSet.fitting [ 4 ] data
+                Expect.equal short.Shape [ 4 ] "as asked for"
+                Expect.notEqual (DataSet.identity short) (DataSet.identity data) "another key"
+                let part = DataSet.fitting [ 4 ] (Part(data, 3, 1))
+                Expect.equal part.Shape [ 4 ] "of a part"
+                use loaded = DataSet.load part
+                Expect.equal (loaded.Train.Count, loaded.Test.Count) (3L, 1L) "still a part")
+        }
+
         test "a text that has changed since is refused" {
             withText "abcabcabcabcabcabcabcabcabcabcabcabcabcabcabcabc" (fun path ->
                 let data = DataSet.ofText path
