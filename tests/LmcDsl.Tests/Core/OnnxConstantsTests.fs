@@ -142,6 +142,31 @@ let tests =
                 if k = 0 then check () else failsWith [ "'t'"; "expected the numbers" ] check)
         }
 
+        test "a number that a rule takes from a tensor is compared" {
+            let graph =
+                ofParts [
+                    dense "/a/Gemm" "x" "a.weight" "h"
+                    node "Pad" [ "h"; "sides"; "fill" ] "p" []
+                    node "Mul" [ "p"; "fill" ] "g" []
+                    dense "/o/Gemm" "g" "o.weight" "y"
+                    weight "a.weight" [ 3L; 2L ] first
+                    weight "o.weight" [ 2L; 4L ] (first @ [ 7f; 8f ])
+                    weight "fill" [ 1L ] [ 5f ]
+                    wholes "sides" [ 0L; 1L; 0L; 0L ]
+                ]
+
+            let checkpoint (fill: float32) =
+                [
+                    "a.weight", floats [ 3L; 2L ] last
+                    "o.weight", floats [ 2L; 4L ] (last @ [ 3f; 4f ])
+                    "fill", floats [ 1L ] [ fill ]
+                ]
+
+            beside graph [ checkpoint 5f; checkpoint 6f ] (fun k read placement ->
+                let check () = read.RequireConstants(placement, NameMap.For placement.Network)
+                if k = 0 then check () else failsWith [ "'fill'"; "expected the numbers" ] check)
+        }
+
         test "a bound that a module calls its own is learned, and others are the graph's" {
             use _ = torch.NewDisposeScope()
 
@@ -170,14 +195,17 @@ let tests =
         }
 
         test "a tensor that lost its name fits its place by its numbers alone, where the export is of that checkpoint" {
-            let graph (a: float32 list) =
+            let graphOf (a: float32 list) (o: float32 list) =
                 ofParts [
                     dense "/a/Gemm" "x" "onnx::Gemm_7" "h"
                     node "Relu" [ "h" ] "g" []
                     dense "/o/Gemm" "g" "o.weight" "y"
                     weight "onnx::Gemm_7" [ 3L; 2L ] a
-                    weight "o.weight" [ 2L; 3L ] last
+                    weight "o.weight" [ 2L; 3L ] o
                 ]
+
+            let graph a = graphOf a last
+            let ones = List.replicate 6 1f
 
             let checkpoint a o = [ "a.weight", floats [ 3L; 2L ] a; "o.weight", floats [ 2L; 3L ] o ]
             let halves = first |> List.map (fun x -> x / 2f)
@@ -185,7 +213,8 @@ let tests =
             let look _ (read: OnnxModel) placement = found.Add(read.Computed placement |> Option.ofObj)
             beside (graph first) [ checkpoint first last; checkpoint halves first; checkpoint first first ] look
             beside (graph halves) [ checkpoint first last; checkpoint first first; checkpoint halves last ] look
+            beside (graphOf first ones) [ checkpoint halves ones ] look // anybody's ones
             // Of the checkpoint; of another one; of one that shares a layer with it; computed from it; of another one; of it.
-            Expect.equal (List.ofSeq found) [ None; None; None; Some "a.weight"; None; None ] "which are computed"
+            Expect.equal (List.ofSeq found) [ None; None; None; Some "a.weight"; None; None; None ] "which are computed"
         }
     ]

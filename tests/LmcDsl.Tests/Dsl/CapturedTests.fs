@@ -3,6 +3,7 @@ module LmcDsl.Tests.Dsl.CapturedTests
 
 open Expecto
 open LmcDsl
+open LmcDsl.Core.Architectures
 open LmcDsl.Core.Matching
 
 type private Kind =
@@ -63,6 +64,14 @@ let tests =
         test "a function that takes nothing, and the library's own, have the keys that they had" {
             let nothing = Op.make "plain" 1 0.1 (fun context -> Document(Json.int (int64 context.Inputs.Length)))
             Expect.equal nothing.Captured "" "nothing"
+
+            // A library's function that takes a name.
+            use memory = new InMemory(System.Threading.CancellationToken.None)
+
+            Expect.equal
+                (memory.Given("a model", ParameterSet.Zeros(Network(Catalogue.Mlp([| 2 |], [| 2 |], 2))))).Op.Captured
+                ""
+                "given"
 
             for metric in Library.metrics do
                 Expect.equal metric.Op.Captured "" metric.Word
