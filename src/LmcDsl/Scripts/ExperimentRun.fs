@@ -178,3 +178,7 @@ module ExperimentRun =
         /// measurement that failed, 2 a wrong argument, 130 interrupted. A mistake is told in one line.
         static member runWithArguments (words: string list) (experiment: Experiment) : int =
             guarded experiment.Name (runOne (RunTogether.usualScript experiment.Name) experiment words)
+
+    // Also for scripts that say `LmcDsl.Experiment.run` and open nothing.
+    [<assembly: AutoOpen("LmcDsl.ExperimentRun")>]
+    do ()
