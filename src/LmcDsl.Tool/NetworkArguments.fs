@@ -124,14 +124,7 @@ module NetworkArguments =
 
             for file, (other, model) in List.zip files all do
                 match snd all.Head, model with
-                | Some first, Some model ->
-                    match first.OtherConstant model with
-                    | null -> ()
-                    | name ->
-                        raise (
-                            LmcException
-                                $"{file}: tensor '{name}': expected the numbers that {files.Head} has, where they are a part of the network, found others: it is a model of another network"
-                        )
+                | Some first, Some model -> first.RequireConstants model
                 | _ -> ()
 
                 if bare other <> bare (fst all.Head) then

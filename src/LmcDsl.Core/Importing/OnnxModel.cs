@@ -161,11 +161,20 @@ public sealed class OnnxModel
             var name = entry.Name.StartsWith(placement.Prefix, StringComparison.Ordinal) ? entry.Name[placement.Prefix.Length..] : entry.Name;
             if (!constants.TryGetValue(names.Apply(name), out var constant) && !constants.TryGetValue(name, out constant)) continue;
             using var scope = NewDisposeScope();
-            Guard.Require(
-                AreEqual(constant.Load(Folder), source.Read(entry.Name)),
-                $"{source.Path}: tensor '{Excerpt.Of(entry.Name)}': expected the numbers that {path} has, where they are a part of the network, found others: it is a model of another network");
+            if (!AreEqual(constant.Load(Folder), source.Read(entry.Name))) throw OfAnother(source.Path, entry.Name);
         }
     }
+
+    /// <summary>Requires another file's graph to have the same constants, where it has tensors of those names.</summary>
+    /// <param name="other">The other file's model.</param>
+    /// <exception cref="LmcException">A tensor has other numbers; the line names it.</exception>
+    public void RequireConstants(OnnxModel other)
+    {
+        if (OtherConstant(other) is { } name) throw OfAnother(other.path, name);
+    }
+
+    private LmcException OfAnother(string file, string tensor) =>
+        new($"{file}: tensor '{Excerpt.Of(tensor)}': expected the numbers that {path} has, where they are a part of the network, found others: it is a model of another network");
 
     /// <summary>A tensor that is a part of the network and has other numbers in another file, which therefore is of another one.</summary>
     /// <param name="other">The other file's model.</param>
@@ -194,13 +203,11 @@ public sealed class OnnxModel
         for (var k = 0; k < network.Parameters.Length; k++)
         {
             using var scope = NewDisposeScope();
-            var (tensor, transposed) = stored[network.Parameters[k].Name];
-            var numbers = tensor.Load(Folder).to(ScalarType.Float32);
-            if (transposed && network.Parameters[k].Role == ParameterRole.Weight) numbers = numbers.t();
+            var numbers = Numbers(network.Parameters[k]);
             var own = placement.Source.Read(placement.NameOf(k)).to(ScalarType.Float32);
             var equal = numbers.shape.SequenceEqual(own.shape) && numbers.equal(own).all().item<bool>();
             if (equal) same |= !numbers.eq(numbers.flatten()[0]).all().item<bool>(); // zeros and ones are anybody's
-            else if (!LayerNames.IsLost(tensor.Name)) return null;
+            else if (!LayerNames.IsLost(stored[network.Parameters[k].Name].Tensor.Name)) return null;
             else computed ??= network.Parameters[k].Name;
         }
 
@@ -252,12 +259,18 @@ public sealed class OnnxModel
         foreach (var (spec, view) in network.Parameters.Zip(model.Views))
         {
             using var inner = NewDisposeScope();
-            var (tensor, transposed) = stored[spec.Name];
-            var numbers = tensor.Load(Folder);
-            if (transposed && spec.Role == ParameterRole.Weight) numbers = numbers.t();
-            view.copy_(numbers.to(ScalarType.Float32));
+            view.copy_(Numbers(spec));
         }
 
         return model;
+    }
+
+    // A parameter's numbers, the way round that the network has them.
+    private Tensor Numbers(ParameterSpec spec)
+    {
+        var (tensor, transposed) = stored[spec.Name];
+        var numbers = tensor.Load(Folder);
+        if (transposed && spec.Role == ParameterRole.Weight) numbers = numbers.t();
+        return numbers.to(ScalarType.Float32);
     }
 }
