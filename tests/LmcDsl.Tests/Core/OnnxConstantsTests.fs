@@ -119,6 +119,44 @@ let tests =
                     failsWith [ $"{k}.safetensors"; "mask'"; "expected the numbers"; "model.onnx"; "others" ] check)
         }
 
+        test "the tool refuses checkpoints of another graph than it was given" {
+            let graph (mask: int64 list) =
+                ofParts [
+                    dense "/a/Gemm" "x" "a.weight" "h"
+                    node "Cast" [ "mask" ] "m" [ toFloat ]
+                    node "Mul" [ "h"; "m" ] "g" []
+                    dense "/o/Gemm" "g" "o.weight" "y"
+                    weight "a.weight" [ 3L; 2L ] first
+                    weight "o.weight" [ 2L; 3L ] last
+                    wholes "mask" mask
+                ]
+
+            inFolder (fun folder ->
+                use _ = torch.NewDisposeScope()
+                let file name = Path.Combine(folder, name)
+                let masks = [ "a", [ 1L; 1L; 0L ]; "b", [ 1L; 0L; 1L ] ]
+
+                for name, mask in masks do
+                    File.WriteAllBytes(file $"{name}.onnx", graph mask)
+
+                    save (file $"{name}.safetensors") [
+                        "a.weight", floats [ 3L; 2L ] last
+                        "o.weight", floats [ 2L; 3L ] first
+                        "mask", torch.tensor (Array.ofList mask)
+                    ]
+
+                let refused (words: string list) =
+                    let code, _, errors = lmc folder ([ "measure" ] @ words)
+                    Expect.equal code 1 "a mistake in what was given"
+
+                    for part in [ "mask"; "expected the numbers"; "another network" ] do
+                        Expect.stringContains errors part $"{words}"
+
+                refused [ "a.onnx"; "b.onnx" ]
+                refused [ "a.safetensors"; "b.safetensors"; "--graph"; "a.onnx" ]
+                refused [ "a.safetensors"; "b.safetensors"; "--graph"; "b.onnx" ])
+        }
+
         test "numbers that a checkpoint learns and a graph computes with at once are compared too" {
             // The same tensor moves with the units and is added up along them.
             let graph =
