@@ -32,7 +32,11 @@ public sealed record LayerMerge(IReadOnlyList<WeightsOfLayer> Layers) : MergeMet
 
     /// <inheritdoc/>
     protected override Tensor OfLearned(IReadOnlyList<Tensor> values, Network network, int parameter) =>
-        Sum(values, Layers.FirstOrDefault(layer => Names(layer, network.Parameters[parameter].Layer))?.Weights ?? Even(values.Count));
+        Sum(values, Shares(network, parameter, values.Count));
+
+    /// <inheritdoc/>
+    protected override IReadOnlyList<double> Shares(Network network, int parameter, int models) =>
+        Layers.FirstOrDefault(layer => Names(layer, network.Parameters[parameter].Layer))?.Weights ?? Even(models);
 
     private static bool Names(WeightsOfLayer layer, string name) =>
         Regex.IsMatch(name, $"^{Regex.Escape(layer.Layer).Replace("\\*", ".*")}$", RegexOptions.CultureInvariant);

@@ -6,7 +6,7 @@ namespace LmcDsl.Core.Merging;
 
 /// <summary>
 /// A way to make one model of several that are aligned: for each learned parameter a function of the models' numbers, in double. What
-/// batch norms have counted is no weight and is averaged, whatever the method.
+/// batch norms have counted is no weight and is averaged whatever the method, each model's by its share.
 /// </summary>
 public abstract record MergeMethod
 {
@@ -23,13 +23,20 @@ public abstract record MergeMethod
     /// <returns>float64 of the same shape, in the caller's dispose scope.</returns>
     protected abstract Tensor OfLearned(IReadOnlyList<Tensor> values, Network network, int parameter);
 
+    /// <summary>What each model counts for in a running statistic: where the method has weights, those; all alike where it has none.</summary>
+    /// <param name="network">The network.</param>
+    /// <param name="parameter">Index of the parameter, a running statistic.</param>
+    /// <param name="models">How many models.</param>
+    /// <returns>A point of the simplex.</returns>
+    protected virtual IReadOnlyList<double> Shares(Network network, int parameter, int models) => Even(models);
+
     /// <summary>The merged numbers of one parameter, a running statistic or not.</summary>
     /// <param name="values">The models' numbers, float64, all of one shape; left as they are.</param>
     /// <param name="network">The network.</param>
     /// <param name="parameter">Index of the parameter.</param>
     /// <returns>float64 of the same shape, in the caller's dispose scope.</returns>
     public Tensor Of(IReadOnlyList<Tensor> values, Network network, int parameter) =>
-        network.Parameters[parameter].Learned ? OfLearned(values, network, parameter) : Sum(values, Even(values.Count));
+        network.Parameters[parameter].Learned ? OfLearned(values, network, parameter) : Sum(values, Shares(network, parameter, values.Count));
 
     /// <summary>Merges models.</summary>
     /// <param name="models">One or more models of one architecture, on one device, already aligned.</param>

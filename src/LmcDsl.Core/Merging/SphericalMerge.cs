@@ -23,12 +23,15 @@ public sealed record SphericalMerge(double Share = 0.5) : MergeMethod
     }
 
     /// <inheritdoc/>
+    protected override IReadOnlyList<double> Shares(Network network, int parameter, int models) => [1 - Share, Share];
+
+    /// <inheritdoc/>
     protected override Tensor OfLearned(IReadOnlyList<Tensor> values, Network network, int parameter)
     {
         var (a, b) = (values[0], values[1]);
         var lengths = a.norm().ToDouble() * b.norm().ToDouble();
         var cosine = lengths > 0 ? a.mul(b).sum().ToDouble() / lengths : 1;
-        if (Math.Abs(cosine) > Parallel) return Sum(values, [1 - Share, Share]);
+        if (Math.Abs(cosine) > Parallel) return Sum(values, Shares(network, parameter, values.Count));
         var angle = Math.Acos(cosine);
         return Sum(values, [Math.Sin((1 - Share) * angle) / Math.Sin(angle), Math.Sin(Share * angle) / Math.Sin(angle)]);
     }

@@ -15,5 +15,9 @@ public sealed record WeightedMerge(IReadOnlyList<double> Weights) : MergeMethod
 
     /// <inheritdoc/>
     protected override Tensor OfLearned(IReadOnlyList<Tensor> values, Network network, int parameter) =>
-        Sum(values, Weights.Count > 0 ? Weights : Even(values.Count));
+        Sum(values, Shares(network, parameter, values.Count));
+
+    /// <inheritdoc/>
+    protected override IReadOnlyList<double> Shares(Network network, int parameter, int models) =>
+        Weights.Count > 0 ? Weights : Even(models);
 }

@@ -6,7 +6,7 @@ open LmcDsl.Core.Merging
 [<AutoOpen>]
 module LayerMerging =
 
-    let private op = Merge.opOf<LayerMerge> "mergeLayers" 1
+    let private op = Merge.opOf<LayerMerge> "mergeLayers" 2
 
     /// Weights by layer: `byLayer [ "fc1", [ 1.0; 0.0 ]; "block2.*", [ 0.7; 0.3 ] ]`; other layers are averaged evenly.
     let byLayer (layers: (string * float list) list) : Merge =

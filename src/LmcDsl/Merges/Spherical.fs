@@ -6,7 +6,7 @@ open LmcDsl.Core.Merging
 [<AutoOpen>]
 module SphericalMerging =
 
-    let private op = Merge.opOf<SphericalMerge> "mergeSpherical" 1
+    let private op = Merge.opOf<SphericalMerge> "mergeSpherical" 2
 
     /// Spherical interpolation with a share of its own.
     let spherical (options: SphericalMerge) : Merge = Merge.ofMethod "spherical" op "spherical interpolation" options

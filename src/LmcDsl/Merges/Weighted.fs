@@ -6,7 +6,7 @@ open LmcDsl.Core.Merging
 [<AutoOpen>]
 module WeightedMerging =
 
-    let private op = Merge.opOf<WeightedMerge> "mergeWeighted" 1
+    let private op = Merge.opOf<WeightedMerge> "mergeWeighted" 2
 
     /// The weighted mean with weights of its own.
     let weighted (options: WeightedMerge) : Merge = Merge.ofMethod "mean" op "weighted mean" options

@@ -58,7 +58,7 @@ module Notes =
                                      )
                                      |> List.sort)
                                     (fun n ->
-                                        $"batch-norm statistics of merged networks are recomputed on {n} training images")
+                                        $"batch-norm statistics of merged networks are recomputed on up to {n} training examples")
                     ]
 
                 if not parts.IsEmpty then

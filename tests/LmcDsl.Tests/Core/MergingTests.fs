@@ -202,16 +202,28 @@ let tests =
                 LayerMerge([| WeightsOfLayer("fc1", [| 1.0 |]) |]).Merge [| a; b |] |> ignore)
         }
 
-        test "running statistics are averaged, whatever the method: a variance is no weight" {
+        test "running statistics are averaged, whatever the method, each model's by its weight: a variance is no weight" {
             use a = randomParameters normed 1L
             use b = randomParameters normed 2L
 
-            for method in methods do
+            let first: (MergeMethod * float) list =
+                [
+                    WeightedMerge [| 0.25; 0.75 |], 0.25
+                    WeightedMerge [||], 0.5
+                    SphericalMerge 0.25, 0.75
+                    TaskArithmeticMerge(Nullable 2.0), 0.5
+                    TiesMerge(0.5, 2.0), 0.5
+                    DareMerge(0.5), 0.5
+                    LayerMerge [| WeightsOfLayer("n", [| 1.0; 0.0 |]) |], 1.0
+                    LayerMerge [| WeightsOfLayer("a", [| 1.0; 0.0 |]) |], 0.5
+                ]
+
+            for method, share in first do
                 use found = method.Merge [| a; b |]
 
                 for k in 0 .. normed.Parameters.Length - 1 do
                     if not normed.Parameters[k].Learned then
-                        let mean = (a.Views[k] + b.Views[k]) / 2.0.ToScalar()
+                        let mean = a.Views[k].mul (share.ToScalar()) + b.Views[k].mul ((1.0 - share).ToScalar())
                         Expect.isLessThan (difference found.Views[k] mean) 1e-6 $"{method}: {normed.Parameters[k].Name}"
         }
 

@@ -66,7 +66,7 @@ let tests =
             Expect.equal
                 (notes normed)
                 [
-                    "glyphs: batch-norm statistics of merged networks are recomputed on 77 or 10,000 training images."
+                    "glyphs: batch-norm statistics of merged networks are recomputed on up to 77 or 10,000 training examples."
                 ]
                 "of the mean and of what is renormalised"
 

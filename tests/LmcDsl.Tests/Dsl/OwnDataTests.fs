@@ -2,30 +2,16 @@ module LmcDsl.Tests.Dsl.OwnDataTests
 
 open System
 open System.IO
-open System.IO.Compression
 open System.Text
 open Expecto
 open LmcDsl
 open LmcDsl.Tests.Fixtures
+open LmcDsl.Tests.NumpyFiles
 open SixLabors.ImageSharp
 open SixLabors.ImageSharp.PixelFormats
 
 let private rows = [| [| 1f; 2f |]; [| 3f; 4f |]; [| 5f; 6f |] |]
 let private arrays = DataSet.ofArrays "mine" [ 2; 1; 1 ] (rows, [| 0; 1; 2 |]) (rows[..0], [| 1 |])
-
-/// A .npy file, version 1, as NumPy writes it.
-let private npy (descr: string) (shape: string) (numbers: byte[]) =
-    let dict = $"{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}"
-    let header = Encoding.Latin1.GetBytes(dict.PadRight(117) + "\n")
-
-    [|
-        yield! [| 0x93uy |]
-        yield! "NUMPY\001\000"B
-        byte header.Length
-        0uy
-        yield! header
-        yield! numbers
-    |]
 
 let private bytesOf (values: float32 seq) = values |> Seq.collect BitConverter.GetBytes |> Array.ofSeq
 let private longs (values: int64 seq) = values |> Seq.collect BitConverter.GetBytes |> Array.ofSeq
@@ -34,17 +20,6 @@ let private write folder name (content: byte[]) =
     let path = Path.Combine(folder, name)
     (FileInfo path).Directory.Create()
     File.WriteAllBytes(path, content)
-    path
-
-let private npz folder (entries: (string * byte[]) list) =
-    let path = Path.Combine(folder, "data.npz")
-    File.Delete path
-    use archive = ZipFile.Open(path, ZipArchiveMode.Create)
-
-    for name, content in entries do
-        use entry = archive.CreateEntry(name + ".npy").Open()
-        entry.Write(ReadOnlySpan content)
-
     path
 
 // Two grey images of 2 x 2 and one, as bytes.

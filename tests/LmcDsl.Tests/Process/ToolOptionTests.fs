@@ -1,0 +1,265 @@
+/// What each option of `lmc` does, without a process: the commands are called with their words.
+module LmcDsl.Tests.Process.ToolOptionTests
+
+open System
+open System.IO
+open System.Threading
+open Argu
+open Expecto
+open LmcDsl
+open LmcDsl.Core.Architectures
+open LmcDsl.Core.Checkpoints
+open LmcDsl.Core.Merging
+open LmcDsl.Core.Permutations
+open LmcDsl.Tests.Fixtures
+open LmcDsl.Tests.NumpyFiles
+open LmcDsl.Tool
+
+let private parse (words: string list) : ParseResults<ModelArgument> =
+    ArgumentParser.Create<ModelArgument>("lmc").Parse(List.toArray words)
+
+let private write (path: string) (model: ParameterSet) =
+    use file = File.Create path
+    ModelFile.Write(file, model)
+
+let private read (path: string) =
+    ModelFile.Read(ReadOnlySpan(File.ReadAllBytes path), path)
+
+let private mlp = Network(Catalogue.Mlp([| 1; 28; 28 |], [| 12; 8 |], 10))
+
+/// Two MLPs in a folder: their files, the words that describe them, and the folder.
+let private twoMlps (work: string list -> string list -> string -> 'a) : 'a =
+    inFolder (fun folder ->
+        let files = [ for name in [ "a"; "b" ] -> Path.Combine(folder, $"{name}.safetensors") ]
+
+        for file, seed in List.zip files [ 1L; 2L ] do
+            use model = randomParameters mlp seed
+            write file model
+
+        work files [ "--arch"; "mlp"; "--hidden"; "12"; "8" ] folder)
+
+let private network words : Network =
+    fst (NetworkArguments.network (parse ("any" :: words)))
+
+let private described (file: string) : Json = fst (DescribeCommand.run (parse [ file ]))
+
+let tests =
+    testList "Tool options" [
+        test "a search has the seed, the starts and the start that are asked for" {
+            let asked words = AlignCommand.search (parse ("a" :: "b" :: words))
+            let option name value = Search.withOption name (Json.int value)
+            Expect.equal (asked []).Name OutwardWM.Name "none asked for"
+            let plain = asked [ "--search"; "ste" ]
+            Expect.equal plain.Options STE.Options "as a script has it"
+            let given = asked [ "--search"; "ste"; "--seed"; "7"; "--starts"; "3" ]
+            Expect.equal given.Options (STE |> option "seed" 7L |> option "starts" 3L).Options "seed and starts"
+            Expect.equal (plain.Start |> Option.map _.Name) (STE.Start |> Option.map _.Name) "no other start"
+            let started = asked [ "--search"; "ste"; "--starting-from"; "wm" ]
+            Expect.equal (started.Start |> Option.map _.Name) (Some WM.Name) "begun at"
+            failsWith [ "--starts"; "1 to 10000"; "found 0" ] (fun () -> asked [ "--search"; "wm"; "--starts"; "0" ] |> ignore)
+        }
+
+        test "--first-groups permutes the units of those in what is written, and of no other" {
+            twoMlps (fun files words folder ->
+                let out = Path.Combine(folder, "out.safetensors")
+
+                let align more =
+                    AlignCommand.run (parse (files @ words @ [ "-o"; out; "--threads"; "1" ] @ more)) CancellationToken.None
+                    |> ignore
+
+                    read out
+
+                use before = read files[1]
+                use all = align []
+                use first = align [ "--first-groups"; "1" ]
+                use none = align [ "--first-groups"; "0" ]
+                let same (one: ParameterSet) (other: ParameterSet) name = difference one[name] other[name] = 0.0
+                Expect.isTrue (same first all "fc1.weight") "the first group as found"
+                Expect.isFalse (same first before "fc1.weight") "which moves something"
+                Expect.isTrue (same first before "fc3.weight") "the second as it was"
+                Expect.isFalse (same all before "fc3.weight") "which all of them move"
+                Expect.equal (bytes none) (bytes before) "none")
+        }
+
+        test "keys are one for all files, or each file's own" {
+            let keys words = ArgumentValues.keys [ "a"; "b" ] (parse ("a" :: words)) |> List.map Option.ofObj
+            Expect.equal (keys []) [ None; None ] "none"
+            Expect.equal (keys [ "--key"; "ema" ]) [ Some "ema"; Some "ema" ] "one"
+            Expect.equal (keys [ "--key"; "ema"; "model" ]) [ Some "ema"; Some "model" ] "two"
+        }
+
+        test "a network of the catalogue has the width, the norm, the classes and the input that are asked for" {
+            for word, norm in [ "batch", Norm.Batch; "layer", Norm.Layer; "none", Norm.None ] do
+                let found =
+                    network [
+                        "--arch"
+                        "resnet20"
+                        "--width"
+                        "0.5"
+                        "--norm"
+                        word
+                        "--classes"
+                        "7"
+                        "--input"
+                        "1"
+                        "16"
+                        "16"
+                    ]
+
+                let expected = Catalogue.Named("resnet20", [| 1; 16; 16 |], 0.5, 7, norm)
+                Expect.equal (found.Architecture.ToJson()) (expected.ToJson()) word
+
+            Expect.equal (network [ "--arch"; "resnet20" ]).Classes 10 "by default"
+        }
+
+        test "a description says units of one copy, the share that may move, and fixed axes without kernels' own" {
+            inFolder (fun folder ->
+                let file = Path.Combine(folder, "grouped.json")
+
+                File.WriteAllText(
+                    file,
+                    """{"name":"grouped","input":[4,4,4],"nodes":[
+                       {"name":"a","layer":{"kind":"convolution","channels":6,"kernel":1,"padding":0},"inputs":["input"]},
+                       {"name":"b","layer":{"kind":"convolution","channels":6,"groups":2},"inputs":["a"]},
+                       {"name":"p","layer":{"kind":"pooling","function":"Average","kernel":4},"inputs":["b"]},
+                       {"name":"f","layer":{"kind":"flatten"},"inputs":["p"]},
+                       {"name":"c","layer":{"kind":"dense","units":3},"inputs":["f"]}]}"""
+                )
+
+                let found = described file
+                let groups = [ for g in found["groups"].Items -> g["units"].Int, g["copies"].Int ]
+                // The two groups of the grouped convolution change places; within each three channels of what it reads, and of what it has.
+                Expect.equal (List.sort groups) [ 2, 1; 3, 2; 3, 2 ] "units and copies"
+                // 24 of a, 162 of b, 18 of c; the last bias of 3 stays.
+                Expect.floatClose
+                    Expecto.Accuracy.high
+                    found["that may move (%)"].Float
+                    (100.0 * 204.0 / 207.0)
+                    "of 207 numbers"
+                let pins = [ for pin in found["fixed"].Items -> pin["parameter"].String, pin["axis"].Int ]
+                Expect.equal pins [ "a.weight", 1; "c.weight", 0; "c.bias", 0 ] "input and outputs")
+        }
+
+        test "data are scaled as asked for: bytes, shares of 255, means over deviations" {
+            twoMlps (fun files words folder ->
+                let image = Array.init 784 (fun k -> byte (k % 256))
+
+                let path =
+                    npz folder [
+                        "x_train", npy "|u1" "1, 28, 28" image
+                        "y_train", npy "|u1" "1," [| 3uy |]
+                        "x_test", npy "|u1" "1, 28, 28" image
+                        "y_test", npy "|u1" "1," [| 3uy |]
+                    ]
+
+                let numbers way =
+                    let arguments = parse (files @ words @ [ "--data"; path; "--normalise"; way ])
+                    let data = GivenData.ofArguments arguments mlp |> Option.get
+                    use all = DataSet.load data
+                    (all.Test.Images.flatten().data<float32>().ToArray(), DataSet.inputs data)
+
+                let near expected (found: float32[], _) way =
+                    for k in [ 0; 1; 100; 255; 300 ] do
+                        Expect.isLessThan (abs (float found[k] - expected (float image[k]))) 1e-4 $"{way} {k}"
+
+                near id (numbers "none") "none"
+                near (fun x -> x / 255.0) (numbers "unit") "unit"
+                near (fun x -> (x / 255.0 - 0.5) / 0.25) (numbers "0.5/0.25") "means and deviations"
+                Expect.equal (snd (numbers "none")) "bytes, 0 to 255" "said"
+                failsWith [ "--normalise"; "'half'" ] (fun () -> numbers "half" |> ignore))
+        }
+
+        test "tokens are whole numbers below the vocabulary's size, of the part that they are of" {
+            let readsTokens =
+                Network(
+                    Architecture.FromJson
+                        """{"name":"tokens","input":[3],"nodes":[
+                           {"name":"e","layer":{"kind":"embedding","tokens":5,"units":4},"inputs":["input"]},
+                           {"name":"p","layer":{"kind":"sequencePooling","function":"Mean"},"inputs":["e"]},
+                           {"name":"c","layer":{"kind":"dense","units":3},"inputs":["p"]}]}"""
+                )
+
+            inFolder (fun folder ->
+                let tokens (train: byte list) (test: byte list) =
+                    let path =
+                        npz folder [
+                            "x_train", npy "|u1" "1, 3" (List.toArray train)
+                            "y_train", npy "|u1" "1," [| 2uy |]
+                            "x_test", npy "|u1" "1, 3" (List.toArray test)
+                            "y_test", npy "|u1" "1," [| 1uy |]
+                        ]
+
+                    let words = [ "a"; "--arch"; "mlp"; "--data"; path; "--normalise"; "none" ]
+                    use all = DataSet.load (GivenData.ofArguments (parse words) readsTokens |> Option.get)
+                    [ all.Train.Images; all.Test.Images ] |> List.map (fun x -> List.ofSeq (x.flatten().data<int64>()))
+
+                Expect.equal (tokens [ 0uy; 4uy; 1uy ] [ 2uy; 3uy; 4uy ]) [ [ 0L; 4L; 1L ]; [ 2L; 3L; 4L ] ] "as they are"
+                failsWith [ "0 to 4"; "--data" ] (fun () -> tokens [ 0uy; 5uy; 1uy ] [ 2uy; 3uy; 4uy ] |> ignore))
+        }
+
+        test "--points is on how many lambdas a barrier is measured" {
+            twoMlps (fun files words _ ->
+                let measured, _ =
+                    MeasureCommand.run
+                        (parse (
+                            files
+                            @ words
+                            @ [ "--metric"; "barrier"; "--data"; "glyphs:20+30"; "--points"; "5"; "--threads"; "1" ]
+                        ))
+                        CancellationToken.None
+
+                let lambdas =
+                    [
+                        for row in measured["rows"].Items do
+                            for point in row["value"].["curve"].Items -> point["lambda"].Float
+                    ]
+
+                Expect.equal lambdas [ 0.0; 0.25; 0.5; 0.75; 1.0 ] "five")
+        }
+
+        test "a merged model's statistics are recomputed on examples to train on, and mixtures' are where there are any" {
+            inFolder (fun folder ->
+                let normed = Network(Catalogue.Named("resnet20", [| 1; 28; 28 |], 0.125, 10, Norm.Batch))
+                let files = [ for name in [ "a"; "b"; "out" ] -> Path.Combine(folder, $"{name}.safetensors") ]
+                use one = randomParameters normed 1L
+                use other = randomParameters normed 2L
+                write files[0] one
+                write files[1] other
+
+                let words =
+                    [ "--arch"; "resnet20"; "--width"; "0.125"; "--input"; "1"; "28"; "28"; "--threads"; "1" ]
+
+                let merge =
+                    [ "--search"; "none"; "--reset-stats"; "glyphs:40+60"; "-o"; files[2] ]
+
+                MergeCommand.run (parse (files[..1] @ words @ merge)) CancellationToken.None |> ignore
+                use found = read files[2]
+                use expected = Average.Of([| one; other |], null)
+                let data = Library.dataSetOr "a data set" "--data" "glyphs:40+60"
+                use examples = DataSet.load data
+                StatisticsReset.Apply(expected, examples.Train)
+                Expect.isLessThan (difference found.Flat expected.Flat) 1e-5 "of the 40"
+
+                use models = Models.load 2 (parse (files[..1] @ words))
+
+                Models.inMemory CancellationToken.None (fun memory ->
+                    let population = Models.population memory (parse (files[..1] @ words)) models None
+                    Expect.equal population.ResetOn (Some 10_000) "mixtures'"))
+
+            twoMlps (fun files words _ ->
+                use models = Models.load 2 (parse (files @ words))
+
+                Models.inMemory CancellationToken.None (fun memory ->
+                    let population = Models.population memory (parse (files @ words)) models None
+                    Expect.equal population.ResetOn None "none without"))
+        }
+
+        test "a base comes first, before the files" {
+            twoMlps (fun files words folder ->
+                let third = Path.Combine(folder, "base.safetensors")
+                use model = randomParameters mlp 3L
+                write third model
+                use models = Models.load 2 (parse (files @ words @ [ "--base"; third ]))
+                Expect.equal [ for placement in models.Placements -> placement.Source.Path ] (third :: files) "its place")
+        }
+    ]
