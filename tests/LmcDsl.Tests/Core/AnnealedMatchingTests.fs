@@ -286,6 +286,19 @@ let tests =
             Expect.isLessThan (difference (SoftAssign.Mix(cost, rows)) (cost.mm rows)) 0.1 "a product"
         }
 
+        test "each further start anneals with as many levels again" {
+            let a, b = pair wide 7
+            let told = ResizeArray<int>()
+            let options = AnnealedMatchingOptions(Levels = 20, Reheats = 0, Starts = 3)
+            AnnealedMatching.Match(a, b, options, null, (fun passes _ -> told.Add passes)) |> ignore
+            Expect.hasLength told 6 "of each start, after its descent and after its annealing"
+            // Annealing's levels and rounding, and then a few passes of the descent that follows.
+            for start in 0..2 do
+                let made = told[2 * start + 1] - told[2 * start] - 1
+                let levels = 20 * (start + 1)
+                Expect.isTrue (made > levels && made < levels + 20) $"start {start}: {made} passes for {levels} levels"
+        }
+
         test "options out of range, two architectures and numbers that are not finite are refused" {
             use a = randomParameters smallMlp 1L
             use other = randomParameters (Network(Catalogue.Mlp([| 1; 2; 3 |], [| 5; 3 |], 3))) 1L

@@ -162,6 +162,15 @@ let tests =
 
                 for x, y in Seq.zip polished.Objective expected do
                     Expect.floatClose Accuracy.medium x y $"seed {seed}: by MergeMany, from the universe's own"
+
+            // From an early end polishing has far to go, and the order that it goes in tells.
+            let ends =
+                [
+                    for seed in 0L .. 5L ->
+                        List.ofSeq (universe (UniverseMatchingOptions(MaxSteps = 1, Seed = seed))).Objective
+                ]
+
+            Expect.isGreaterThan (List.distinct ends).Length 1 "polished by the seed"
         }
 
         test "one model, models of two architectures and numbers that are not finite are refused" {

@@ -223,7 +223,7 @@ let tests =
 
                 for k in 0 .. normed.Parameters.Length - 1 do
                     if not normed.Parameters[k].Learned then
-                        let mean = a.Views[k].mul (share.ToScalar()) + b.Views[k].mul ((1.0 - share).ToScalar())
+                        let mean = a.Views[k].mul(share.ToScalar()) + b.Views[k].mul((1.0 - share).ToScalar())
                         Expect.isLessThan (difference found.Views[k] mean) 1e-6 $"{method}: {normed.Parameters[k].Name}"
         }
 

@@ -70,6 +70,21 @@ let tests =
             Expect.isGreaterThan (by null) 1.0 "and not by all alike"
         }
 
+        test "rows of tokens are those of tables, and of a last layer with one output for each token" {
+            let tables (outputs: int) =
+                $$$"""{"name":"tokens","input":[3],"nodes":[
+                    {"name":"e","layer":{"kind":"embedding","tokens":5,"units":4},"inputs":["input"]},
+                    {"name":"p","layer":{"kind":"sequencePooling","function":"Mean"},"inputs":["e"]},
+                    {"name":"c","layer":{"kind":"dense","units":{{{outputs}}}},"inputs":["p"]}]}"""
+                |> Architecture.FromJson
+                |> TokenFrequencies.TablesOf
+                |> Seq.sort
+                |> List.ofSeq
+
+            Expect.equal (tables 5) [ "c.weight"; "e.weight" ] "five tokens, five outputs"
+            Expect.equal (tables 3) [ "e.weight" ] "a classifier's classes are no tokens"
+        }
+
         test "networks that read no tokens, and shares of another number, are refused" {
             let mlp = Network(Catalogue.Mlp([| 3 |], [| 2 |], 8))
             use data = examples [ [ 0L; 1L; 1L; 1L ] ]

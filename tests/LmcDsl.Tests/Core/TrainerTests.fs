@@ -45,7 +45,7 @@ let private recipes: (string * TrainingOptions) list =
             Epochs = 4,
             BatchSize = 30,
             LearningRate = 1e-2,
-            Optimizer = AdamW(0.85),
+            Optimizer = AdamW(0.85, 0.99, 1e-3),
             WeightDecay = 0.5,
             Schedule = Cosine 0.2
         )

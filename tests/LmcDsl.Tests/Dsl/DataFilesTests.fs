@@ -125,6 +125,22 @@ let tests =
                         Expect.equal served.Value 4 "four files"
                         Expect.isOk (DataFiles.locateFrom [] mnistFiles) "found in the cache without a mirror"))
 
+            test "CIFAR-10's training images are of five files, its test images of the sixth" {
+                withData (fun folder ->
+                    let target = Path.Combine(folder, "data", "cifar-10", "cifar-10-batches-bin")
+                    Directory.CreateDirectory target |> ignore
+
+                    for k, name in List.indexed ([ for k in 1..5 -> $"data_batch_{k}" ] @ [ "test_batch" ]) do
+                        let image = Array.init 3072 (fun pixel -> byte (pixel % 7 + k))
+                        File.WriteAllBytes(Path.Combine(target, $"{name}.bin"), Array.append [| byte k |] image)
+
+                    use data = Cifar10 |> DataSet.scaled Scaling.bytes |> DataSet.load
+                    let labels (split: Core.Data.DataSplit) = List.ofSeq (split.Labels.data<int64>())
+                    Expect.equal (labels data.Train) [ 0L .. 4L ] "to train on"
+                    Expect.equal (labels data.Test) [ 5L ] "to test on"
+                    Expect.equal (data.Test.Images.min().item<float32>()) 5.0f "its pixels")
+            }
+
             test "what cannot be had is told in one line with all that was tried" {
                 withData (fun folder ->
                     match DataFiles.locateFrom [ "http://127.0.0.1:1/" ] mnistFiles with

@@ -58,6 +58,65 @@ let tests =
             Expect.equal (check () |> Option.map _.Node) (Some "fc2") "the second layer"
         }
 
+        test "a layer that breaks the law in training alone is named" {
+            use _ = torch.NewDisposeScope()
+
+            let network =
+                Network(
+                    Architecture.FromJson
+                        """{"name":"normed","input":[3],"nodes":[
+                           {"name":"a","layer":{"kind":"dense","units":4},"inputs":["input"]},
+                           {"name":"n","layer":{"kind":"batchNorm"},"inputs":["a"]},
+                           {"name":"b","layer":{"kind":"dense","units":2},"inputs":["n"]}]}"""
+                )
+
+            let permutations = PermutationSet.Random(network, 1L)
+            use original = randomParameters network 1L
+            use permuted = permutations.Apply original
+            // With its own statistics the norm computes the same, with a batch's twice as much.
+            permuted["n.weight"].mul_(2.0.ToScalar()) |> ignore
+            permuted["n.running_var"].mul_(4.0.ToScalar()) |> ignore
+            let input = randomInput network 8 1L
+
+            let apart (mode: Mode) =
+                let outputs (model: ParameterSet) =
+                    use copy = model.Clone()
+                    network.Forward(copy.Views, input, mode)
+
+                difference (outputs original) (outputs permuted)
+
+            Expect.isLessThan (apart Mode.Evaluation) 1e-4 "the same when it is used"
+            Expect.isGreaterThan (apart Mode.Training) 0.1 "and another in training"
+
+            Expect.equal
+                (SymmetryCheck.FirstBreak(original, permuted, permutations, input)
+                 |> Option.ofNullable
+                 |> Option.map _.Node)
+                (Some "n")
+                "the norm"
+        }
+
+        test "the largest break is told, wherever it is" {
+            // Of a sine of large numbers rounding is all that is left; what comes after is too small to show it.
+            let network =
+                Network(
+                    Architecture.FromJson
+                        """{"name":"waves","input":[3],"nodes":[
+                           {"name":"a","layer":{"kind":"dense","units":40},"inputs":["input"]},
+                           {"name":"b","layer":{"kind":"dense","units":40},"inputs":["a"]},
+                           {"name":"sine","layer":{"kind":"elementary","function":"Sine"},"inputs":["b"]},
+                           {"name":"c","layer":{"kind":"dense","units":2},"inputs":["sine"]}]}"""
+                )
+
+            use model = randomParameters network 1L
+            model["b.weight"].mul_(1e7.ToScalar()) |> ignore
+            model["c.weight"].mul_(1e-9.ToScalar()) |> ignore
+            model["c.bias"].zero_() |> ignore
+            let struct (largest, nodes) = SymmetryCheck.Measure model
+            Expect.equal (largest.Node, nodes) ("sine", network.Outputs.Length) "where"
+            Expect.isGreaterThan largest.Error 0.1 "and how large"
+        }
+
         test "a sound network is given back" {
             Expect.equal (checkSymmetry (mlp [ 5 ] Glyphs)).Name "mlp 5" "as it was"
         }

@@ -50,6 +50,33 @@ let tests =
             Expect.isLessThan tasks.Length steps.Length "short ones share"
         }
 
+        test "short steps lie in the array before the long ones that follow as many" {
+            let step name seconds inputs : Node =
+                let made: Plan<Model> =
+                    Plan.make (Op.make name 1 seconds (fun _ -> Document Json.Null)) name Args.none inputs
+
+                Plan.node made
+
+            let first = step "short at the beginning" 0.1 []
+            let long = step "long" 100.0 [ first ]
+            let after = step "short after it" 0.1 [ long ]
+            let second = step "long after it" 100.0 [ after ]
+            let numbers = SlurmTasks.arrayNumbers [ second ]
+            Expect.equal [ for node in [ first; long; after; second ] -> numbers[node.Key] ] [ -1; 0; 1; 2 ] "in order"
+        }
+
+        test "a task has as many cores as a step of it has threads" {
+            let threads n =
+                { Setup.standard with Threads = n }
+                |> (train >> measureAll [ L2 ])
+                |> Plan.node
+                |> List.singleton
+                |> Plan.steps
+
+            Expect.equal (SlurmTasks.coresOf 1 [ threads 1; threads 3 ]) 3 "the most"
+            Expect.equal (SlurmTasks.coresOf 8 []) 1 "one for nothing"
+        }
+
         test "a GPU is asked for where a step computes on one, unless the user asks in their own way" {
             Expect.isEmpty (SlurmTasks.needs [] (onDevice "cpu")) "none"
             Expect.equal (SlurmTasks.needs [] (onDevice "cuda")) [ "--gres=gpu:1" ] "one"

@@ -82,8 +82,20 @@ let private asAnother (work: unit -> unit) =
 let private nothingIsToMake =
     Op.make "constant" 1 0.1 (fun context ->
         match context.LoadPartial() with
-        | Some _ -> raise (Core.Runtime.LmcException "expected what it once wrote, found something else")
-        | None -> Document(Json.int 1L))
+        | Some _ ->
+            context.Note("turn", Json.Text "first")
+            raise (Core.Runtime.LmcException "expected what it once wrote, found something else")
+        | None ->
+            context.Note("turn again", Json.Text "second")
+            Document(Json.int 1L))
+
+/// What is found on the way, and an operation that finds it.
+let private foundOp = Op.make "found" 1 0.1 (fun _ -> Document(Json.int 3L))
+
+let private findingOp =
+    Op.make "finding" 1 0.1 (fun context ->
+        context.Keep foundOp (Document(Json.int 4L))
+        Document(Json.int 2L))
 
 let tests =
     testSequenced (
@@ -209,7 +221,32 @@ let tests =
                             | _ -> None)
                         |> List.ofSeq
 
-                    Expect.stringContains (String.concat "\n" lines) "begins anew" "told")
+                    Expect.stringContains (String.concat "\n" lines) "begins anew" "told"
+                    let notes = (store.Record node.Key |> Option.get)["notes"]
+                    let noted = [ for name in [ "turn"; "turn again" ] -> (notes.TryItem name).IsSome ]
+                    Expect.equal noted [ false; true ] "what is noted is of the turn that made it")
+            }
+
+            test "what a step finds on the way is kept, and what is there already stays" {
+                for isThere in [ false; true ] do
+                    inStore (fun _ store ->
+                        let plan: Plan<Model> = Plan.make findingOp "finding" Args.none []
+                        let node = Plan.node plan
+                        let beside = Plan.beside foundOp node
+
+                        if isThere then
+                            store.Write(beside.Key, "value.json", "5\n"B, [])
+
+                        use runner = new Runner({ Store = store; Tell = ignore; Cancel = CancellationToken.None })
+                        runner.Make node
+
+                        match store.Read beside.Key with
+                        | Intact(_, found) ->
+                            Expect.equal
+                                (Json.parse (System.Text.Encoding.UTF8.GetString found)).Int
+                                (if isThere then 5 else 4)
+                                $"there: {isThere}"
+                        | other -> failtest $"{other}")
             }
 
             test "a record is of its key, to the last field; records of the first format are served after" {

@@ -22,8 +22,7 @@ let private write (path: string) (model: ParameterSet) =
     use file = File.Create path
     ModelFile.Write(file, model)
 
-let private read (path: string) =
-    ModelFile.Read(ReadOnlySpan(File.ReadAllBytes path), path)
+let private read (path: string) = ModelFile.Read(ReadOnlySpan(File.ReadAllBytes path), path)
 
 let private mlp = Network(Catalogue.Mlp([| 1; 28; 28 |], [| 12; 8 |], 10))
 
@@ -38,8 +37,7 @@ let private twoMlps (work: string list -> string list -> string -> 'a) : 'a =
 
         work files [ "--arch"; "mlp"; "--hidden"; "12"; "8" ] folder)
 
-let private network words : Network =
-    fst (NetworkArguments.network (parse ("any" :: words)))
+let private network words : Network = fst (NetworkArguments.network (parse ("any" :: words)))
 
 let private described (file: string) : Json = fst (DescribeCommand.run (parse [ file ]))
 
@@ -56,7 +54,9 @@ let tests =
             Expect.equal (plain.Start |> Option.map _.Name) (STE.Start |> Option.map _.Name) "no other start"
             let started = asked [ "--search"; "ste"; "--starting-from"; "wm" ]
             Expect.equal (started.Start |> Option.map _.Name) (Some WM.Name) "begun at"
-            failsWith [ "--starts"; "1 to 10000"; "found 0" ] (fun () -> asked [ "--search"; "wm"; "--starts"; "0" ] |> ignore)
+
+            failsWith [ "--starts"; "1 to 10000"; "found 0" ] (fun () ->
+                asked [ "--search"; "wm"; "--starts"; "0" ] |> ignore)
         }
 
         test "--first-groups permutes the units of those in what is written, and of no other" {
@@ -64,7 +64,9 @@ let tests =
                 let out = Path.Combine(folder, "out.safetensors")
 
                 let align more =
-                    AlignCommand.run (parse (files @ words @ [ "-o"; out; "--threads"; "1" ] @ more)) CancellationToken.None
+                    AlignCommand.run
+                        (parse (files @ words @ [ "-o"; out; "--threads"; "1" ] @ more))
+                        CancellationToken.None
                     |> ignore
 
                     read out
@@ -136,6 +138,7 @@ let tests =
                     found["that may move (%)"].Float
                     (100.0 * 204.0 / 207.0)
                     "of 207 numbers"
+
                 let pins = [ for pin in found["fixed"].Items -> pin["parameter"].String, pin["axis"].Int ]
                 Expect.equal pins [ "a.weight", 1; "c.weight", 0; "c.bias", 0 ] "input and outputs")
         }
@@ -193,7 +196,11 @@ let tests =
                     use all = DataSet.load (GivenData.ofArguments (parse words) readsTokens |> Option.get)
                     [ all.Train.Images; all.Test.Images ] |> List.map (fun x -> List.ofSeq (x.flatten().data<int64>()))
 
-                Expect.equal (tokens [ 0uy; 4uy; 1uy ] [ 2uy; 3uy; 4uy ]) [ [ 0L; 4L; 1L ]; [ 2L; 3L; 4L ] ] "as they are"
+                Expect.equal
+                    (tokens [ 0uy; 4uy; 1uy ] [ 2uy; 3uy; 4uy ])
+                    [ [ 0L; 4L; 1L ]; [ 2L; 3L; 4L ] ]
+                    "as they are"
+
                 failsWith [ "0 to 4"; "--data" ] (fun () -> tokens [ 0uy; 5uy; 1uy ] [ 2uy; 3uy; 4uy ] |> ignore))
         }
 
@@ -226,11 +233,9 @@ let tests =
                 write files[0] one
                 write files[1] other
 
-                let words =
-                    [ "--arch"; "resnet20"; "--width"; "0.125"; "--input"; "1"; "28"; "28"; "--threads"; "1" ]
+                let words = [ "--arch"; "resnet20"; "--width"; "0.125"; "--input"; "1"; "28"; "28"; "--threads"; "1" ]
 
-                let merge =
-                    [ "--search"; "none"; "--reset-stats"; "glyphs:40+60"; "-o"; files[2] ]
+                let merge = [ "--search"; "none"; "--reset-stats"; "glyphs:40+60"; "-o"; files[2] ]
 
                 MergeCommand.run (parse (files[..1] @ words @ merge)) CancellationToken.None |> ignore
                 use found = read files[2]
@@ -260,6 +265,10 @@ let tests =
                 use model = randomParameters mlp 3L
                 write third model
                 use models = Models.load 2 (parse (files @ words @ [ "--base"; third ]))
-                Expect.equal [ for placement in models.Placements -> placement.Source.Path ] (third :: files) "its place")
+
+                Expect.equal
+                    [ for placement in models.Placements -> placement.Source.Path ]
+                    (third :: files)
+                    "its place")
         }
     ]
