@@ -149,7 +149,8 @@ let private copySource (folder: string) =
     let unwanted (path: string) =
         Path.GetFileName path = "bin" || path.EndsWith(Path.Combine("obj", "Release"), StringComparison.Ordinal)
 
-    for name in [ "src"; ".paket"; "paket-files"; ".config" ] do
+    // The command carries what a new project begins with.
+    for name in [ "src"; "templates"; "experiments"; ".paket"; "paket-files"; ".config" ] do
         copyFolder (inRoot name) (Path.Combine(folder, name)) unwanted
 
     for name in
@@ -253,8 +254,14 @@ let private prepare (folder: string) (chosen: (int * int * Mutant) list) : strin
     let program = Path.Combine(folder, "program")
     copyFolder AppContext.BaseDirectory program (fun _ -> false)
 
-    for project, name in [ "LmcDsl.Core", "LmcDsl.Core.dll"; "LmcDsl", "LmcDsl.dll" ] do
-        if project = "LmcDsl.Core" || touches "src/LmcDsl/" then
+    let projects = [ "LmcDsl.Core", "LmcDsl.Core.dll"; "LmcDsl", "LmcDsl.dll"; "LmcDsl.Tool", "lmc.dll" ]
+
+    for _, _, mutant in chosen do
+        if not (projects |> List.exists (fun (project, _) -> mutant.File.StartsWith $"src/{project}/")) then
+            failwith $"{mutant.Name}: expected a file of a project under src, found {mutant.File}"
+
+    for project, name in projects do
+        if project = "LmcDsl.Core" || touches $"src/{project}/" then
             build folder project
             File.Delete(Path.Combine(program, name))
 
