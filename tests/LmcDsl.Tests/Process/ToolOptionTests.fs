@@ -59,6 +59,13 @@ let tests =
                 asked [ "--search"; "wm"; "--starts"; "0" ] |> ignore)
         }
 
+        test "a merge that draws has the seed that is asked for" {
+            let seed words =
+                (MergeMethods.asked (parse ("a" :: "b" :: "--method" :: "dare" :: words))).Options["seed"].Int64
+
+            Expect.equal (seed [ "--seed"; "4" ], seed []) (4L, 0L) "asked for, and by default"
+        }
+
         test "--first-groups permutes the units of those in what is written, and of no other" {
             twoMlps (fun files words folder ->
                 let out = Path.Combine(folder, "out.safetensors")
