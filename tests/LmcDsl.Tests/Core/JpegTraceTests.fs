@@ -107,7 +107,12 @@ let tests =
                     let words = if JpegTrace.IsIn raw then "went through JPEG" else "no trace of JPEG"
 
                     for part in
-                        [ "CIFAR-10: the images of this copy"; words; "9 values of lambda"; "77 training images" ] do
+                        [
+                            "CIFAR-10: the images of this copy"
+                            words
+                            "9 values of lambda"
+                            "up to 77 training examples"
+                        ] do
                         Expect.stringContains cifar part "CIFAR-10"
 
                     Expect.equal mnist "MNIST: barriers are on 5 values of lambda." "MNIST"
