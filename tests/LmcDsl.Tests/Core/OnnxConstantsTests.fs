@@ -51,19 +51,22 @@ let private toFloat = attribute "to" 1L
 let private wholes name (values: int64 list) =
     field 5 (tensorOf name 7L [ int64 values.Length ] (values |> List.map BitConverter.GetBytes |> Array.concat))
 
+// Two layers, of whose units a mask of whole numbers lets some through.
+let private masked (mask: int64 list) =
+    [
+        dense "/a/Gemm" "x" "a.weight" "h"
+        node "Cast" [ "mask" ] "m" [ toFloat ]
+        node "Mul" [ "h"; "m" ] "g" []
+        dense "/o/Gemm" "g" "o.weight" "y"
+        weight "a.weight" [ 3L; 2L ] first
+        weight "o.weight" [ 2L; 3L ] last
+        wholes "mask" mask
+    ]
+
 let tests =
     testList "OnnxConstants" [
         test "whole numbers of a graph are the network: a checkpoint with others is a model of another one" {
-            let parts =
-                [
-                    dense "/a/Gemm" "x" "a.weight" "h"
-                    node "Cast" [ "mask" ] "m" [ toFloat ]
-                    node "Mul" [ "h"; "m" ] "g" []
-                    dense "/o/Gemm" "g" "o.weight" "y"
-                    weight "a.weight" [ 3L; 2L ] first
-                    weight "o.weight" [ 2L; 3L ] last
-                    wholes "mask" [ 1L; 1L; 0L ]
-                ]
+            let parts = masked [ 1L; 1L; 0L ]
 
             let graph = ofParts parts
 
@@ -120,24 +123,13 @@ let tests =
         }
 
         test "the tool refuses checkpoints of another graph than it was given" {
-            let graph (mask: int64 list) =
-                ofParts [
-                    dense "/a/Gemm" "x" "a.weight" "h"
-                    node "Cast" [ "mask" ] "m" [ toFloat ]
-                    node "Mul" [ "h"; "m" ] "g" []
-                    dense "/o/Gemm" "g" "o.weight" "y"
-                    weight "a.weight" [ 3L; 2L ] first
-                    weight "o.weight" [ 2L; 3L ] last
-                    wholes "mask" mask
-                ]
-
             inFolder (fun folder ->
                 use _ = torch.NewDisposeScope()
                 let file name = Path.Combine(folder, name)
                 let masks = [ "a", [ 1L; 1L; 0L ]; "b", [ 1L; 0L; 1L ] ]
 
                 for name, mask in masks do
-                    File.WriteAllBytes(file $"{name}.onnx", graph mask)
+                    File.WriteAllBytes(file $"{name}.onnx", (ofParts (masked mask)))
 
                     save (file $"{name}.safetensors") [
                         "a.weight", floats [ 3L; 2L ] last
