@@ -89,7 +89,7 @@ module DescribeCommand =
             if not read.IsEmpty then
                 "read", Json.texts read
             "notes", Json.texts [ for note in network.Notes -> note ]
-            yield! graph |> Option.map NetworkArguments.openedAt |> Option.defaultValue []
+            yield! graph |> Option.map NetworkArguments.decided |> Option.defaultValue []
             match graph with
             | Some model when model.LostNames ->
                 "names",

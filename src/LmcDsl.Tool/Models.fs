@@ -132,7 +132,7 @@ module Models =
                 | other ->
                     raise (
                         LmcException
-                            $"{files.Head}: expected outputs that a permutation of the units leaves as they are, found that '{other}' changes, which is not the network's; export the model with one of them"
+                            $"{files.Head}: expected outputs that a permutation of the units leaves as they are, found that '{other}' changes, which is not the network's; without --graph-output all are"
                     )
             | _ -> ()
 
@@ -143,7 +143,7 @@ module Models =
                 Folders = List.ofSeq folders
                 Decided =
                     [
-                        yield! graph |> Option.map NetworkArguments.openedAt |> Option.defaultValue []
+                        yield! graph |> Option.map NetworkArguments.decided |> Option.defaultValue []
 
                         if found <> "" then
                             "names", Json.Text found

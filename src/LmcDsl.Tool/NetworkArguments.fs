@@ -26,13 +26,22 @@ module NetworkArguments =
         let model = OnnxModel.Read(file, graphOutput arguments, openSizes arguments)
         Network model.Architecture, Some model
 
-    /// Which sizes were taken where a graph leaves them open and none are given.
-    let openedAt (model: OnnxModel) : (string * Json) list =
-        match model.TakenSizes with
-        | null -> []
-        | sizes ->
-            let shown = String.Join(" ", sizes)
-            [ "open sizes", Json.Text $"taken as {shown}; --input says others" ]
+    /// What was decided in reading a graph: the sizes that it leaves open where none are given, which of several outputs is measured.
+    let decided (model: OnnxModel) : (string * Json) list =
+        [
+            match model.TakenSizes with
+            | null -> ()
+            | sizes ->
+                let shown = String.Join(" ", sizes)
+                "open sizes", Json.Text $"taken as {shown}; --input says others"
+
+            if model.Outputs.Count > 1 then
+                let shown = Excerpt.Of(model.Outputs, 5)
+
+                "outputs",
+                Json.Text
+                    $"{shown}: all stay what they are, '{Excerpt.Of model.Outputs[0]}' is measured; --graph-output takes one alone"
+        ]
 
     /// Refuses arguments that say what is read from a folder's own description.
     let requireNoOther (arguments: ParseResults<ModelArgument>) =

@@ -39,7 +39,7 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most, IRead
 
     /// <summary>Reads the graph.</summary>
     /// <param name="name">The network's name.</param>
-    /// <param name="output">Which output is the network's; the first where none is named.</param>
+    /// <param name="output">Which output is the network's; all where none is named, of which the first is given.</param>
     public Architecture Import(string name, string? output = null)
     {
         Guard.Require(
@@ -57,7 +57,12 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most, IRead
         var asked = output ?? proto.Outputs[0].Name;
         Guard.Require(
             proto.Outputs.Any(known => known.Name == asked), $"expected an output among {Listing.Of(proto.Outputs.Select(known => known.Name))}, found '{asked}'");
-        return Finish(name, Value(asked, "output"));
+        var first = Value(asked, "output");
+        // An output that is a constant says nothing of the weights.
+        GraphValue[] others = output is null
+            ? [.. proto.Outputs.Skip(1).Select(other => Value(other.Name, "output")).Where(other => other.Constant is null && other.Node != Architecture.InputName)]
+            : [];
+        return Finish(name, first, others);
     }
 
     /// <summary>Reads the graph without a batch: each input as it is said, all outputs one after the other, each flattened.</summary>
@@ -253,13 +258,14 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most, IRead
         return value;
     }
 
-    private Architecture Finish(string name, GraphValue last)
+    private Architecture Finish(string name, GraphValue last, params GraphValue[] others)
     {
         Guard.Require(last.IsSignal, $"output: expected what the network computes, found a constant or a tensor of the file");
         var at = new GraphNode(new OnnxNode(), graph, [], proto.Version);
         last = graph.Led(at.Proto, last);
         if (!last.Lead || last.Rank != 2) last = graph.Emit(at.Proto, new Flatten(), lead: true, last);
         Guard.Require(graph.Nodes.Count > 0 && last.Node != Architecture.InputName, $"expected operators, found none");
+        if (others.Length > 0) last = graph.Emit(at.Proto, new Outputs(), lead: true, [last, .. others]);
         var input = graph.InputShape;
         return new Architecture(name, [.. input], Needed(last.Node!));
     }

@@ -21,7 +21,7 @@ public sealed class OnnxModel
     private readonly string path;
     private readonly string? output;
     private readonly IReadOnlyList<int>? open;
-    private string[] others = []; // outputs of the graph beside the network's
+    private string[] others = []; // outputs of the graph that are none of the network's
     private readonly Dictionary<string, (OnnxTensor Tensor, bool Transposed)> stored;
     private readonly Dictionary<string, OnnxTensor> constants;
 
@@ -44,6 +44,9 @@ public sealed class OnnxModel
     /// <summary>The sizes that were taken where the file leaves them open and none were given; null where nothing was taken.</summary>
     public IReadOnlyList<int>? TakenSizes { get; private init; }
 
+    /// <summary>The names of the graph's outputs, all of which are the network's and stay what they are; the first one is what it gives.</summary>
+    public IReadOnlyList<string> Outputs { get; private init; } = [];
+
     /// <summary>The two lines by which an export keeps the names of the state dict.</summary>
     public static string ExportLines =>
         "model.eval(); torch.onnx.export(model, example, \"model.onnx\", training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False) (with dynamo=True: optimize=False in place of both)";
@@ -59,7 +62,9 @@ public sealed class OnnxModel
 
     /// <summary>Reads a file's graph. Numbers are read when they are asked for.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="output">Which of its outputs is the network's; the first where none is named.</param>
+    /// <param name="output">
+    /// Which of its outputs is the network's, where the others may change; where none is named, all are, and the first is what it gives.
+    /// </param>
     /// <param name="open">
     /// Sizes after the batch that the file leaves open, such as a sequence's length, in their order; the last of them for all that follow.
     /// Where none are given, usual ones by which the graph can be read: symmetries do not depend on them.
@@ -97,8 +102,14 @@ public sealed class OnnxModel
             var missing = search?.Required.Where(name => !graph.Stored.ContainsKey(name)).ToArray() ?? [];
             Guard.Require(
                 missing.Length == 0, $"expected every tensor of {checkpoint?.Path} in the graph, found none that is {Excerpt.Of(missing, 5)} ({found})");
-            var outputs = proto.Outputs.Select(other => other.Name).Where(other => other != (output ?? proto.Outputs[0].Name));
-            return new OnnxModel(path, output, sizes, architecture, graph) { Found = found, TakenSizes = open is null ? sizes : null, others = [.. outputs] };
+            string[] outputs = [.. proto.Outputs.Select(known => known.Name)];
+            return new OnnxModel(path, output, sizes, architecture, graph)
+            {
+                Found = found,
+                TakenSizes = open is null ? sizes : null,
+                Outputs = output is null ? outputs : [output],
+                others = output is null ? [] : [.. outputs.Where(other => other != output)],
+            };
         }
         catch (InvalidProtocolBufferException error)
         {
@@ -115,8 +126,8 @@ public sealed class OnnxModel
     }
 
     /// <summary>
-    /// An output of the file beside the network's that a permutation of the network's units changes, since it reads units that the network's
-    /// output lets move, or gives them: a file with its numbers moved would not be the same model.
+    /// An output of the file that is none of the network's and that a permutation of the network's units changes, since it reads units that the
+    /// network's output lets move, or gives them: a file with its numbers moved would not be the same model.
     /// </summary>
     /// <param name="model">The file's numbers, as the network has them.</param>
     /// <param name="seed">Seed of the permutation and of the input.</param>
