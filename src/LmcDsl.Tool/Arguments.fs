@@ -47,7 +47,8 @@ type ModelArgument =
                 "mlp, a network of the catalogue (vgg16, resnet20, resnet50, ...), or a JSON file that describes a network."
             | Graph _ ->
                 "in the place of --arch: an ONNX export of the network, from which layers and symmetries are read."
-            | Graph_Output _ -> "which output of the graph is the network's, where the others may change (default: all stay, the first is measured)."
+            | Graph_Output _ ->
+                "which output of the graph is the network's, where the others may change (default: all stay, the first is measured)."
             | Width _ -> "width multiplier of a convolutional network (default: 1)."
             | Norm _ -> "batch, layer or none (default: batch)."
             | Hidden _ -> "hidden widths of an mlp."

@@ -11,11 +11,9 @@ open LmcDsl.Tests.Core.OnnxBytes
 open LmcDsl.Tests.Fixtures
 open TorchSharp
 
-let private dense input weights output =
-    node "Gemm" [ input; weights ] output [ attribute "transB" 1L ]
+let private dense input weights output = node "Gemm" [ input; weights ] output [ attribute "transB" 1L ]
 
-let private outputs names sizes =
-    [ for name, size in List.zip names sizes -> field 12 (valueOf name [ 1L; size ]) ]
+let private outputs names sizes = [ for name, size in List.zip names sizes -> field 12 (valueOf name [ 1L; size ]) ]
 
 // Three units, which two heads read.
 let private heads =
@@ -37,8 +35,7 @@ let private ofParts (parts: byte[] list) work =
         File.WriteAllBytes(path, model 13L parts)
         work path)
 
-let private names (network: Network) =
-    set [ for parameter in network.Parameters -> parameter.Name ]
+let private names (network: Network) = set [ for parameter in network.Parameters -> parameter.Name ]
 
 let private ofFloats (sizes: int64 list) (values: float32 list) =
     torch.tensor(Array.ofList values).reshape(Array.ofList sizes)
@@ -51,7 +48,12 @@ let tests =
                 let network = Network read.Architecture
                 Expect.equal (List.ofSeq read.Outputs) [ "y"; "z" ] "outputs"
                 Expect.equal (names network) (set [ "a.weight"; "first.weight"; "second.weight" ]) "weights"
-                Expect.equal [ for group in network.Groups -> group.Units, group.Axes.Length ] [ 3, 3 ] "one group of three"
+
+                Expect.equal
+                    [ for group in network.Groups -> group.Units, group.Axes.Length ]
+                    [ 3, 3 ]
+                    "one group of three"
+
                 use weights = read.Load network
                 use input = ofFloats [ 1L; 2L ] [ 1f; -1f ]
                 // h = -1, -1, -1, of which nothing is left; for 1, 1 it is 3, 7, 11.
@@ -66,8 +68,13 @@ let tests =
                 let turned = PermutationSet(network, [| Permutation [| 2; 0; 1 |] |])
                 use moved = turned.Apply weights
                 let at name = moved.Views[Seq.findIndex (fun (p: ParameterSpec) -> p.Name = name) network.Parameters]
-                use hidden = torch.mm(ofFloats [ 1L; 2L ] [ 1f; 1f ], (at "a.weight").t()).relu ()
-                Expect.equal ((torch.mm(hidden, (at "second.weight").t())).item<float32> ()) (9f - 14f + 55f) "the second head"
+                use hidden = torch.mm(ofFloats [ 1L; 2L ] [ 1f; 1f ], (at "a.weight").t()).relu()
+
+                Expect.equal
+                    ((torch.mm (hidden, (at "second.weight").t())).item<float32>())
+                    (9f - 14f + 55f)
+                    "the second head"
+
                 Expect.notEqual (hidden.data<float32>().ToArray()) [| 3f; 7f; 11f |] "in another order")
         }
 
@@ -83,11 +90,7 @@ let tests =
 
                     file
 
-                let trunk =
-                    [
-                        "a.weight", torch.ones [| 3L; 2L |]
-                        "first.weight", torch.ones [| 2L; 3L |]
-                    ]
+                let trunk = [ "a.weight", torch.ones [| 3L; 2L |]; "first.weight", torch.ones [| 2L; 3L |] ]
 
                 let opened file =
                     let placement = Checkpoint.Open(file, network, NameMap.For network)
