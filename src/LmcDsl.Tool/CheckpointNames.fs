@@ -12,13 +12,19 @@ open LmcDsl.Core.Runtime
 [<RequireQualifiedAccess>]
 module CheckpointNames =
 
-    /// Names of checkpoints as the user's map reads them, and what is left to read by the usual ones.
-    let ofCheckpoints network (arguments: ParseResults<ModelArgument>) =
+    /// Names of checkpoints as the user's map reads them, and what is left to read by the usual ones; constants are those of the graph, where
+    /// there is one.
+    let ofCheckpoints network (graph: OnnxModel option) (arguments: ParseResults<ModelArgument>) =
         let usual = NameMap.For network
 
-        match arguments.TryGetResult ModelArgument.Names with
-        | Some file -> NameMap.FromJson(InputFile.ReadText(file, "a map of names"), file).Then usual
-        | None -> usual
+        let names =
+            match arguments.TryGetResult ModelArgument.Names with
+            | Some file -> NameMap.FromJson(InputFile.ReadText(file, "a map of names"), file).Then usual
+            | None -> usual
+
+        match graph with
+        | Some model -> names.WithConstants model.Constants
+        | None -> names
 
     /// A checkpoint as one of the network's.
     let open' arguments network (names: NameMap) (file: string, key: string | null) : Placement =
@@ -40,7 +46,7 @@ module CheckpointNames =
         : Network * string =
         let fits (file, key) =
             try
-                (open' arguments network (ofCheckpoints network arguments) (file, key)).Source.Dispose()
+                (open' arguments network (ofCheckpoints network (Some model) arguments) (file, key)).Source.Dispose()
                 None
             with :? LmcException as error ->
                 Some error
@@ -52,7 +58,7 @@ module CheckpointNames =
             else
                 files
                 |> List.tryPick (fun (file, key) ->
-                    let placement = open' arguments network (ofCheckpoints network arguments) (file, key)
+                    let placement = open' arguments network (ofCheckpoints network (Some model) arguments) (file, key)
                     use _ = placement.Source
 
                     match model.Computed placement with
@@ -76,7 +82,10 @@ module CheckpointNames =
             let search (file: string, key) =
                 try
                     use source =
-                        TensorSource.Open(file, Placement.Fitting(network, ofCheckpoints network arguments, key))
+                        TensorSource.Open(
+                            file,
+                            Placement.Fitting(network, ofCheckpoints network (Some model) arguments, key)
+                        )
 
                     let named = model.Named(source, rename)
 
@@ -92,9 +101,14 @@ module CheckpointNames =
                 | [] ->
                     let reasons = told |> List.rev |> List.distinct |> String.concat "; "
 
+                    let alone =
+                        match NetworkArguments.graphOutput arguments with
+                        | null -> ""
+                        | output -> $" (--graph-output {output} leaves out what the other outputs read alone)"
+
                     raise (
                         LmcException(
-                            $"{misfit.Message}; the names were looked for by numbers: {reasons}; an export keeps names by: {OnnxModel.ExportLines}",
+                            $"{misfit.Message}{alone}; the names were looked for by numbers: {reasons}; an export keeps names by: {OnnxModel.ExportLines}",
                             misfit
                         )
                     )

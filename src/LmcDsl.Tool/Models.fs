@@ -104,7 +104,7 @@ module Models =
                             CheckpointNames.fitting arguments model network keyed
                         | _ -> network, ""
 
-                    let names = CheckpointNames.ofCheckpoints network arguments
+                    let names = CheckpointNames.ofCheckpoints network graph arguments
 
                     for file, key in keyed do
                         opened.Add(CheckpointNames.open' arguments network names (file, key))

@@ -85,16 +85,19 @@ internal sealed record Fit(
     private static Fit Of(
         StateDict dict, string prefix, TensorEntry[] entries, Network network, NameMap names, Dictionary<string, int> wanted)
     {
-        var fit = Of(dict, prefix, entries, network, wanted, names.Apply);
+        // Places, masks and other numbers that a network has as constants lie beside what it learned.
+        bool IsBeside(TensorEntry entry) => entry.Type.IsWhole || names.IsConstant(entry.Name[prefix.Length..]);
+        var fit = Of(dict, prefix, entries, network, wanted, names.Apply, IsBeside);
         if (fit.IsExact) return fit;
         (string, TensorEntry)[] bare = [.. entries.Select(entry => (Checkpoints.Prefix.Bare(entry.Name[prefix.Length..]), entry))];
         return NumberedLayers.Match(bare, network) is { } order
-            ? Of(dict, prefix, entries, network, wanted, name => order[Checkpoints.Prefix.Bare(name)])
+            ? Of(dict, prefix, entries, network, wanted, name => order[Checkpoints.Prefix.Bare(name)], IsBeside)
             : fit;
     }
 
     private static Fit Of(
-        StateDict dict, string prefix, TensorEntry[] entries, Network network, Dictionary<string, int> wanted, Func<string, string> rename)
+        StateDict dict, string prefix, TensorEntry[] entries, Network network, Dictionary<string, int> wanted, Func<string, string> rename,
+        Func<TensorEntry, bool> isBeside)
     {
         var found = new Dictionary<int, TensorEntry>();
         var unexpected = new List<TensorEntry>();
@@ -103,8 +106,7 @@ internal sealed record Fit(
         {
             if (!wanted.TryGetValue(rename(entry.Name[prefix.Length..]), out var parameter) || !found.TryAdd(parameter, entry))
             {
-                // Places and masks, which a network has as constants, lie beside what it learned.
-                if (!entry.Type.IsWhole) unexpected.Add(entry);
+                if (!isBeside(entry)) unexpected.Add(entry);
             }
             else if (!entry.Shape.AsSpan().SequenceEqual(network.Parameters[parameter].Shape))
                 misshaped.Add((entry, parameter));

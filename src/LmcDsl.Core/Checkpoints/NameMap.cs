@@ -23,13 +23,16 @@ public sealed class NameMap
 
     private readonly FrozenSet<string> own; // names of the network itself, which stay as they are
 
+    private readonly FrozenSet<string> constants = [];
+
     private NameMap(IEnumerable<(string Pattern, Func<Match, string?> Name)> rules, IEnumerable<string>? own = null)
     {
         this.own = (own ?? []).ToFrozenSet();
         this.rules = [.. rules.Select(rule => (new Regex($"^(?:{rule.Pattern})$", Linear, Patience), rule.Name))];
     }
 
-    private NameMap(NameMap first, NameMap next) => (rules, own, this.next) = (first.rules, first.own, next);
+    private NameMap(NameMap first, NameMap? next, FrozenSet<string> constants) =>
+        (rules, own, this.next, this.constants) = (first.rules, first.own, next, constants);
 
     /// <summary>
     /// The map for the naming that others use: torchvision's and the usual CIFAR versions of ResNet and VGG, and numbered layers of
@@ -82,7 +85,17 @@ public sealed class NameMap
     /// <summary>This map, and after it another one, which is given what this one makes of names.</summary>
     /// <param name="after">The other map.</param>
     /// <returns>Both.</returns>
-    public NameMap Then(NameMap after) => new(this, next is null ? after : next.Then(after));
+    public NameMap Then(NameMap after) => new(this, next is null ? after : next.Then(after), constants);
+
+    /// <summary>This map, for checkpoints that may hold numbers which are a part of what the network is, beside its parameters.</summary>
+    /// <param name="names">What the network calls these numbers.</param>
+    /// <returns>The map.</returns>
+    public NameMap WithConstants(IEnumerable<string> names) => new(this, next, names.ToFrozenSet());
+
+    /// <summary>Whether a tensor of a checkpoint is called as numbers that are a part of what the network is.</summary>
+    /// <param name="name">The name in the file, without a prefix.</param>
+    /// <returns>Whether it is.</returns>
+    public bool IsConstant(string name) => constants.Count > 0 && (constants.Contains(Apply(name)) || constants.Contains(name));
 
     /// <summary>The architecture's name for a checkpoint's.</summary>
     /// <param name="name">The name in the file; wrappers in it (<see cref="Prefix.Bare"/>) do not count.</param>

@@ -155,6 +155,9 @@ public sealed class OnnxModel
         return null;
     }
 
+    /// <summary>The names of the file's tensors whose numbers are a part of the network, such as masks and indices.</summary>
+    public IEnumerable<string> Constants => constants.Keys;
+
     /// <summary>
     /// Requires a checkpoint to have the numbers that became constants of the network, such as masks and indices, where it has tensors of
     /// those names: with others it is a model of another network.

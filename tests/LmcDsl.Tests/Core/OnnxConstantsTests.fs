@@ -41,7 +41,8 @@ let private beside (graph: byte[]) (checkpoints: (string * torch.Tensor) list li
         for k, tensors in List.indexed checkpoints do
             let file = Path.Combine(folder, $"{k}.safetensors")
             save file tensors
-            let placement = Checkpoint.Open(file, network, NameMap.For network)
+            let names = (NameMap.For network).WithConstants read.Constants
+            let placement = Checkpoint.Open(file, network, names)
             use _ = placement.Source
             work k read placement)
 
@@ -172,29 +173,62 @@ let tests =
                 if k = 0 then check () else failsWith [ "'t'"; "expected the numbers" ] check)
         }
 
-        test "a number that a rule takes from a tensor is compared" {
-            let graph =
-                ofParts [
-                    dense "/a/Gemm" "x" "a.weight" "h"
-                    node "Pad" [ "h"; "sides"; "fill" ] "p" []
-                    node "Mul" [ "p"; "fill" ] "g" []
-                    dense "/o/Gemm" "g" "o.weight" "y"
-                    weight "a.weight" [ 3L; 2L ] first
-                    weight "o.weight" [ 2L; 4L ] (first @ [ 7f; 8f ])
-                    weight "fill" [ 1L ] [ 5f ]
-                    wholes "sides" [ 0L; 1L; 0L; 0L ]
-                ]
+        test "a number that a rule takes from a tensor is compared, whether it is a parameter too or not" {
+            for scales in [ true; false ] do
+                let graph =
+                    ofParts [
+                        dense "/a/Gemm" "x" "a.weight" "h"
+                        node "Pad" [ "h"; "sides"; "fill" ] "p" []
+                        node
+                            (if scales then "Mul" else "Relu")
+                            [
+                                "p"
+                                if scales then
+                                    "fill"
+                            ]
+                            "g"
+                            []
+                        dense "/o/Gemm" "g" "o.weight" "y"
+                        weight "a.weight" [ 3L; 2L ] first
+                        weight "o.weight" [ 2L; 4L ] (first @ [ 7f; 8f ])
+                        weight "fill" [ 1L ] [ 5f ]
+                        wholes "sides" [ 0L; 1L; 0L; 0L ]
+                    ]
 
-            let checkpoint (fill: float32) =
+                let checkpoint (fill: float32) =
+                    [
+                        "a.weight", floats [ 3L; 2L ] last
+                        "o.weight", floats [ 2L; 4L ] (last @ [ 3f; 4f ])
+                        "fill", floats [ 1L ] [ fill ]
+                    ]
+
+                beside graph [ checkpoint 5f; checkpoint 6f ] (fun k read placement ->
+                    let names = [ for parameter in placement.Network.Parameters -> parameter.Name ]
+                    Expect.equal (List.contains "fill" names) scales "a parameter"
+
+                    Expect.equal
+                        [ for entry in placement.PassedOver -> entry.Name ]
+                        [
+                            if not scales then
+                                "fill"
+                        ]
+                        "beside"
+
+                    let check () = read.RequireConstants(placement, NameMap.For placement.Network)
+                    if k = 0 then check () else failsWith [ "'fill'"; "expected the numbers" ] check)
+        }
+
+        test "a tensor that the graph does not read at all is not expected" {
+            let graph = ofParts (masked [ 1L; 1L; 0L ])
+
+            let checkpoint =
                 [
                     "a.weight", floats [ 3L; 2L ] last
-                    "o.weight", floats [ 2L; 4L ] (last @ [ 3f; 4f ])
-                    "fill", floats [ 1L ] [ fill ]
+                    "o.weight", floats [ 2L; 3L ] first
+                    "fill", floats [ 1L ] [ 5f ]
                 ]
 
-            beside graph [ checkpoint 5f; checkpoint 6f ] (fun k read placement ->
-                let check () = read.RequireConstants(placement, NameMap.For placement.Network)
-                if k = 0 then check () else failsWith [ "'fill'"; "expected the numbers" ] check)
+            failsWith [ "not expected: fill" ] (fun () -> beside graph [ checkpoint ] (fun _ _ _ -> ()))
         }
 
         test "a bound that a module calls its own is learned, and others are the graph's" {
