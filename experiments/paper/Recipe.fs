@@ -119,14 +119,14 @@ module Recipe =
     /// VGG11 with batch norm on CIFAR-10.
     let vgg11 (scale: Scale) : Recipe =
         match scale.Size with
-        | Smoke -> convolutional "VGG11" (Networks.vgg11 0.0625 Norm.Batch) 0.1 scale 1 5
+        | Smoke -> convolutional "VGG11" (Networks.vgg11 0.0625 Norm.Batch) 0.1 scale 1 2
         | Laptop -> convolutional "VGG11" (Networks.vgg11 1.0 Norm.Batch) 0.08 scale 15 200
         | Paper -> convolutional "VGG11" (Networks.vgg11 1.0 Norm.Batch) 0.08 scale 100 500
 
     /// ResNet20 with batch norm on CIFAR-10.
     let resnet20 (scale: Scale) : Recipe =
         match scale.Size with
-        | Smoke -> convolutional "ResNet20" (Networks.resnet20 0.25 Norm.Batch) 0.1 scale 1 5
+        | Smoke -> convolutional "ResNet20" (Networks.resnet20 0.25 Norm.Batch) 0.1 scale 1 2
         | Laptop -> convolutional "ResNet20" (Networks.resnet20 2.0 Norm.Batch) 0.4 scale 20 80
         | Paper -> convolutional "ResNet20" (Networks.resnet20 16.0 Norm.Batch) 0.4 scale 100 500
 

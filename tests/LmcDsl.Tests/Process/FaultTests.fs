@@ -137,7 +137,7 @@ let tests =
 
             test "killed while it makes figures" {
                 let prepare folder = drawing.CopyStore(at folder "store")
-                survivesKills drawing (kills 8) 400 5000 prepare (fun folder -> delete folder [ "results" ])
+                survivesKills drawing (kills 5) 400 5000 prepare (fun folder -> delete folder [ "results" ])
             }
 
             for count in [ 2; 8 ] do

@@ -53,6 +53,9 @@ let private write (folder: string) (changes: (string * string) list) (numbers: (
     use file = File.Create(Path.Combine(folder, "model.safetensors"))
     SafeTensors.Write(file, [| for name, tensor in numbers -> struct (name, tensor) |])
 
+let private describe (folder: string) =
+    LmcDsl.Tool.DescribeCommand.run (Argu.ArgumentParser.Create<LmcDsl.Tool.ModelArgument>("lmc").Parse [| folder |])
+
 let private read (folder: string) =
     use source = TensorSource.Open folder
 
@@ -282,8 +285,10 @@ let tests =
                             else
                                 [ field ]
 
-                        lmc folder [ "describe"; "a" ] |> refused ("a/" :: named @ parts)
+                        // Without a process for each.
+                        failsWith ("a/" :: named @ parts) (fun () -> describe (at "a") |> ignore)
 
+                    lmc folder [ "describe"; "a" ] |> refused [ "model_type"; "none" ]
                     // A window that no example reaches changes nothing.
                     writeConfig (at "a") [ "model_type", "\"mistral\""; "sliding_window", "4" ]
                     lmc folder [ "describe"; "a" ] |> refused [ "sliding_window"; "4" ]

@@ -112,7 +112,7 @@ let tests =
                     let code, output, errors = finish (small folder [])
                     Expect.equal code 0 (output + errors)
 
-                    for _ in 1..5 do
+                    for _ in 1..3 do
                         // All that is measured and reported, and any of the models: each step meets whatever came before it.
                         for value in Directory.GetFiles(objects, "value.*", SearchOption.AllDirectories) do
                             if not (isCurve value) && (value.EndsWith ".json" || random.Next 2 = 0) then
