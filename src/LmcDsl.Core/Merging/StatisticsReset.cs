@@ -13,10 +13,12 @@ namespace LmcDsl.Core.Merging;
 /// </summary>
 public static class StatisticsReset
 {
-    /// <summary>Whether a network has running statistics, so that the reset does anything.</summary>
+    /// <summary>
+    /// Whether a network has running statistics, so that the reset does anything; a table that is stored and never learned, as of positions, is none.
+    /// </summary>
     /// <param name="network">The network.</param>
     /// <returns>True where it has.</returns>
-    public static bool Concerns(Network network) => network.TotalCount > network.LearnedCount;
+    public static bool Concerns(Network network) => network.Architecture.Nodes.Any(node => node.Layer.Statistics is not null);
 
     /// <summary>
     /// Sets each norm's running mean and variance to the average over batches of the batch's own, all norms normalising

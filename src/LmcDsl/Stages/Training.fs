@@ -85,7 +85,8 @@ module Training =
             Data = setup.Data
             Device = setup.Device
             Labels = []
-            ResetOn = if StatisticsReset.Concerns network then Some defaultResetOn else None
+            // A table of positions counts here too, though its reset does nothing: the number is in the keys of what was measured.
+            ResetOn = if network.TotalCount > network.LearnedCount then Some defaultResetOn else None
             RenormaliseOn = None
             Stages = [ "train" ]
         }

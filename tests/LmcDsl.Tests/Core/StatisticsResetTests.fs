@@ -130,6 +130,19 @@ let tests =
             Expect.equal (bytes model) before "nothing to do"
             Expect.isFalse (StatisticsReset.Concerns smallMlp) "says so"
             Expect.isTrue (StatisticsReset.Concerns network) "and here it has"
+            // A table of positions is stored and not learned; counts of batches and means are of norms.
+            let options =
+                TransformerOptions(
+                    Layers = 1,
+                    Width = 8,
+                    Heads = 2,
+                    Context = 4,
+                    Positions = PositionEncoding.Sinusoidal
+                )
+
+            let gpt = Network(Catalogue.Gpt(7, options))
+            Expect.isGreaterThan gpt.TotalCount gpt.LearnedCount "a table"
+            Expect.isFalse (StatisticsReset.Concerns gpt) "is no statistic"
         }
 
         test "too few examples are refused" {
