@@ -157,19 +157,19 @@ internal sealed class NameSearch : IDisposable
         var found = new List<(OnnxNode Node, List<FusedNorm> Fits)>();
         foreach (var node in proto.Nodes.Where(node => node.Operator is "Conv" or "ConvTranspose" or "Gemm" && node.Inputs.Count > 2))
         {
-            if (!(lost.Contains(node.Inputs[1]) && lost.Contains(node.Inputs[2])) || !IsPlain(node)) continue;
+            if (!(lost.Contains(node.Inputs[1]) && lost.Contains(node.Inputs[2])) || !NodeWeights.IsPlain(node)) continue;
             using var scope = NewDisposeScope();
             var (weight, bias) = (Numbers(node.Inputs[1]), Numbers(node.Inputs[2]));
             // Rows of the checkpoint's weight are as the graph's, but for a product's, which may lie the other way round.
-            var rows = Rows(node, weight, Turned(node));
+            var rows = NodeWeights.Rows(node, weight, NodeWeights.IsTurned(node));
             if (bias.dim() != 1 || bias.shape[0] != rows.shape[0]) continue;
-            long[] shape = Turned(node) ? [.. weight.shape.Reverse()] : weight.shape;
+            long[] shape = NodeWeights.IsTurned(node) ? [.. weight.shape.Reverse()] : weight.shape;
             var all = known.All.Where(tensor => tensor.Shape.AsSpan().SequenceEqual(shape)).ToArray();
             var fits = new List<FusedNorm>();
             foreach (var candidates in Tiers(Module(node), all))
             {
                 fits = FusedNorms.Fits(
-                    rows, bias, candidates.Select(own => (own, Rows(node, own.Numbers, turned: false), known.Beside(own, "weight", "bias") is { } beside && beside.Shape.AsSpan().SequenceEqual([rows.shape[0]]) ? beside : null)), norms);
+                    rows, bias, candidates.Select(own => (own, NodeWeights.Rows(node, own.Numbers, turned: false), known.Beside(own, "weight", "bias") is { } beside && beside.Shape.AsSpan().SequenceEqual([rows.shape[0]]) ? beside : null)), norms);
                 if (fits.Count > 0) break;
             }
 
@@ -203,7 +203,7 @@ internal sealed class NameSearch : IDisposable
         Done(node.Inputs[1]);
         Done(node.Inputs[2]);
         var weight = edit.Known(fit.Weight);
-        node.Inputs[1] = Turned(node) ? edit.Node("Transpose", [weight], OnnxAttribute.Of("perm", 1, 0)) : weight;
+        node.Inputs[1] = NodeWeights.IsTurned(node) ? edit.Node("Transpose", [weight], OnnxAttribute.Of("perm", 1, 0)) : weight;
         if (fit.Bias is null) node.Inputs.RemoveAt(2);
         else node.Inputs[2] = edit.Known(fit.Bias);
         var count = fit.Norm.Mean.Shape[0];
@@ -298,25 +298,5 @@ internal sealed class NameSearch : IDisposable
     {
         if (!numbers.TryGetValue(name, out var own)) numbers[name] = own = given[name].Load(folder).DetachFromDisposeScope();
         return own;
-    }
-
-    private static bool Turned(OnnxNode node) => node.Operator == "Gemm" && Attribute(node, "transB", 0) == 0;
-
-    // Whether a product has no factors of its own.
-    private static bool IsPlain(OnnxNode node) => node.Operator != "Gemm"
-        || new[] { "alpha", "beta" }.All(name => !node.Attributes.TryGetValue(name, out var given) || given.Float == 1);
-
-    private static long Attribute(OnnxNode node, string name, long otherwise) => node.Attributes.TryGetValue(name, out var given) ? given.Int : otherwise;
-
-    // A row of numbers for each channel that the node gives.
-    private static Tensor Rows(OnnxNode node, Tensor weight, bool turned)
-    {
-        if (node.Operator == "ConvTranspose")
-        {
-            var groups = Attribute(node, "group", 1);
-            return weight.reshape([groups, weight.shape[0] / groups, weight.shape[1], -1]).permute(0, 2, 1, 3).reshape([groups * weight.shape[1], -1]);
-        }
-
-        return (turned ? weight.t() : weight).reshape([turned ? weight.shape[1] : weight.shape[0], -1]);
     }
 }
