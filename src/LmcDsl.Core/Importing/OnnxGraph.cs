@@ -265,7 +265,7 @@ internal sealed class OnnxGraph(OnnxProto proto, string folder, long most, IRead
         last = graph.Led(at.Proto, last);
         if (!last.Lead || last.Rank != 2) last = graph.Emit(at.Proto, new Flatten(), lead: true, last);
         Guard.Require(graph.Nodes.Count > 0 && last.Node != Architecture.InputName, $"expected operators, found none");
-        if (others.Length > 0) last = graph.Emit(at.Proto, new Outputs(), lead: true, [last, .. others]);
+        if (others.Length > 0) last = graph.Emit(at.Proto.Renamed("outputs", value => value, []), new Outputs(), lead: true, [last, .. others]);
         var input = graph.InputShape;
         return new Architecture(name, [.. input], Needed(last.Node!));
     }

@@ -54,6 +54,11 @@ let tests =
                     [ 3, 3 ]
                     "one group of three"
 
+                Expect.equal
+                    (set [ for pin in network.Pins -> network.Parameters[pin.Parameter].Name, pin.Dimension, pin.Node ])
+                    (set [ "a.weight", 1, "input"; "first.weight", 0, "outputs" ])
+                    "what stays, and why"
+
                 use weights = read.Load network
                 use input = ofFloats [ 1L; 2L ] [ 1f; -1f ]
                 // h = -1, -1, -1, of which nothing is left; for 1, 1 it is 3, 7, 11.
