@@ -216,6 +216,47 @@ let tests =
             Expect.isGreaterThan turned 0 "some lie the other way round"
         }
 
+        test "a row of numbers for each unit that a node gives, whichever way its weight lies" {
+            use _ = torch.NewDisposeScope()
+
+            let rows (node: OnnxNode) (sizes: int64 list) =
+                let count: int64 = List.reduce (*) sizes
+                let weight = torch.arange(count).reshape(Array.ofList sizes)
+                let found = NodeWeights.Rows(node, weight, NodeWeights.IsTurned node)
+
+                [ for k in 0L .. found.shape[0] - 1L -> List.ofArray (found[k].data<int64>().ToArray()) ]
+
+            let called operator (attributes: (string * int64) list) =
+                OnnxNode.Of(
+                    operator,
+                    [ "x"; "w" ],
+                    "y",
+                    [| for name, value in attributes -> OnnxAttribute.Of(name, value) |]
+                )
+
+            let product = called "Gemm" [ "transB", 0L ]
+            Expect.equal (rows product [ 2L; 3L ]) [ [ 0L; 3L ]; [ 1L; 4L ]; [ 2L; 5L ] ] "a product: columns"
+            Expect.equal (rows (called "Gemm" [ "transB", 1L ]) [ 2L; 3L ]) [ [ 0L; 1L; 2L ]; [ 3L; 4L; 5L ] ] "turned"
+            Expect.equal (rows (called "Conv" []) [ 2L; 1L; 2L ]) [ [ 0L; 1L ]; [ 2L; 3L ] ] "a convolution"
+            // Two groups of two inputs and one output each, kernels of two.
+            Expect.equal
+                (rows (called "ConvTranspose" [ "group", 2L ]) [ 4L; 1L; 2L ])
+                [ [ 0L; 1L; 2L; 3L ]; [ 4L; 5L; 6L; 7L ] ]
+                "a transposed one, by groups"
+
+            Expect.equal
+                (rows (called "ConvTranspose" []) [ 2L; 2L; 1L ])
+                [ [ 0L; 2L ]; [ 1L; 3L ] ]
+                "its second axis is what it gives"
+
+            let scaled = OnnxNode.Of("Gemm", [ "x"; "w" ], "y", [| OnnxAttribute.OfNumber("alpha", 2.0) |])
+
+            Expect.equal
+                [ for node in [ product; scaled ] -> NodeWeights.IsPlain node ]
+                [ true; false ]
+                "factors of its own"
+        }
+
         test
             "numbers that stand once are told their places in a checkpoint's tensor; those that stand twice, or nowhere, are not" {
             use _ = torch.NewDisposeScope()
