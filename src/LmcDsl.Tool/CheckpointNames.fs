@@ -44,9 +44,11 @@ module CheckpointNames =
         (network: Network)
         (files: (string * (string | null)) list)
         : Network * string =
+        let names = ofCheckpoints network (Some model) arguments
+
         let fits (file, key) =
             try
-                (open' arguments network (ofCheckpoints network (Some model) arguments) (file, key)).Source.Dispose()
+                (open' arguments network names (file, key)).Source.Dispose()
                 None
             with :? LmcException as error ->
                 Some error
@@ -58,7 +60,7 @@ module CheckpointNames =
             else
                 files
                 |> List.tryPick (fun (file, key) ->
-                    let placement = open' arguments network (ofCheckpoints network (Some model) arguments) (file, key)
+                    let placement = open' arguments network names (file, key)
                     use _ = placement.Source
 
                     match model.Computed placement with
@@ -81,11 +83,7 @@ module CheckpointNames =
 
             let search (file: string, key) =
                 try
-                    use source =
-                        TensorSource.Open(
-                            file,
-                            Placement.Fitting(network, ofCheckpoints network (Some model) arguments, key)
-                        )
+                    use source = TensorSource.Open(file, Placement.Fitting(network, names, key))
 
                     let named = model.Named(source, rename)
 

@@ -33,7 +33,7 @@ internal sealed class GraphNode(OnnxNode node, GraphBuilder graph, GraphValue?[]
 
     public bool Has(string attribute) => node.Attributes.ContainsKey(attribute);
 
-    public long Int(string name, long otherwise) => node.Attributes.TryGetValue(name, out var given) ? given.Int : otherwise;
+    public long Int(string name, long otherwise) => node.Int(name, otherwise);
 
     /// <summary>By its shortest decimals: 1e-5 in single precision is meant as 1e-5.</summary>
     public double Float(string name, float otherwise) => double.Parse(

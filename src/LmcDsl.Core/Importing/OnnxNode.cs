@@ -93,6 +93,9 @@ internal sealed class OnnxNode
         Attributes = attributes.ToDictionary(attribute => attribute.Name),
     };
 
+    /// <summary>An attribute that is a whole number, or what it is where none is given.</summary>
+    public long Int(string name, long otherwise) => Attributes.TryGetValue(name, out var given) ? given.Int : otherwise;
+
     /// <summary>The same node under other names of values.</summary>
     public OnnxNode Renamed(string name, Func<string, string> values, Dictionary<string, OnnxAttribute> attributes) => new()
     {

@@ -150,6 +150,41 @@ let tests =
                 refused [ "a.safetensors"; "b.safetensors"; "--graph"; "b.onnx" ])
         }
 
+        test "the tool reads checkpoints that hold a number which the graph has as a constant" {
+            inFolder (fun folder ->
+                use _ = torch.NewDisposeScope()
+                let file name = Path.Combine(folder, name)
+
+                File.WriteAllBytes(
+                    file "model.onnx",
+                    ofParts [
+                        dense "/a/Gemm" "x" "a.weight" "h"
+                        node "Pad" [ "h"; "sides"; "fill" ] "p" []
+                        dense "/o/Gemm" "p" "o.weight" "y"
+                        weight "a.weight" [ 3L; 2L ] first
+                        weight "o.weight" [ 2L; 4L ] (first @ [ 7f; 8f ])
+                        weight "fill" [ 1L ] [ 5f ]
+                        wholes "sides" [ 0L; 1L; 0L; 0L ]
+                    ]
+                )
+
+                for name, fill in [ "a", 5f; "b", 5f; "c", 6f ] do
+                    save (file $"{name}.safetensors") [
+                        "a.weight", floats [ 3L; 2L ] last
+                        "o.weight", floats [ 2L; 4L ] (last @ [ 3f; 4f ])
+                        "fill", floats [ 1L ] [ fill ]
+                    ]
+
+                let measured one other =
+                    lmc folder [ "measure"; $"{one}.safetensors"; $"{other}.safetensors"; "--graph"; "model.onnx" ]
+
+                let code, output, errors = measured "a" "b"
+                Expect.equal code 0 (output + errors)
+                let code, _, errors = measured "a" "c"
+                Expect.equal code 1 "another network"
+                Expect.stringContains errors "'fill'" "by its number")
+        }
+
         test "numbers that a checkpoint learns and a graph computes with at once are compared too" {
             // The same tensor moves with the units and is added up along them.
             let graph =

@@ -3,6 +3,7 @@ module LmcDsl.Tests.Dsl.MergeTests
 
 open Expecto
 open LmcDsl
+open LmcDsl.Core.Architectures
 open LmcDsl.Core.Merging
 open LmcDsl.Tests.Fixtures
 
@@ -71,6 +72,25 @@ let tests =
                 "of the mean and of what is renormalised"
 
             Expect.equal (notes (mlp [ 4 ])) [] "an MLP has none"
+        }
+
+        test "a table of positions keeps the number in the keys of what was measured, and no note tells of it" {
+            let options =
+                TransformerOptions(
+                    Layers = 1,
+                    Width = 8,
+                    Heads = 2,
+                    Context = 4,
+                    Positions = PositionEncoding.Sinusoidal
+                )
+
+            let ofText = { setup with Data = TinyShakespeare; Network = gptOf options }
+
+            Expect.equal (train ofText).ResetOn (Some 10_000) "as it was measured"
+
+            let notes = Notes.ofPlans [ (train >> mergeN 2 >> measure Accuracy) ofText ] |> String.concat " "
+
+            Expect.isFalse (notes.Contains "batch-norm") "none to tell of"
         }
 
         test "statistics are recomputed after any merge" {
