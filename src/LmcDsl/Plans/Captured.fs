@@ -6,9 +6,11 @@ open System.Collections.Generic
 open System.Globalization
 open System.Reflection
 open System.Security.Cryptography
+open LmcDsl.Core.Architectures
 open Microsoft.FSharp.Reflection
 
-/// What a function that a script wrote took from around it: `fun a b -> power p a b` takes `p`. Keys hold it, since it changes values.
+/// What a function that a script wrote does, and what it took from around it: `fun a b -> power p a b` takes `p`. Keys hold both, since they
+/// change values.
 [<RequireQualifiedAccess>]
 module internal Captured =
 
@@ -17,6 +19,8 @@ module internal Captured =
 
     // The library's own functions are told apart by names and versions; what they take is in their arguments.
     let private ours = typeof<Quantity>.Assembly
+    let private known = [ ours; typeof<Layer>.Assembly; typeof<FSharpFunc<_, _>>.Assembly ]
+    let private isOthers (written: MemberInfo) = not (List.contains written.Module.Assembly known)
 
     let private isFunction (value: obj) =
         let rec derives (kind: Type | null) =
@@ -26,6 +30,16 @@ module internal Captured =
             | kind -> derives kind.BaseType
 
         derives (value.GetType())
+
+    // Neither a list, a tuple, a record nor a union, of which more can be said.
+    let private isObject (kind: Type) =
+        not (
+            kind.IsArray
+            || kind.IsEnum
+            || FSharpType.IsTuple kind
+            || FSharpType.IsRecord(kind, anywhere)
+            || FSharpType.IsUnion(kind, anywhere)
+        )
 
     let private isPrimitive (numbers: Array) =
         match numbers.GetType().GetElementType() with
@@ -39,7 +53,7 @@ module internal Captured =
         ]
         |> List.sortBy fst
 
-    let rec private text (depth: int) (value: obj | null) : string =
+    let rec private text (seen: Dictionary<MemberInfo, int>) (depth: int) (value: obj | null) : string =
         match value with
         | null -> "none"
         | value when depth > deepest -> value.GetType().Name
@@ -50,14 +64,18 @@ module internal Captured =
             let bytes = Array.zeroCreate<byte>(Buffer.ByteLength numbers)
             Buffer.BlockCopy(numbers, 0, bytes, 0, bytes.Length)
             $"{numbers.Length} numbers {Convert.ToHexStringLower(SHA256.HashData bytes)}"
-        | value -> composed depth value
+        | value -> composed seen depth value
 
-    and private composed (depth: int) (value: obj) : string =
+    and private composed seen (depth: int) (value: obj) : string =
         let kind = value.GetType()
-        let parts values = values |> Seq.map (text (depth + 1)) |> String.concat ", "
+        let parts values = values |> Seq.map (text seen (depth + 1)) |> String.concat ", "
 
         match value with
-        | value when isFunction value -> taken depth value
+        | value when isFunction value || WrittenCode.isInteractive kind.Assembly && isObject kind ->
+            taken seen depth value
+        | :? Delegate as work ->
+            let target = work.Target |> Option.ofObj |> Option.map (taken seen depth) |> Option.defaultValue ""
+            $"{target}; {code seen (depth + 1) work.Method}"
         | :? IEnumerable as items when kind.IsArray || kind.Namespace = "Microsoft.FSharp.Collections" ->
             $"[{parts (Seq.cast<obj> items)}]"
         | _ when kind.IsGenericType && kind.GetGenericTypeDefinition() = typedefof<KeyValuePair<_, _>> ->
@@ -69,20 +87,35 @@ module internal Captured =
             $"{case.Name}({parts fields})"
         | _ -> kind.Name // an object of which nothing is known but its kind
 
-    // Of the library's functions what scripts gave them to call, of others all.
-    and private taken (depth: int) (work: obj) : string =
+    // Of the library's functions what scripts gave them to call, of others all, and what they do.
+    and private taken seen (depth: int) (work: obj) : string =
         [
             for name, value in fieldsOf work do
                 match value with
                 | null -> ()
                 | value when isFunction value ->
-                    match taken (depth + 1) value with
+                    match taken seen (depth + 1) value with
                     | "" -> ()
                     | inner -> $"{name}: ({inner})"
-                | value when work.GetType().Assembly <> ours -> $"{name} = {text (depth + 1) value}"
+                | value when work.GetType().Assembly <> ours -> $"{name} = {text seen (depth + 1) value}"
                 | _ -> ()
+
+            match code seen (depth + 1) (work.GetType()) with
+            | "" -> ()
+            | code -> code
         ]
         |> String.concat "; "
 
-    /// The values that a function took, as a text that is the same where they are; empty where it took none.
-    let by (work: obj) : string = taken 0 work
+    and private code seen (depth: int) (written: MemberInfo) : string =
+        if isOthers written then
+            let hash = WrittenCode.from (text seen depth) seen written |> Text.Encoding.UTF8.GetBytes |> SHA256.HashData
+            $"code {Convert.ToHexStringLower hash}"
+        else
+            ""
+
+    /// What a function does and the values that it took, as a text that is the same where they are; empty where it is the library's and took
+    /// none.
+    let by (work: obj) : string = taken (Dictionary()) 0 work
+
+    /// What a type's methods do; empty where it is the library's.
+    let ofType (kind: Type) : string = code (Dictionary()) 0 kind

@@ -36,6 +36,15 @@ module Training =
                 LmcException $"seeds: expected {index + 1} or more, one for each model asked for, found {seeds.Length}"
             )
 
+    // What layers of scripts and other libraries do, by kind.
+    let private ownLayers (architecture: Architecture) =
+        [
+            for kind in architecture.Nodes |> Seq.map (fun node -> node.Layer.GetType()) |> Seq.distinct do
+                match Captured.ofType kind with
+                | "" -> ()
+                | code -> kind.Name, Json.Text code
+        ]
+
     let private trainOne (setup: Setup) (architecture: Architecture) index : Plan<Model> =
         let seed = seedOf setup.Seeds index
 
@@ -44,6 +53,9 @@ module Training =
                 Json =
                     Json.Object [
                         "architecture", Json.parse (architecture.ToJson())
+                        match ownLayers architecture with
+                        | [] -> ()
+                        | layers -> "layers", Json.Object layers
                         "data", DataSet.identity setup.Data
                         "training", Json.ofValue (Setup.training setup)
                         "seed", Json.int seed
