@@ -7,7 +7,16 @@ open LmcDsl
 open LmcDsl.Paper
 
 let searches (recipe: Recipe) =
-    [ WM; recipe.SinkhornWM; WM |> startingFrom recipe.SinkhornWM; AM; recipe.STE; recipe.SinkhornSTE ]
+    [
+        WM
+        OutwardWM
+        AnnealedWM
+        recipe.SinkhornWM
+        WM |> startingFrom recipe.SinkhornWM
+        AM
+        recipe.STE
+        recipe.SinkhornSTE
+    ]
 
 let plans scale =
     [

@@ -86,23 +86,24 @@ module CheckpointNames =
                     use source = TensorSource.Open(file, Placement.Fitting(network, names, key))
 
                     let named = model.Named(source, rename)
+                    let found = Network named.Architecture
+                    (open' arguments found (ofCheckpoints found (Some model) arguments) (file, key)).Source.Dispose()
 
-                    Choice1Of2(
-                        Network named.Architecture,
-                        $"those that the export lost, by the numbers of {file}: {named.Found}"
-                    )
+                    Choice1Of2(found, $"those that the export lost, by the numbers of {file}: {named.Found}")
                 with :? LmcException as error ->
                     Choice2Of2 error.Message
 
             let rec first told files =
                 match files with
                 | [] ->
-                    let reasons = told |> List.rev |> List.distinct |> String.concat "; "
+                    let reasons =
+                        told |> List.rev |> List.distinct |> List.except [ misfit.Message ] |> String.concat "; "
 
                     let alone =
                         match NetworkArguments.graphOutput arguments with
                         | null -> ""
-                        | output -> $" (--graph-output {output} leaves out what the other outputs read alone)"
+                        | output ->
+                            $" (--graph-output {output} leaves out what the other outputs read alone; without it all is read)"
 
                     raise (
                         LmcException(

@@ -169,6 +169,16 @@ let tests =
                     Expect.stringContains said "outputs: a, b: all stay what they are, 'a' is measured" "which outputs"
                     twice "two-heads" [ "--graph-output"; "a" ] |> refused [ "two-heads.onnx"; "'b' changes" ]
                     twice "two-heads" [ "--graph-output"; "b" ] |> refused [ "'a' changes" ]
+
+                    // A checkpoint has the other head, which the graph's one output does not read.
+                    let file kind = Path.Combine(folder, $"two-heads.{kind}")
+
+                    let both = [ "align"; file "pt"; file "pt"; "--graph"; file "onnx"; "-o"; "two.safetensors" ]
+                    lmc folder both |> done' |> ignore
+
+                    lmc folder (both @ [ "--graph-output"; "a" ])
+                    |> refused [ "two-heads.pt"; "not expected"; "--graph-output a"; "without it all is read" ]
+
                     twice "two-inner" [] |> done' |> ignore
                     twice "two-inner" [ "--graph-output"; "b" ] |> refused [ "'a' changes" ]
                     // What is refused says why, and how to export.

@@ -303,4 +303,6 @@ if __name__ == "__main__":
             torch.save({"input": x, "output": model(x)}, f"{sys.argv[1]}/{name}.io.pt")
         print(name, flush=True)
     for name in ("two-heads", "two-inner"):
-        torch.onnx.export(drawn(Two(name == "two-inner")), torch.randn(1, 5), f"{sys.argv[1]}/{name}.onnx", output_names=["a", "b"], **kept)
+        two = drawn(Two(name == "two-inner"))
+        torch.save(two.state_dict(), f"{sys.argv[1]}/{name}.pt")
+        torch.onnx.export(two, torch.randn(1, 5), f"{sys.argv[1]}/{name}.onnx", output_names=["a", "b"], **kept)
