@@ -46,8 +46,8 @@ module Draw =
     /// A dash by number, round and round.
     let dash k = dashes[k % dashes.Length]
 
-    /// A marker by number, round and round.
-    let symbol k = symbols[k % symbols.Length]
+    /// A marker by number, round and round; in each round of colours another one with each.
+    let symbol k = symbols[(k + k / palette.Length) % symbols.Length]
 
     let private font = Font(family = "Georgia, 'Times New Roman', serif", size = 14.0)
 

@@ -30,6 +30,11 @@ let tests =
             Expect.stringContains html "\"name\":\"aligned, WM\"" "with one"
         }
 
+        test "36 series differ in colour or marker, whatever their dashes" {
+            let looks = [ for k in 0..35 -> Draw.colour k, Draw.symbol k ]
+            Expect.equal (List.distinct looks).Length 36 "none alike"
+        }
+
         test "whiskers and bands are deviations about the mean, and a line goes through its places in their order" {
             // 1 and 3 at either place: mean 2, deviation sqrt 2.
             let report =
