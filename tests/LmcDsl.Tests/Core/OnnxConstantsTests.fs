@@ -185,6 +185,36 @@ let tests =
                 Expect.stringContains errors "'fill'" "by its number")
         }
 
+        test "where a model's sums are other ones in another order of its units, nothing is aligned" {
+            // Terms of about 1e7 that all but cancel: what is left is their rounding, which follows no permutation.
+            let units = 64
+            let sizes = [ for k in 0 .. units - 1 -> 1e4f * (1f + float32 (k * 37 % 64) / 64f) ]
+            let signs = [ for k in 0 .. units - 1 -> 1e3f * MathF.Sin(float32 (k * k + 1)) ]
+            let whole = List.map2 (fun a b -> float a * float b) sizes signs |> List.sum
+
+            let write path scale =
+                let graph =
+                    [
+                        node "Gemm" [ "x"; "a.weight"; "a.bias" ] "h" [ attribute "transB" 1L ]
+                        node "Gemm" [ "h"; "o.weight"; "o.bias" ] "y" [ attribute "transB" 1L ]
+                        weight "a.weight" [ int64 units; 2L ] (List.replicate (2 * units) 0.01f)
+                        weight "a.bias" [ int64 units ] sizes
+                        weight "o.weight" [ 2L; int64 units ] (signs @ List.map (fun w -> scale * w) signs)
+                        weight "o.bias" [ 2L ] [ float32 -whole; -scale * float32 whole ]
+                    ]
+
+                File.WriteAllBytes(path, ofParts graph)
+
+            inFolder (fun folder ->
+                let file name = Path.Combine(folder, name)
+                write (file "a.onnx") 1f
+                write (file "b.onnx") 2f
+                let code, _, errors = lmc folder [ "align"; "a.onnx"; "b.onnx"; "-o"; "c.onnx" ]
+                Expect.equal code 1 "refused"
+                Expect.stringContains errors "its symmetries are not those that were derived" "why"
+                Expect.isFalse (File.Exists(file "c.onnx")) "nothing is written")
+        }
+
         test "numbers that a checkpoint learns and a graph computes with at once are compared too" {
             // The same tensor moves with the units and is added up along them.
             let graph =
