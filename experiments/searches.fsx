@@ -24,14 +24,18 @@ let plans scale =
             let hasStatistics = recipe.Title.StartsWith "MLP" |> not
 
             for search in searches recipe do
-                let report statistics =
-                    recipe.Setup |> (recipe.Train >> align search >> statistics >> measureAll [ recipe.Barrier; L2; R ])
+                let report models statistics =
+                    recipe.Setup
+                    |> (models
+                        >> align search
+                        >> labelled "statistics" statistics
+                        >> measureAll [ recipe.Barrier; L2; R ])
 
                 if hasStatistics then
-                    report (keepStatistics >> labelled "statistics" "kept")
-                    report (labelled "statistics" "reset")
+                    report (train >> labelled "network" recipe.Title >> keepStatistics) "kept"
+                    report recipe.Train "reset"
                 else
-                    report id
+                    report recipe.Train "–"
     ]
 
 let show report =

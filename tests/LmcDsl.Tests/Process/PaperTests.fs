@@ -73,6 +73,18 @@ let tests =
                         Expect.isNonEmpty (Directory.GetFiles(Path.Combine(results, string item), "*.csv")) "as CSV")
             }
 
+            test "what is no part of all of the paper has a plan" {
+                if not dataIsThere.Value then
+                    skiptest "MNIST, Fashion-MNIST and CIFAR-10 are not all at hand"
+
+                inFolder (fun folder ->
+                    let code, output, errors = smoke folder "searches" [ "--plan" ]
+                    Expect.equal code 0 (output + errors)
+
+                    for what in [ "match weights outwards"; "statistics kept"; "statistics reset" ] do
+                        Expect.stringContains output what "a step")
+            }
+
             test "an item on an empty store gives the same bytes again" {
                 needingData (fun (_, results, _) ->
                     inFolder (fun folder ->
