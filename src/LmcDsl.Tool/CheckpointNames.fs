@@ -97,7 +97,9 @@ module CheckpointNames =
                 match files with
                 | [] ->
                     let reasons =
-                        told |> List.rev |> List.distinct |> List.except [ misfit.Message ] |> String.concat "; "
+                        match told |> List.rev |> List.distinct |> List.except [ misfit.Message ] with
+                        | [] -> "no other fit"
+                        | others -> String.concat "; " others
 
                     let alone =
                         match NetworkArguments.graphOutput arguments with

@@ -45,7 +45,7 @@ module Training =
                 | code -> kind.Name, Json.Text code
         ]
 
-    let private trainOne (setup: Setup) (architecture: Architecture) index : Plan<Model> =
+    let private trainOne (setup: Setup) (architecture: Architecture) layers index : Plan<Model> =
         let seed = seedOf setup.Seeds index
 
         let args =
@@ -53,9 +53,8 @@ module Training =
                 Json =
                     Json.Object [
                         "architecture", Json.parse (architecture.ToJson())
-                        match ownLayers architecture with
-                        | [] -> ()
-                        | layers -> "layers", Json.Object layers
+                        if not (List.isEmpty layers) then
+                            "layers", Json.Object layers
                         "data", DataSet.identity setup.Data
                         "training", Json.ofValue (Setup.training setup)
                         "seed", Json.int seed
@@ -83,7 +82,7 @@ module Training =
         let network = Network architecture
         let setup = { setup with Data = DataSet.fitting architecture.Input setup.Data }
         (Setup.training setup).Validate()
-        let one = trainOne setup architecture
+        let one = trainOne setup architecture (ownLayers architecture)
 
         {
             Trained = one

@@ -58,8 +58,11 @@ type PlusTwo() =
 let private script =
     """
 type Pair = { First: float; Second: float }
+type Scale(by: float) =
+    member _.By x = x * by
 let factor = 2.0
-let scaled x = x * factor
+let scale = Scale 5.0
+let scaled x = scale.By(x * factor)
 let large x = match x with Some n when n > 1.0 -> n
 let own =
     Measure.make "mine" 1 (fun context ->
@@ -144,7 +147,7 @@ let tests =
             Expect.notEqual (code (PlusOne())) (code (PlusTwo())) "another"
         }
 
-        test "in a script, a comment and another name change nothing; a number at its top does" {
+        test "in a script, a comment and another name change nothing; numbers at its top do, and in objects of its own" {
             inFolder (fun folder ->
                 let versions =
                     [
@@ -153,6 +156,7 @@ let tests =
                         + script.Replace("scaled", "byFactor").Replace("context", "c")
                         script.Replace("2.0", "3.0")
                         script.Replace("x * factor", "x + factor")
+                        script.Replace("5.0", "6.0")
                     ]
 
                 let files =
@@ -175,7 +179,7 @@ let tests =
                 let code, output, errors = runProgram folder "dotnet" [ "fsi"; "--quiet"; "all.fsx" ]
                 Expect.equal code 0 (output + errors)
                 let keys = output.Split('\n', StringSplitOptions.RemoveEmptyEntries) |> List.ofArray
-                Expect.equal keys.Length 4 output
+                Expect.equal keys.Length 5 output
                 same "comments and names" keys[..1]
                 distinct "edits" keys[1..])
         }

@@ -177,7 +177,13 @@ let tests =
                     lmc folder both |> done' |> ignore
 
                     lmc folder (both @ [ "--graph-output"; "a" ])
-                    |> refused [ "two-heads.pt"; "not expected"; "--graph-output a"; "without it all is read" ]
+                    |> refused [
+                        "two-heads.pt"
+                        "not expected"
+                        "--graph-output a"
+                        "without it all is read"
+                        "no other fit"
+                    ]
 
                     twice "two-inner" [] |> done' |> ignore
                     twice "two-inner" [ "--graph-output"; "b" ] |> refused [ "'a' changes" ]
