@@ -80,7 +80,7 @@ module Recipe =
     let private convolutional title network rate scale epochs steps =
         let data, batch, points, resetOn, inputs =
             match scale.Size with
-            | Smoke -> Part(Cifar10, 500, 200), 100, 3, 200, 50
+            | Smoke -> Part(Cifar10, 200, 100), 100, 3, 200, 50
             | Laptop -> Cifar10, 500, 9, 2_000, 500
             | Paper -> Cifar10, 500, 25, 10_000, 2_000
 

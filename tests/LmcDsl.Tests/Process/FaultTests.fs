@@ -120,7 +120,7 @@ let tests =
     testSequenced (
         testList "Faults" [
             test "killed while it trains" {
-                survivesKills training (kills 8) 300 2500 ignore (fun folder -> delete folder [ "store" ])
+                survivesKills training (kills 5) 300 2500 ignore (fun folder -> delete folder [ "store" ])
             }
 
             test "killed while it matches" {
@@ -128,16 +128,16 @@ let tests =
                     matching.CopyStore(at folder "store")
                     forgetDocuments (at folder "store")
 
-                survivesKills matching (kills 8) 300 1500 prepare (fun folder -> forgetDocuments (at folder "store"))
+                survivesKills matching (kills 5) 300 1500 prepare (fun folder -> forgetDocuments (at folder "store"))
             }
 
             test "killed while it writes values" {
-                survivesKills writing (kills 8) 500 2000 ignore (fun folder -> delete folder [ "store" ])
+                survivesKills writing (kills 5) 500 2000 ignore (fun folder -> delete folder [ "store" ])
             }
 
             test "killed while it makes figures" {
                 let prepare folder = drawing.CopyStore(at folder "store")
-                survivesKills drawing (kills 5) 400 5000 prepare (fun folder -> delete folder [ "results" ])
+                survivesKills drawing (kills 3) 400 5000 prepare (fun folder -> delete folder [ "results" ])
             }
 
             for count in [ 2; 8 ] do
@@ -211,7 +211,7 @@ let tests =
                 inFolder (fun folder ->
                     training.CopyStore(at folder "store")
 
-                    for round in 1 .. kills 8 do
+                    for round in 1 .. kills 5 do
                         let files =
                             Directory.GetFiles(at folder "store/objects", "*", SearchOption.AllDirectories)
                             |> Array.filter (isCurve >> not)
