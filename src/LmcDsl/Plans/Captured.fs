@@ -8,6 +8,7 @@ open System.Reflection
 open System.Security.Cryptography
 open LmcDsl.Core.Architectures
 open Microsoft.FSharp.Reflection
+open TorchSharp
 
 /// What a function that a script wrote does, and what it took from around it: `fun a b -> power p a b` takes `p`. Keys hold both, since they
 /// change values.
@@ -41,10 +42,35 @@ module internal Captured =
             || FSharpType.IsUnion(kind, anywhere)
         )
 
+    // Lists, sets, maps and their like; a sequence without a count may have no end.
+    let private isCollection (kind: Type) =
+        kind.IsArray
+        || kind.GetInterfaces()
+           |> Array.exists (fun face ->
+               face.IsGenericType
+               && List.contains (face.GetGenericTypeDefinition()) [
+                   typedefof<IReadOnlyCollection<_>>
+                   typedefof<ICollection<_>>
+               ])
+
     let private isPrimitive (numbers: Array) =
         match numbers.GetType().GetElementType() with
         | null -> false
         | kind -> kind.IsPrimitive
+
+    let private hashed (bytes: byte ReadOnlySpan) = Convert.ToHexStringLower(SHA256.HashData bytes)
+
+    let private numbersOf (tensor: torch.Tensor) =
+        if tensor.IsInvalid then
+            "a tensor that is gone"
+        else
+            use _ = torch.NewDisposeScope()
+            let shape = tensor.shape |> Seq.map string |> String.concat " x "
+            $"{tensor.dtype} {shape} {hashed (Span.op_Implicit (tensor.detach().cpu().contiguous().bytes))}"
+
+    let private parametersOf (model: ParameterSet) =
+        let names = [ for one in model.Network.Parameters -> $"{one.Name} {one.Count}" ] |> String.concat ", "
+        $"{names}: {numbersOf model.Flat}"
 
     let private fieldsOf (value: obj) =
         [
@@ -63,7 +89,9 @@ module internal Captured =
         | :? Array as numbers when numbers.Length > 0 && isPrimitive numbers ->
             let bytes = Array.zeroCreate<byte>(Buffer.ByteLength numbers)
             Buffer.BlockCopy(numbers, 0, bytes, 0, bytes.Length)
-            $"{numbers.Length} numbers {Convert.ToHexStringLower(SHA256.HashData bytes)}"
+            $"{numbers.Length} numbers {hashed (ReadOnlySpan bytes)}"
+        | :? torch.Tensor as numbers -> numbersOf numbers
+        | :? ParameterSet as model -> parametersOf model
         | value -> composed seen depth value
 
     and private composed seen (depth: int) (value: obj) : string =
@@ -76,8 +104,7 @@ module internal Captured =
         | :? Delegate as work ->
             let target = work.Target |> Option.ofObj |> Option.map (taken seen depth) |> Option.defaultValue ""
             $"{target}; {code seen (depth + 1) work.Method}"
-        | :? IEnumerable as items when kind.IsArray || kind.Namespace = "Microsoft.FSharp.Collections" ->
-            $"[{parts (Seq.cast<obj> items)}]"
+        | :? IEnumerable as items when isCollection kind -> $"[{parts (Seq.cast<obj> items)}]"
         | _ when kind.IsGenericType && kind.GetGenericTypeDefinition() = typedefof<KeyValuePair<_, _>> ->
             parts [ for property in kind.GetProperties() -> property.GetValue value ]
         | _ when FSharpType.IsTuple kind -> $"({parts (FSharpValue.GetTupleFields value)})"
@@ -108,8 +135,8 @@ module internal Captured =
 
     and private code seen (depth: int) (written: MemberInfo) : string =
         if isOthers written then
-            let hash = WrittenCode.from (text seen depth) seen written |> Text.Encoding.UTF8.GetBytes |> SHA256.HashData
-            $"code {Convert.ToHexStringLower hash}"
+            let all = WrittenCode.from (text seen depth) seen written |> Text.Encoding.UTF8.GetBytes
+            $"code {hashed (ReadOnlySpan all)}"
         else
             ""
 

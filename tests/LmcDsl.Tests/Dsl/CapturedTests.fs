@@ -1,7 +1,9 @@
 /// What a script's functions do, and what they take from around them: part of the key, whatever it is.
 module LmcDsl.Tests.Dsl.CapturedTests
 
+open System.Collections.Generic
 open Expecto
+open TorchSharp
 open LmcDsl
 open LmcDsl.Core.Architectures
 open LmcDsl.Core.Matching
@@ -37,8 +39,39 @@ let tests =
             distinct "choices" [ measured (Some 1); measured (Some 2); measured (None: int option) ]
             distinct "maps" [ measured (Map [ 1, 2 ]); measured (Map [ 1, 3 ]) ]
 
+            distinct "growing lists" [ measured (ResizeArray [ 1 ]); measured (ResizeArray [ 2 ]) ]
+            distinct "dictionaries" [ measured (dict [ "a", 1 ]); measured (dict [ "a", 2 ]) ]
+            distinct "sets" [ measured (HashSet [ 1 ]); measured (HashSet [ 2 ]) ]
+
             for _ in 1..2 do
                 Expect.equal (keyOf (measured [ 1.5; 2.5 ])) (keyOf (measured [ 1.5; 2.5 ])) "the same"
+        }
+
+        test "tensors and models count by their numbers" {
+            use _ = torch.NewDisposeScope()
+            let numbers = torch.arange (6, dtype = torch.float32)
+
+            distinct "tensors" [
+                measured numbers
+                measured (numbers + 1)
+                measured (numbers.view (2, 3))
+                measured (numbers.``to`` torch.bfloat16)
+            ]
+
+            // A view of every second number.
+            let strided = torch.stack([| numbers; numbers |], 1).select(1, 0)
+            Expect.equal (keyOf (measured (numbers.clone ()))) (keyOf (measured strided)) "wherever they lie"
+
+            Expect.equal
+                (keyOf (measured (numbers.clone().requires_grad_())))
+                (keyOf (measured numbers))
+                "learned or not"
+
+            let model (seed: int64) width =
+                ParameterSet.Initialize(Network(Catalogue.Mlp([| 2 |], [| width |], 2)), seed)
+
+            distinct "models" [ measured (model 0L 2); measured (model 1L 2); measured (model 0L 3) ]
+            Expect.equal (keyOf (measured (model 0L 2))) (keyOf (measured (model 0L 2))) "the same model"
         }
 
         test "values within functions within functions count, also below the library's own" {
