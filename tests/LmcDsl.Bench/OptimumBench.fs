@@ -87,6 +87,7 @@ let barriers (only: string) : Table =
 
     let withData: (string * (ParameterSet -> ParameterSet -> SearchResult)) list =
         [
+            "dual", (fun a b -> DualSpaceMatching.Match(a, b, training))
             "AM", (fun a b -> ActivationMatching.Match(a, b, training))
             "straight-through", (fun a b -> StraightThrough.Match(a, b, training, StraightThroughOptions(Steps = 50)))
         ]

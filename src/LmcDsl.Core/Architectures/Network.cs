@@ -53,6 +53,15 @@ public sealed class Network
         pass = new ForwardPass(architecture, wiring.Uses, [.. architecture.Nodes.Select(node => signals[node.Name].Shape)]);
     }
 
+    private Network(Network network, IEnumerable<ParameterSpec> more, IEnumerable<PermutationGroup> groups)
+    {
+        (Architecture, Classes, Positions, Vocabulary, pass) = (network.Architecture, network.Classes, network.Positions, network.Vocabulary, network.pass);
+        (Groups, Turns, Outputs, Taps, Notes, Pins) = ([.. groups], network.Turns, network.Outputs, network.Taps, network.Notes, network.Pins);
+        Parameters = Place([.. network.Parameters, .. more]);
+        LearnedCount = Parameters.Where(p => p.Learned).Sum(p => p.Count);
+        TotalCount = Parameters.Sum(p => p.Count);
+    }
+
     /// <summary>The description that this network was wired from.</summary>
     public Architecture Architecture { get; }
 
@@ -117,6 +126,12 @@ public sealed class Network
     public Tensor Forward(
         IReadOnlyList<Tensor> parameters, Tensor input, Mode mode = Mode.Evaluation, Action<string, Tensor>? tap = null,
         Precision precision = Precision.Float32) => pass.Whole(parameters, input, mode, tap, precision);
+
+    /// <summary>The same network with parameters more, which its groups move too and its forward pass does not read.</summary>
+    /// <param name="more">The parameters, which come after those that there are.</param>
+    /// <param name="groups">The groups, as many and in the same order.</param>
+    /// <returns>The network.</returns>
+    internal Network With(IEnumerable<ParameterSpec> more, IEnumerable<PermutationGroup> groups) => new(this, more, groups);
 
     /// <summary>Draws examples: normal numbers, or tokens, each equally likely.</summary>
     /// <param name="count">How many.</param>

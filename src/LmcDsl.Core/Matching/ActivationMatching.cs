@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using LmcDsl.Core.Architectures;
 using LmcDsl.Core.Data;
-using LmcDsl.Core.Measures;
 using LmcDsl.Core.Permutations;
 using LmcDsl.Core.Runtime;
 using LmcDsl.Core.Solvers;
@@ -49,38 +48,18 @@ public static class ActivationMatching
         ParameterSet a, ParameterSet b, DataSplit data, ActivationMatchingOptions? options = null, Action<double>? progress = null)
     {
         options ??= new ActivationMatchingOptions();
-        ParameterSet.RequireSameArchitecture(a, b);
-        Guard.Require(
-            options is { Examples: >= 1, Batch: >= 1 },
-            $"activation matching: expected 1 or more examples and a batch of 1 or more, found {options.Examples} and {options.Batch}");
-        Fit.Require(a, data, "activation matching");
         var clock = Stopwatch.StartNew();
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        // Copies are compared by what is in them, wherever that has an order of its own.
-        var around = a.Network.Taps.Select(tap => (tap.Node, Group: a.Network.Groups[tap.Group].Parent)).ToHashSet();
-        Tap[] taps = [.. a.Network.Taps.Where(tap => !around.Contains((tap.Node, tap.Group)))];
-        var moments = a.Network.Groups.Select(g => new CrossMoments(g.Units, a.Flat.device)).ToArray();
-        var count = Math.Min(options.Examples, data.Count);
-        for (var start = 0L; start < count; start += options.Batch)
-        {
-            using var batch = NewDisposeScope();
-            var images = data.Images.narrow(0, start, Math.Min(options.Batch, count - start));
-            var (left, right) = (Activations(a, images), Activations(b, images));
-            foreach (var tap in taps)
-                moments[tap.Group].Add(ByUnit(left[tap.Node], tap), ByUnit(right[tap.Node], tap));
-            progress?.Invoke((double)Math.Min(count, start + options.Batch) / count);
-        }
-
+        var together = new ActivationSimilarity("activation matching", a, b, data, options.Examples, options.Batch, progress);
         double before = 0, after = 0;
-        var seen = taps.Select(tap => tap.Group).ToHashSet();
-        var found = new Permutation[moments.Length];
-        foreach (var g in Enumerable.Range(0, moments.Length).Where(g => a.Network.Groups[g].Parent < 0))
+        var found = new Permutation[a.Network.Groups.Length];
+        foreach (var g in Enumerable.Range(0, found.Length).Where(g => a.Network.Groups[g].Parent < 0))
         {
             var group = a.Network.Groups[g];
             if (a.Network.Groups.Any(other => other.Parent == g))
             {
-                var (stay, go) = Nested(a.Network, g, seen, Similarity, found);
+                var (stay, go) = Nested(a.Network, g, together.Reads, Similarity, found);
                 (before, after) = (before + stay, after + go);
                 continue;
             }
@@ -102,30 +81,15 @@ public static class ActivationMatching
 
         Tensor Similarity(int g)
         {
-            var (group, moment) = (a.Network.Groups[g], moments[g]);
-            var similarity = options.Correlation ? moment.Correlation() : moment.Covariance();
-            if (!similarity.isfinite().all().item<bool>())
-                throw new LmcException(
-                    $"activation matching: expected finite activations in group '{group.Name}', found {WhatOverflowed()}");
-            var (varies, otherVaries) = moment.Vary;
-            Guard.Require(
-                varies && otherVaries,
-                $"activation matching: expected activations in group '{group.Name}' that vary over {count} examples, found constant ones in {(varies ? "the model to align" : "the reference model")}");
+            var similarity = together.Between(g, options.Correlation);
+            together.RequireVarying(g);
             return similarity;
-        }
-
-        string WhatOverflowed()
-        {
-            var images = data.Images.narrow(0, 0, Math.Min(options.Batch, count));
-            foreach (var (model, name) in new[] { (a, "the reference model"), (b, "the model to align") })
-                if (Overflow.In(model, images) is var where && !where.EndsWith("logits", StringComparison.Ordinal)) return $"{where} of {name}";
-            return "NaN or infinity";
         }
     }
 
     // Copies, and all that has orders of its own within them, at once. Returns the sums of similarities before and after.
     private static (double Before, double After) Nested(
-        Network network, int root, HashSet<int> seen, Func<int, Tensor> similarityOf, Permutation[] found)
+        Network network, int root, Func<int, bool> reads, Func<int, Tensor> similarityOf, Permutation[] found)
     {
         var costs = new Dictionary<int, float[]?>();
         var before = 0.0;
@@ -133,7 +97,7 @@ public static class ActivationMatching
         {
             if (g != root && !costs.ContainsKey(network.Groups[g].Parent)) continue;
             costs[g] = null;
-            if (!seen.Contains(g)) continue;
+            if (!reads(g)) continue;
             var similarity = similarityOf(g);
             before += similarity.diagonal().sum().ToDouble();
             costs[g] = MemoryMarshal.Cast<byte, float>(similarity.neg().to(ScalarType.Float32).cpu().contiguous().bytes).ToArray();
@@ -143,24 +107,5 @@ public static class ActivationMatching
         var cost = new NestedAssignment(network, costs).Minimize(answers);
         foreach (var (g, answer) in answers) found[g] = answer;
         return (before, -cost);
-    }
-
-    internal static Dictionary<string, Tensor> Activations(ParameterSet model, Tensor images)
-    {
-        var wanted = model.Network.Taps.Select(tap => tap.Node).ToHashSet();
-        var outputs = new Dictionary<string, Tensor>();
-        model.Network.Forward(model.Views, images, Mode.Evaluation, (name, output) =>
-        {
-            if (wanted.Contains(name)) outputs[name] = output.alias();
-        });
-        return outputs;
-    }
-
-    // [units, examples and positions].
-    internal static Tensor ByUnit(Tensor output, Tap tap)
-    {
-        if (!tap.Axis.IsWhole) return UnitView.Matrix(output, tap.Axis);
-        var units = output.shape[tap.Dimension] / tap.Block;
-        return output.transpose(0, tap.Dimension).reshape([units, -1]);
     }
 }

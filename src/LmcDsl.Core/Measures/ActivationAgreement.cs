@@ -48,10 +48,10 @@ public static class ActivationAgreement
         {
             using var batch = NewDisposeScope();
             var images = data.Images.narrow(0, start, Math.Min(Batch, count - start));
-            var (left, right) = (ActivationMatching.Activations(a, images), ActivationMatching.Activations(b, images));
+            var (left, right) = (ActivationSimilarity.Activations(a, images), ActivationSimilarity.Activations(b, images));
             foreach (var tap in a.Network.Taps)
             {
-                var (x, y) = (ActivationMatching.ByUnit(left[tap.Node], tap), ActivationMatching.ByUnit(right[tap.Node], tap));
+                var (x, y) = (ActivationSimilarity.ByUnit(left[tap.Node], tap), ActivationSimilarity.ByUnit(right[tap.Node], tap));
                 both[tap.Group].Add(x, y);
                 ofA[tap.Group].Add(x, x);
                 ofB[tap.Group].Add(y, y);

@@ -196,6 +196,9 @@ let tests =
 
             use broken = a.Clone()
             broken["fc1.bias"].fill_(infinityf) |> ignore
-            failsWith [ "finite activations"; "fc1" ] (fun () -> ActivationMatching.Match(a, broken, task) |> ignore)
+
+            for _, options in options do
+                failsWith [ "finite activations"; "fc1"; "the model to align" ] (fun () ->
+                    ActivationMatching.Match(a, broken, task, options) |> ignore)
         }
     ]

@@ -110,8 +110,14 @@ let private pipelines: (string * Plan<Report> list) list =
         "over all symmetries",
         [
             for search in
-                [ RotatedWM; Learned; AnnealedWM; rotatedMatching (RotatedMatchingOptions(Power = 2.0)); OutwardWM ] ->
-                (train >> align search >> mergeN 2 >> measureAll [ L2; SimplexBarrier; RByBlock ]) setup
+                [
+                    RotatedWM
+                    Learned
+                    AnnealedWM
+                    DualWM
+                    rotatedMatching (RotatedMatchingOptions(Power = 2.0))
+                    OutwardWM
+                ] -> (train >> align search >> mergeN 2 >> measureAll [ L2; SimplexBarrier; RByBlock ]) setup
         ]
         @ [ (train >> alignAll 3 RotatedMergeMany >> mergeN 3 >> measure L2) setup ]
         "text",

@@ -51,6 +51,7 @@ let private searches =
             SinkhornStraightThroughOptions(Steps = 2, CheckEvery = 1, BatchSize = 50, CheckOn = 100)
         )
         annealedMatching (AnnealedMatchingOptions(Levels = 3, Starts = 2, Seed = 1L))
+        dualSpaceMatching (DualSpaceMatchingOptions(Share = 2.0, Examples = 60, Seed = 1L))
         OutwardWM
         rotatedMatching (RotatedMatchingOptions(MaxSweeps = 1, Power = 0.5))
         tokenMatching (RotatedMatchingOptions(Normalised = true, MaxSweeps = 1))
@@ -117,6 +118,7 @@ let private reads (node: Node) =
     match node.Op.Name with
     | "train"
     | "activationMatching"
+    | "dualSpaceMatching"
     | "straightThrough"
     | "sinkhornStraightThrough"
     | "learnedRotation"
@@ -402,6 +404,9 @@ let private direct (data: ImageData) (node: Node) (inputs: Value list) : Value o
             aligned (
                 ActivationMatching.Match(a, b, train, Json.toValue<ActivationMatchingOptions> node.Args["options"])
             ))
+    | "dualSpaceMatching" ->
+        pair (fun (a, b) ->
+            aligned (DualSpaceMatching.Match(a, b, train, Json.toValue<DualSpaceMatchingOptions> node.Args["options"])))
     | "straightThrough" ->
         pair (fun (a, b) ->
             aligned (StraightThrough.Match(a, b, train, Json.toValue<StraightThroughOptions> node.Args["options"])))
