@@ -11,6 +11,7 @@ let searches (recipe: Recipe) =
         WM
         OutwardWM
         AnnealedWM
+        DualWM
         recipe.SinkhornWM
         WM |> startingFrom recipe.SinkhornWM
         AM

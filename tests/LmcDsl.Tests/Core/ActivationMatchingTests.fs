@@ -194,6 +194,15 @@ let tests =
             failsWith [ "1 or more examples"; "found 0" ] (fun () ->
                 ActivationMatching.Match(a, a, task, ActivationMatchingOptions(Examples = 0)) |> ignore)
 
+            use constant = a.Clone()
+            constant["fc1.weight"].zero_ () |> ignore
+
+            failsWith [ "activations in group 'fc1' that vary"; "constant ones in the model to align" ] (fun () ->
+                ActivationMatching.Match(a, constant, task) |> ignore)
+
+            failsWith [ "constant ones in the reference model" ] (fun () ->
+                ActivationMatching.Match(constant, a, task) |> ignore)
+
             use broken = a.Clone()
             broken["fc1.bias"].fill_(infinityf) |> ignore
 
