@@ -42,6 +42,7 @@ public sealed record DualSpaceMatchingOptions
 /// The objective is ⟨a, pi(b)⟩ + Share · Σ over groups of s · Σ over units of the correlation of a unit's activations in a with its counterpart's in
 /// pi(b), where s = ‖a_g‖ ‖b_g‖ / units, of the parameters that the group moves: so both sums would be as great of models that agree
 /// in everything, whatever the size of their weights. The published combination is of similarities that are normalised for each group too.
+/// Both models are copied, with units² numbers more for each group, beside what annealing takes.
 /// </remarks>
 public static class DualSpaceMatching
 {

@@ -66,7 +66,8 @@ module internal Captured =
         else
             use _ = torch.NewDisposeScope()
             let shape = tensor.shape |> Seq.map string |> String.concat " x "
-            $"{tensor.dtype} {shape} {hashed (Span.op_Implicit (tensor.detach().cpu().contiguous().bytes))}"
+            let numbers = hashed (Span.op_Implicit (tensor.detach().cpu().contiguous().bytes))
+            $"{tensor.dtype} {shape} {numbers}"
 
     let private parametersOf (model: ParameterSet) =
         let names = [ for one in model.Network.Parameters -> $"{one.Name} {one.Count}" ] |> String.concat ", "
