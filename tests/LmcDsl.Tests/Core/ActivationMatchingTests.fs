@@ -195,7 +195,7 @@ let tests =
                 ActivationMatching.Match(a, a, task, ActivationMatchingOptions(Examples = 0)) |> ignore)
 
             use constant = a.Clone()
-            constant["fc1.weight"].zero_ () |> ignore
+            constant["fc1.weight"].zero_() |> ignore
 
             failsWith [ "activations in group 'fc1' that vary"; "constant ones in the model to align" ] (fun () ->
                 ActivationMatching.Match(a, constant, task) |> ignore)

@@ -605,6 +605,8 @@ let tests =
                 [
                     text (WeightMatchingOptions()), """{"maxSweeps":1000,"seed":0,"starts":1}"""
                     text (ActivationMatchingOptions()), """{"batch":500,"correlation":false,"examples":10000}"""
+                    text (DualSpaceMatchingOptions()),
+                    """{"batch":500,"examples":10000,"maxSweeps":1000,"reheats":1,"seed":0,"share":0.2,"starts":1}"""
                     text (SinkhornMatchingOptions()),
                     """{"iterations":20,"learningRate":0.1,"noise":0.1,"polish":false,"seed":0,"starts":1,"steps":200,"tau":1,"weightDecay":0.01}"""
                     text (StraightThroughOptions()),
