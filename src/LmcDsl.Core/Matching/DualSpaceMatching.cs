@@ -77,7 +77,10 @@ public static class DualSpaceMatching
         using var right = anchors.Add(b, g => eye(groups[g].Units, device: b.Flat.device));
         var annealing = new AnnealedMatchingOptions
         {
-            Reheats = options.Reheats, MaxSweeps = options.MaxSweeps, Seed = options.Seed, Starts = options.Starts,
+            Reheats = options.Reheats,
+            MaxSweeps = options.MaxSweeps,
+            Seed = options.Seed,
+            Starts = options.Starts,
         };
         var found = AnnealedMatching.Match(left, right, annealing, start is null ? null : anchors.Add(start), progress);
         return found with { Permutations = new PermutationSet(b.Network, found.Permutations.Permutations), Seconds = clock.Elapsed.TotalSeconds };
