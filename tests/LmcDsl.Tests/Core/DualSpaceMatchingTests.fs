@@ -20,10 +20,9 @@ let private byCorrelation = ActivationMatchingOptions(Correlation = true)
 let private correlations (a: ParameterSet) (b: ParameterSet) (data: DataSplit) =
     ActivationMatching.Match(a, b, data, byCorrelation).Objective[0]
 
-/// The objective by its definition: of one hidden layer, all of whose parameters but the last bias its units move.
-let private objective share (a: ParameterSet) (b: ParameterSet) (data: DataSplit) (set: PermutationSet) =
+/// The objective by its definition, of a network of one group, which moves the parameters named.
+let private objective names share (a: ParameterSet) (b: ParameterSet) (data: DataSplit) (set: PermutationSet) =
     use moved = set.Apply b
-    let names = [ "fc1.weight"; "fc1.bias"; "fc2.weight" ]
 
     let norm (model: ParameterSet) = names |> List.sumBy (fun name -> model[name].square().sum().ToDouble()) |> sqrt
 
@@ -72,6 +71,8 @@ let tests =
             use b = randomParameters network (int64 seed + 1L)
             use data = toyTask network 40 3L
 
+            let objective = objective [ "fc1.weight"; "fc1.bias"; "fc2.weight" ]
+
             for share in [ 0.0; 0.2; 1.0; 20.0 ] do
                 let found = search share a b data
                 let own = objective share a b data found.Permutations
@@ -79,6 +80,28 @@ let tests =
                 let best = all |> List.map (objective share a b data) |> List.max
                 Expect.isLessThan (abs (own - best)) 1e-5 $"share {share}"
                 Expect.isLessThan (abs (Seq.last found.Objective - own)) 1e-5 "the objective told is its own"
+
+        test "a weight with the same units on both sides counts once in the scale of activations" {
+            let chain = Chain()
+            chain.Add("flatten", Flatten()) |> ignore
+            chain.Add("stem", Dense 5) |> ignore
+            chain.Add("relu", Activation ActivationFunction.Relu) |> ignore
+            chain.Add("inside", Dense 5) |> ignore
+            chain.Add("sum", Sum(), [| "inside"; "relu" |]) |> ignore
+            chain.Add("out", Dense 3) |> ignore
+            let network = Network(chain.Build("residual", [| 1; 2; 2 |]))
+            Expect.equal network.Groups.Length 1 "one order of units"
+            use a = randomParameters network 1L
+            use b = randomParameters network 2L
+            use data = dataOf network 40
+            let found = search 3.0 a b data
+            let names = [ "stem.weight"; "stem.bias"; "inside.weight"; "inside.bias"; "out.weight" ]
+
+            Expect.isLessThan
+                (abs (Seq.last found.Objective - objective names 3.0 a b data found.Permutations))
+                1e-4
+                "its own"
+        }
 
         test "without a share of activations it is annealing, and with a great one activation matching" {
             for name, network in networks do
@@ -139,6 +162,46 @@ let tests =
 
             Expect.isGreaterThan (off (AnnealedMatching.Match(a, b))) 0.01 "by weights"
             Expect.isLessThan (off (search 50.0 a b task)) 1e-5 "by both"
+        }
+
+        test "its options are those of the annealing" {
+            let network = Network(Catalogue.Mlp([| 1; 4; 4 |], [| 30; 30; 30 |], 10))
+            use data = dataOf network 20
+            let told (found: SearchResult) = List.ofSeq found.Objective, found.Sweeps
+
+            let answers reheats sweeps seed starts =
+                [
+                    for models in 1L .. 6L do
+                        use a = randomParameters network models
+                        use b = randomParameters network (models + 100L)
+
+                        let dual =
+                            DualSpaceMatchingOptions(
+                                Share = 0.0,
+                                Reheats = reheats,
+                                MaxSweeps = sweeps,
+                                Seed = seed,
+                                Starts = starts
+                            )
+
+                        let annealed =
+                            AnnealedMatchingOptions(Reheats = reheats, MaxSweeps = sweeps, Seed = seed, Starts = starts)
+
+                        let found = told (DualSpaceMatching.Match(a, b, data, dual))
+                        Expect.equal found (told (AnnealedMatching.Match(a, b, annealed))) "as annealing alone"
+                        found
+                ]
+
+            let usual = answers 1 1000 0L 1
+
+            for option, other in
+                [
+                    "reheats", answers 6 1000 0L 1
+                    "passes", answers 1 1 0L 1
+                    "seed", answers 1 1000 3L 1
+                    "starts", answers 1 1000 0L 4
+                ] do
+                Expect.notEqual other usual $"{option} matter"
         }
 
         test "it begins where it is told to, and what cannot be matched is refused" {
