@@ -16,6 +16,7 @@ let searches (recipe: Recipe) =
         WM |> startingFrom recipe.SinkhornWM
         AM
         recipe.STE
+        recipe.STE |> startingFrom DualWM
         recipe.SinkhornSTE
     ]
 

@@ -85,11 +85,15 @@ let barriers (only: string) : Table =
     use test = data.Test.First 1_000L
     use training = data.Train.First 2_000L
 
+    let steps = StraightThroughOptions(Steps = 50)
+
     let withData: (string * (ParameterSet -> ParameterSet -> SearchResult)) list =
         [
             "dual", (fun a b -> DualSpaceMatching.Match(a, b, training))
             "AM", (fun a b -> ActivationMatching.Match(a, b, training))
-            "straight-through", (fun a b -> StraightThrough.Match(a, b, training, StraightThroughOptions(Steps = 50)))
+            "straight-through", (fun a b -> StraightThrough.Match(a, b, training, steps))
+            "straight-through from dual",
+            (fun a b -> StraightThrough.Match(a, b, training, steps, DualSpaceMatching.Match(a, b, training).Permutations))
         ]
 
     let row pair (name: string) (a: ParameterSet) (b: ParameterSet) (found: PermutationSet) =
