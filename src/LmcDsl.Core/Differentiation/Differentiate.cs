@@ -5,7 +5,8 @@ namespace LmcDsl.Core.Differentiation;
 
 /// <summary>
 /// Derivatives of functions on tensors, by Torch's autograd: a function goes in, numbers come out, nothing is remembered.
-/// Functions may be any composition of Torch operations that are differentiable as often as is asked for.
+/// Functions may be any composition of Torch operations that are differentiable as often as is asked for. What the caller does not have
+/// recorded (<c>no_grad</c>) is recorded here all the same.
 /// </summary>
 public static class Differentiate
 {
@@ -16,6 +17,7 @@ public static class Differentiate
     /// <exception cref="LmcException">The function gives more than one element.</exception>
     public static (double Value, Tensor Gradient) Gradient(Func<Tensor, Tensor> function, Tensor point)
     {
+        using var recorded = enable_grad();
         using var scope = NewDisposeScope();
         var x = Leaf(point);
         var y = Scalar(function(x));
@@ -33,6 +35,7 @@ public static class Differentiate
     public static (Tensor Value, Tensor Product) JacobianVector(Func<Tensor, Tensor> function, Tensor point, Tensor vector)
     {
         RequireLike(point, vector);
+        using var recorded = enable_grad();
         using var scope = NewDisposeScope();
         var x = Leaf(point);
         var y = function(x);
@@ -49,6 +52,7 @@ public static class Differentiate
     /// <returns>The value, and J'u of the point's shape, in the caller's dispose scope.</returns>
     public static (Tensor Value, Tensor Product) VectorJacobian(Func<Tensor, Tensor> function, Tensor point, Tensor vector)
     {
+        using var recorded = enable_grad();
         using var scope = NewDisposeScope();
         var x = Leaf(point);
         var y = function(x);
@@ -66,6 +70,7 @@ public static class Differentiate
         Func<Tensor, Tensor> function, Tensor point, Tensor vector)
     {
         RequireLike(point, vector);
+        using var recorded = enable_grad();
         using var scope = NewDisposeScope();
         var x = Leaf(point);
         var y = Scalar(function(x));
@@ -83,6 +88,7 @@ public static class Differentiate
     /// <exception cref="LmcException">The function gives more than one element.</exception>
     public static Tensor Hessian(Func<Tensor, Tensor> function, Tensor point)
     {
+        using var recorded = enable_grad();
         using var scope = NewDisposeScope();
         var x = Leaf(point);
         var gradient = Or0(Grad(Scalar(function(x)), x, null, again: true), x).flatten();

@@ -64,14 +64,16 @@ public static class ActivationMatching
                 continue;
             }
 
+            if (!together.Reads(g))
+            {
+                found[g] = Permutation.Identity(group.Units); // nothing is known of its units
+                continue;
+            }
+
             var similarity = Similarity(g);
             before += similarity.diagonal().sum().ToDouble();
-            // In a unit of their own where float32 does not hold them; an assignment does not see it.
-            var size = Math.ILogB(similarity.abs().max().ToDouble());
-            var unit = size is (> int.MinValue and < -60) or > 60 ? Math.ScaleB(1, size) : 1;
-            if (unit != 1) similarity = similarity / unit;
-            var cost = similarity.neg().to(ScalarType.Float32).cpu().contiguous();
-            var answer = LinearAssignment.Minimize(MemoryMarshal.Cast<byte, float>(cost.bytes), group.Units);
+            var unit = Unit(similarity);
+            var answer = LinearAssignment.Minimize(Costs(similarity, unit), group.Units);
             after -= answer.Cost * unit;
             found[g] = new Permutation(answer.Columns);
         }
@@ -87,25 +89,32 @@ public static class ActivationMatching
         }
     }
 
+    // A power of two by which similarities are divided where float32 does not hold them; an assignment does not see it.
+    private static double Unit(params IEnumerable<Tensor> similarities)
+    {
+        var size = Math.ILogB(similarities.Select(similarity => similarity.abs().max().ToDouble()).DefaultIfEmpty().Max());
+        return size is (> -1000 and < -60) or > 60 ? Math.ScaleB(1, size) : 1;
+    }
+
+    private static float[] Costs(Tensor similarity, double unit)
+    {
+        using var scope = NewDisposeScope();
+        return MemoryMarshal.Cast<byte, float>(similarity.div(-unit).to(ScalarType.Float32).cpu().contiguous().bytes).ToArray();
+    }
+
     // Copies, and all that has orders of its own within them, at once. Returns the sums of similarities before and after.
     private static (double Before, double After) Nested(
         Network network, int root, Func<int, bool> reads, Func<int, Tensor> similarityOf, Permutation[] found)
     {
-        var costs = new Dictionary<int, float[]?>();
-        var before = 0.0;
+        var similarities = new Dictionary<int, Tensor?>();
         foreach (var g in network.Order())
-        {
-            if (g != root && !costs.ContainsKey(network.Groups[g].Parent)) continue;
-            costs[g] = null;
-            if (!reads(g)) continue;
-            var similarity = similarityOf(g);
-            before += similarity.diagonal().sum().ToDouble();
-            costs[g] = MemoryMarshal.Cast<byte, float>(similarity.neg().to(ScalarType.Float32).cpu().contiguous().bytes).ToArray();
-        }
-
+            if (g == root || similarities.ContainsKey(network.Groups[g].Parent)) similarities[g] = reads(g) ? similarityOf(g) : null;
+        // One unit for all: what is within copies adds up to what these cost.
+        var unit = Unit(similarities.Values.OfType<Tensor>());
+        var costs = similarities.ToDictionary(at => at.Key, at => at.Value is { } similarity ? Costs(similarity, unit) : null);
         var answers = new Dictionary<int, Permutation>();
         var cost = new NestedAssignment(network, costs).Minimize(answers);
         foreach (var (g, answer) in answers) found[g] = answer;
-        return (before, -cost);
+        return (similarities.Values.Sum(similarity => similarity?.diagonal().sum().ToDouble() ?? 0), -cost * unit);
     }
 }

@@ -79,7 +79,9 @@ internal sealed class ActivationSimilarity
     /// <exception cref="LmcException">They do not; the line names the group and the model.</exception>
     public void RequireVarying(int group)
     {
-        var (varies, otherVaries) = moments[group].Vary;
+        using var scope = NewDisposeScope();
+        var (left, right) = moments[group].Deviations();
+        var (varies, otherVaries) = ((left > 0).any().item<bool>(), (right > 0).any().item<bool>());
         Guard.Require(
             varies && otherVaries,
             $"{search}: expected activations in group '{a.Network.Groups[group].Name}' that vary over {count} examples, found constant ones in {(varies ? "the model to align" : "the reference model")}");

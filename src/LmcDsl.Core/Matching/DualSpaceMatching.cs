@@ -64,7 +64,7 @@ public static class DualSpaceMatching
     {
         options ??= new DualSpaceMatchingOptions();
         Guard.Require(
-            options.Share is >= 0 and < 1e6, $"dual-space matching: expected a share of 0 or more for activations, found {options.Share}");
+            options.Share is >= 0 and < 1e6, $"dual-space matching: expected a share of 0 to 1e6 for activations, found {options.Share}");
         var clock = Stopwatch.StartNew();
         using var quiet = no_grad();
         using var scope = NewDisposeScope();

@@ -29,13 +29,14 @@ public static class MergeManyMatching
     /// <param name="start">Where to start, one for each model; identities where none are given.</param>
     /// <param name="progress">Called after each pass with the number of passes and the objective.</param>
     /// <returns>The permutations; the first model's is the identity.</returns>
-    /// <exception cref="LmcException">Fewer than two models, two architectures, or NaN or infinity.</exception>
+    /// <exception cref="LmcException">Fewer than two models, two architectures, NaN or infinity, or an option out of range.</exception>
     public static JointResult Match(
         IReadOnlyList<ParameterSet> models, MergeManyOptions? options = null, IReadOnlyList<PermutationSet>? start = null,
         Action<int, double>? progress = null)
     {
         options ??= new MergeManyOptions();
         JointResult.RequireModels("merge many", models);
+        Guard.Require(options.MaxSweeps >= 1, $"merge many: expected passes of 1 or more, found {options.MaxSweeps}");
         Guard.Require(
             start is null || start.Count == models.Count,
             $"merge many: expected {models.Count} starts, found {start?.Count}");

@@ -105,12 +105,16 @@ public static class RotatedMatching
     /// <param name="found">What the search found.</param>
     /// <param name="others">Where the search was of several models, all of them: what is folded depends on each.</param>
     /// <returns>A model of the same network that computes what b does, up to rounding.</returns>
+    /// <exception cref="LmcException">Two architectures, or what was found is of other models.</exception>
     public static ParameterSet Apply(ParameterSet a, ParameterSet b, Transformation found, params ParameterSet[] others)
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         ParameterSet.RequireSameArchitecture(a, b);
         var folding = FoldingOf([a, b, .. others]);
+        Guard.Require(
+            found.Permutations.Network.Described == folding.Folded.Described,
+            $"rotated matching: expected what a search of these models found, found one of a network that is folded otherwise; where it was of several models all of them are given");
         var moved = Canonical(folding, b);
         found.ApplyInPlace(moved);
         using var balance = Balance.Of(folding.Folded, folding.Fold(Doubles(a)));

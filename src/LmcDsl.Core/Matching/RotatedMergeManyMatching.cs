@@ -35,8 +35,11 @@ public static class RotatedMergeManyMatching
         using var scope = NewDisposeScope();
         var folding = Folding.Of(models[0].Network, [.. models.Select(model => model.Views)]);
         var canonical = models.Select(model => RotatedMatching.Canonical(folding, model)).ToArray();
+        if (options.Centred)
+            foreach (var model in canonical) Centring.ApplyInPlace(folding.Folded, model);
         var terms = new RotatedTerms(folding.Folded, options);
-        var moved = canonical.Select(model => terms.Of(model, canonical[0])).ToArray();
+        // Each by its own norms, so that products of any two are those that a pair has.
+        var moved = canonical.Select(model => terms.Of(model, model)).ToArray();
         var descents = moved.Select(own => new RotatedDescent(folding.Folded, own, own)).ToArray();
         var objective = ImmutableArray.CreateBuilder<double>();
         objective.Add(OfPairs(moved));

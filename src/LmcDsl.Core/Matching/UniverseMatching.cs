@@ -36,12 +36,14 @@ public static class UniverseMatching
     /// <param name="options">Options; the defaults where none are given.</param>
     /// <param name="progress">Called after each step with the number of steps and the relaxed objective.</param>
     /// <returns>The permutations; the first model's is the identity. The objective is relaxed but for the last entries.</returns>
-    /// <exception cref="LmcException">Fewer than two models, two architectures, or NaN or infinity.</exception>
+    /// <exception cref="LmcException">Fewer than two models, two architectures, NaN or infinity, or an option out of range.</exception>
     public static JointResult Match(
         IReadOnlyList<ParameterSet> models, UniverseMatchingOptions? options = null, Action<int, double>? progress = null)
     {
         options ??= new UniverseMatchingOptions();
         JointResult.RequireModels("universe matching", models);
+        Guard.Require(
+            options is { MaxSteps: >= 1, Tolerance: >= 0 }, $"universe matching: expected 1 or more steps and a tolerance of 0 or more, found {options}");
         if (RelaxedObjective.Twice(models[0].Network) is { } parameter)
             throw new LmcException(
                 $"universe matching: expected parameters in which one group at most has an order in each of the same copies, found '{models[0].Network.Parameters[parameter].Name}', in which two have (as with grouped queries, or from one grouped convolution to the next); MergeMany knows such orders");

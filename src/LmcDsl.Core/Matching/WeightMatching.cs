@@ -48,12 +48,13 @@ public static class WeightMatching
     /// <param name="start">Where the first start is; the identity where none is given.</param>
     /// <param name="progress">Called after each pass with the number of passes and the objective.</param>
     /// <returns>The permutations and how the search ended. The objective is ⟨a, pi(b)⟩.</returns>
-    /// <exception cref="LmcException">Two architectures, or a model with NaN or infinity.</exception>
+    /// <exception cref="LmcException">Two architectures, a model with NaN or infinity, or an option out of range.</exception>
     public static SearchResult Match(
         ParameterSet a, ParameterSet b, WeightMatchingOptions? options = null, PermutationSet? start = null,
         Action<int, double>? progress = null)
     {
         options ??= new WeightMatchingOptions();
+        RequirePasses(options);
         RequireMatchable(a, b);
         using var pair = options.LaysOut(a) ? new PackedPair(a, b) : null;
         return Restarts.Best(
@@ -88,6 +89,7 @@ public static class WeightMatching
         Action<int, double>? progress = null)
     {
         options ??= new WeightMatchingOptions();
+        RequirePasses(options);
         Guard.Require(options.Starts == 1, $"weight matching in place: expected 1 start, found {options.Starts}");
         Guard.Require(!ReferenceEquals(a, b), $"weight matching in place: expected two models, found one given twice");
         if (options.LaysOut(a))
@@ -142,6 +144,9 @@ public static class WeightMatching
 
     private static Func<PermutationSet>? Outwards(ParameterSet a, ParameterSet b, PackedPair? pair, WeightMatchingOptions options) =>
         !options.Outward ? null : pair is null ? () => OutwardStart.Find(a, b) : () => OutwardStart.Find(pair);
+
+    private static void RequirePasses(WeightMatchingOptions options) =>
+        Guard.Require(options.MaxSweeps >= 1, $"weight matching: expected passes of 1 or more, found {options.MaxSweeps}");
 
     private static void RequireMatchable(ParameterSet a, ParameterSet b)
     {

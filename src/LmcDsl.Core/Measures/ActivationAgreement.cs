@@ -30,7 +30,7 @@ public static class ActivationAgreement
     /// <param name="data">Examples, on the models' device.</param>
     /// <param name="examples">How many are read, from the first on; all where fewer are there.</param>
     /// <param name="progress">Called after each batch with the share done.</param>
-    /// <returns>One for each group, in the network's order.</returns>
+    /// <returns>One for each group whose activations are read, in the network's order.</returns>
     /// <exception cref="LmcException">Two architectures, examples that do not fit, none asked for, or activations that are not finite; the line names the group.</exception>
     public static IReadOnlyList<GroupActivations> Between(
         ParameterSet a, ParameterSet b, DataSplit data, int examples, Action<double>? progress = null)
@@ -60,7 +60,7 @@ public static class ActivationAgreement
             progress?.Invoke((double)Math.Min(count, start + Batch) / count);
         }
 
-        return [.. groups.Select((group, g) => Of(group.Name, both[g], ofA[g], ofB[g]))];
+        return [.. groups.Index().Where(at => both[at.Index].Any).Select(at => Of(at.Item.Name, both[at.Index], ofA[at.Index], ofB[at.Index]))];
     }
 
     private static GroupActivations Of(string name, CrossMoments both, CrossMoments ofA, CrossMoments ofB)
@@ -69,7 +69,8 @@ public static class ActivationAgreement
         var (cross, left, right) = (both.Covariance(), ofA.Covariance(), ofB.Covariance());
         Guard.Require(
             cross.isfinite().all().item<bool>(), $"activations: expected finite ones in group '{name}', found NaN or infinity");
-        var vary = (left.diagonal() > 0) & (right.diagonal() > 0);
+        var (deviations, others) = both.Deviations();
+        var vary = (deviations > 0) & (others > 0);
         var units = vary.sum().ToInt64();
         var correlation = units == 0 ? 0 : (both.Correlation().diagonal() * vary).sum().ToDouble() / units;
         var norms = Norm(left) * Norm(right);

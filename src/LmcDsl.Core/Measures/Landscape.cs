@@ -38,7 +38,8 @@ public static class Landscape
     /// <param name="margin">Room round the models, as a share of their extent, 0 or more.</param>
     /// <param name="progress">Called after each point with the share done.</param>
     /// <param name="resetOn">
-    /// Training examples on which each point's batch-norm statistics are recomputed; none to mix them like parameters.
+    /// Training examples on which each point's batch-norm statistics are recomputed; none to mix them like parameters, variances no smaller
+    /// than the least of the three models': the margin's corners lie so far outside of the models that a mixture of them can be below 0.
     /// </param>
     /// <param name="resetExamples">How many of them are read at each point.</param>
     /// <returns>The scores.</returns>
@@ -70,6 +71,9 @@ public static class Landscape
             length > 0 && height > 1e-6 * length, $"landscape: expected three models that are not on one line, found a triangle of height {height} over a side of {length}");
         var (x, y) = (Grid(0, length, along), Grid(0, 0, height));
         using var mixed = a.Clone();
+        var variances = a.Network.Architecture.Nodes.Where(node => node.Layer.Statistics is not null)
+            .Select(node => $"{node.Name}.{node.Layer.Statistics!.Variance}").ToArray();
+        var least = variances.Select(name => minimum(minimum(a[name], b[name]), c[name])).ToArray();
         var scores = ImmutableArray.CreateBuilder<Score>(points * points);
         foreach (var v in y)
         {
@@ -80,6 +84,7 @@ public static class Landscape
                 mixed.Flat.copy_(a.Flat).mul_(1 - ofB - ofC).add_(b.Flat, alpha: ofB).add_(c.Flat, alpha: ofC);
                 scores.Add(Guard.Within(FormattableString.Invariant($"landscape at ({u:g4}, {v:g4})"), () =>
                 {
+                    foreach (var (name, bound) in variances.Zip(least)) mixed[name].clamp_(min: bound);
                     if (resetOn is not null) StatisticsReset.Apply(mixed, resetOn, resetExamples);
                     return Evaluator.Evaluate(mixed, split);
                 }));

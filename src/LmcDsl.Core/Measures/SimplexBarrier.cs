@@ -79,7 +79,7 @@ public static class SimplexBarrier
     private static double Count(int models, int parts)
     {
         var count = 1.0;
-        for (var k = 1; k < models; k++) count = count * (parts + k) / k;
+        for (var k = 1; k < models; k++) count = count * ((double)parts + k) / k;
         return count;
     }
 }

@@ -62,8 +62,8 @@ public static class SymmetryCheck
     /// <param name="seed">Seed of the permutations and of the inputs.</param>
     /// <param name="elements">How many permutations are drawn.</param>
     /// <returns>
-    /// Where the largest difference is, as a share of what is largest there, and at how many nodes it was looked for: all but those from the
-    /// first one on that cannot be computed.
+    /// Where the largest difference is, as a share of what is largest there, NaN where one is not a number; and at how many nodes it was looked
+    /// for: all but those from the first one on that cannot be computed.
     /// </returns>
     public static (SymmetryBreak Largest, int Nodes) Measure(ParameterSet model, long seed = 0, int elements = 3)
     {
@@ -86,7 +86,7 @@ public static class SymmetryCheck
             for (var node = 0; node < nodes; node++)
             {
                 var error = Error(permutations.Apply(expected[node], network.Outputs[node].Moves), found[node], 1e-2);
-                if (!(error <= largest.Error)) largest = new SymmetryBreak(network.Outputs[node].Node, error);
+                if (!double.IsNaN(largest.Error) && !(error <= largest.Error)) largest = new SymmetryBreak(network.Outputs[node].Node, error);
             }
         }
 

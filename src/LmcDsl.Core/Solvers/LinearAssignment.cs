@@ -32,14 +32,14 @@ public static class LinearAssignment
     /// one saves most of the work.
     /// </param>
     /// <returns>The assignment with its potentials.</returns>
-    /// <exception cref="LmcException">n is below 1, the matrix has another size or a number that is not finite.</exception>
+    /// <exception cref="LmcException">
+    /// n is below 1, the matrix has another size or a number that is not finite, or the start is none of a problem of this size.
+    /// </exception>
     public static Assignment Minimize(ReadOnlySpan<float> cost, int n, Assignment? start = null)
     {
         Guard.Require(n >= 1, $"assignment: expected 1 or more rows, found {n}");
         Guard.Require(cost.Length == (long)n * n, $"assignment: expected {n} x {n} costs, found {cost.Length}");
-        Guard.Require(
-            start is null || start.Columns.Length == n,
-            $"assignment: expected a start of size {n}, found {start?.Columns.Length}");
+        if (start is not null) RequireStart(start, n);
         var size = CostScan.Size(cost);
         Guard.Require(float.IsFinite(size), $"assignment: expected finite costs, found NaN or infinity");
 
@@ -55,6 +55,17 @@ public static class LinearAssignment
         {
             matrix.Dispose();
         }
+    }
+
+    private static void RequireStart(Assignment start, int n)
+    {
+        Guard.Require(
+            start.Columns.Length == n && start.ColumnPotentials.Length == n,
+            $"assignment: expected a start of size {n}, found {start.Columns.Length} columns and {start.ColumnPotentials.Length} potentials");
+        foreach (var column in start.Columns)
+            Guard.Require(column >= 0 && column < n, $"assignment: expected a start with columns of 0 to {n - 1}, found {column}");
+        foreach (var potential in start.ColumnPotentials)
+            Guard.Require(double.IsFinite(potential), $"assignment: expected a start with finite potentials, found {potential}");
     }
 
     private static PartialAssignment<T> Solve<T, TStart>(

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Solvers;
@@ -24,8 +25,10 @@ public sealed class Sinkhorn(int n, double tau, int iterations, Device device, i
     /// <summary>Scales logits to a doubly stochastic matrix. Columns sum to 1 to rounding, rows as far as the iterations went.</summary>
     /// <param name="logits">X, <c>[n, n]</c>, finite.</param>
     /// <returns>P, <c>[n, n]</c>, in the caller's dispose scope.</returns>
+    /// <exception cref="LmcException">A temperature of 0 or below, or no iterations.</exception>
     public Tensor Scale(Tensor logits)
     {
+        Guard.Require(tau > 0 && iterations >= 1, $"Sinkhorn: expected a temperature above 0 and 1 or more iterations, found {tau} and {iterations}");
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         for (var left = iterations; left > Together; left -= Together) Pass(logits, Together);

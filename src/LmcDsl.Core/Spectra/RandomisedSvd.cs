@@ -44,6 +44,8 @@ public static class RandomisedSvd
         Guard.Require(matrix.dim() == 2, $"singular values: expected a matrix, found shape {Guard.Show(matrix.shape)}");
         var least = (int)Math.Min(matrix.shape[0], matrix.shape[1]);
         Guard.Require(rank >= 1 && rank <= least, $"singular values: expected a rank of 1 to {least}, found {rank}");
+        Guard.Require(
+            oversampling >= 0 && powers >= 0, $"singular values: expected oversampling and powers of 0 or more, found {oversampling} and {powers}");
         Guard.Require(matrix.isfinite().all().item<bool>(), $"singular values: expected finite numbers, found NaN or infinity");
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
@@ -66,7 +68,7 @@ public static class RandomisedSvd
             vt.narrow(0, 0, rank).t().contiguous().DetachFromDisposeScope(),
             10 * Math.Sqrt(2 / Math.PI) * outside);
 
-        Tensor Draw(int columns) => randn(matrix.shape[1], columns, generator: generator).to(matrix.device);
+        Tensor Draw(int columns) => randn(matrix.shape[1], columns, generator: generator).to(matrix.dtype, matrix.device);
     }
 
     private static Tensor Orthonormal(Tensor matrix) => linalg.qr(matrix).Q;

@@ -42,7 +42,7 @@ public static class SingularAlignment
     public static ImmutableArray<AlignmentAtThreshold> Between(ParameterSet a, ParameterSet b, params double[] gammas)
     {
         ParameterSet.RequireSameArchitecture(a, b);
-        foreach (var gamma in gammas) Guard.Require(gamma is >= 0 and <= 1, $"gamma: expected 0 to 1, found {gamma}");
+        foreach (var gamma in gammas) ThinSvd.RequireThreshold(gamma);
         var layers = gammas.Select(_ => ImmutableArray.CreateBuilder<LayerAlignment>()).ToArray();
         using var quiet = no_grad();
         foreach (var ((name, left), (_, right)) in ThinSvd.WeightsOf(a).Zip(ThinSvd.WeightsOf(b)))
@@ -65,7 +65,9 @@ public static class SingularAlignment
     /// <param name="right">The other's, of the same shape.</param>
     /// <param name="gamma">Singular vectors with s_i >= gamma s_1 are kept, of each weight by itself.</param>
     /// <returns>(u_i . u'_j)(v_i . v'_j), float32 <c>[kept of left, kept of right]</c>, in the caller's dispose scope.</returns>
-    /// <exception cref="LmcException">Two shapes, or a weight that is zero or not finite; the line names the layer.</exception>
+    /// <exception cref="LmcException">
+    /// Two shapes, a threshold outside of 0..1, or a weight that is zero or not finite; the line names the layer.
+    /// </exception>
     public static Tensor Pairs(string layer, Tensor left, Tensor right, double gamma = 0)
     {
         Guard.Shape($"weight of '{layer}'", right, left.shape);

@@ -12,7 +12,12 @@ public sealed record LayerSpectrum(string Name, ImmutableArray<double> Values)
     /// <summary>How many are at least <paramref name="gamma"/> times the largest: the dominant ones.</summary>
     /// <param name="gamma">The threshold, 0 to 1.</param>
     /// <returns>The count; 1 or more.</returns>
-    public int Dominant(double gamma) => Values.Count(value => value >= gamma * Values[0]);
+    /// <exception cref="Runtime.LmcException">A threshold outside of 0..1.</exception>
+    public int Dominant(double gamma)
+    {
+        ThinSvd.RequireThreshold(gamma);
+        return Values.Count(value => value >= gamma * Values[0]);
+    }
 }
 
 /// <summary>

@@ -34,17 +34,24 @@ public sealed record ThinSvd(Tensor U, Tensor S, Tensor V)
     /// <summary>How many singular values are at least <paramref name="gamma"/> times the largest.</summary>
     /// <param name="gamma">The threshold, 0 to 1.</param>
     /// <returns>The count; 1 or more.</returns>
+    /// <exception cref="LmcException">A threshold outside of 0..1.</exception>
     public int Kept(double gamma)
     {
+        RequireThreshold(gamma);
         var values = S.to(ScalarType.Float64).cpu().data<double>().ToArray();
         return values.Count(value => value >= gamma * values[0]);
     }
 
+    /// <summary>Requires a share of the largest singular value.</summary>
+    /// <param name="gamma">The threshold.</param>
+    /// <exception cref="LmcException">It is outside of 0..1.</exception>
+    internal static void RequireThreshold(double gamma) => Guard.Require(gamma is >= 0 and <= 1, $"gamma: expected 0 to 1, found {gamma}");
+
     /// <summary>The weights of a model with their names: what has a spectrum.</summary>
     /// <param name="parameters">The model.</param>
-    /// <returns>Name and tensor of each parameter of role <see cref="ParameterRole.Weight"/>.</returns>
+    /// <returns>Name and tensor of each parameter of role <see cref="ParameterRole.Weight"/> that is a matrix or more: a vector has no spectrum.</returns>
     public static IEnumerable<(string Name, Tensor Weight)> WeightsOf(ParameterSet parameters) =>
         parameters.Network.Parameters.Zip(parameters.Views)
-            .Where(p => p.First.Role == ParameterRole.Weight)
+            .Where(p => p.First.Role == ParameterRole.Weight && p.Second.dim() >= 2)
             .Select(p => (p.First.Name, p.Second));
 }

@@ -15,6 +15,9 @@ public static class Balance
     // Of eigenvalues below this share of the largest a matrix counts as singular: its inverse would be rounding.
     private const double Rank = 1e-10;
 
+    // The product of two such can be singular though neither is.
+    private const double RankOfBoth = 1e-14;
+
     /// <summary>The transformation that balances a model.</summary>
     /// <param name="network">The network.</param>
     /// <param name="model">Tensors of its parameters, of any floating type.</param>
@@ -62,7 +65,8 @@ public static class Balance
         if (!IsFull(written) || !IsFull(read)) return null;
         var root = linalg.cholesky(written);
         var (values, vectors) = linalg.eigh(root.transpose(1, 2).bmm(read).bmm(root));
-        var scale = values.clamp_min(0).pow(0.25).unsqueeze(2);
+        if (!IsFull(values, RankOfBoth)) return null;
+        var scale = values.pow(0.25).unsqueeze(2);
         return scale * vectors.transpose(1, 2).bmm(linalg.inv(root));
     }
 
@@ -76,9 +80,8 @@ public static class Balance
         return diag_embed(cat([scale, scale], 1));
     }
 
-    private static bool IsFull(Tensor gram)
-    {
-        var values = linalg.eigvalsh(gram);
-        return (values.select(1, 0) > Rank * values.select(1, -1)).all().item<bool>();
-    }
+    private static bool IsFull(Tensor gram) => IsFull(linalg.eigvalsh(gram), Rank);
+
+    // By eigenvalues in ascending order.
+    private static bool IsFull(Tensor values, double rank) => (values.select(1, 0) > rank * values.select(1, -1)).all().item<bool>();
 }

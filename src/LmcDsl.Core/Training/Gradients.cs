@@ -30,6 +30,7 @@ internal static class Gradients
     public static (double Loss, IReadOnlyList<Tensor> Gradients) Of(
         Network network, Tensor[] leaves, Tensor images, Tensor labels, Action<Tensor>? seen = null, Precision precision = Precision.Float32)
     {
+        using var recorded = enable_grad(); // whatever the caller has switched off
         var outputs = network.Forward(leaves, images, Mode.Training, precision: precision);
         seen?.Invoke(outputs.detach());
         var loss = CrossEntropy.Mean(outputs, labels);
