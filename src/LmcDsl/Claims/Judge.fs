@@ -192,6 +192,8 @@ module Judge =
                             }
         ]
 
+    let private notFinite = "numbers that are finite in each place"
+
     /// Values that a trend must have to be one.
     let leastValues = 5
 
@@ -206,9 +208,11 @@ module Judge =
             for where, subjects in grouped keys keep report do
                 let cells =
                     subjects
-                    |> List.groupBy (fun s -> Number.parse (s.Key along))
+                    |> List.groupBy (fun s -> Number.tryParse (s.Key along)) // of what has no place along it, nothing
                     |> List.collect (fun (at, own) ->
-                        measured quantity own |> List.map (fun (key, value) -> key, (at, value)))
+                        match at with
+                        | None -> []
+                        | Some at -> measured quantity own |> List.map (fun (key, value) -> key, (at, value)))
 
                 let places = cells |> List.map (snd >> fst) |> List.distinct |> List.sort
 
@@ -227,6 +231,8 @@ module Judge =
                     let judged =
                         if places.Length < leastValues then
                             Undecided $"{leastValues} values or more of {along}; measured are {places.Length}"
+                        elif cells |> List.exists (fun (_, (_, value)) -> not (System.Double.IsFinite value)) then
+                            Undecided notFinite
                         else
                             correlation
                             |> finding range (fun () ->
@@ -256,12 +262,13 @@ module Judge =
                 match cells with
                 | [] -> ()
                 | cells ->
+                    let isFinite = List.collect snd >> List.forall System.Double.IsFinite
                     let at, values = cells |> List.maxBy (snd >> List.average)
 
                     {
                         Where = where
                         Measured = $"largest {show quantity values}, at {along} {at}; n = {values.Length}"
-                        Finding = ofValues range values
+                        Finding = if isFinite cells then ofValues range values else Undecided notFinite
                     }
         ]
 

@@ -134,7 +134,17 @@ module OwnData =
             : DataSet =
             let classes = classesOf (Seq.append (snd train) (snd test) |> Seq.map int64)
 
+            let size = List.fold (*) 1 shape
+
             let examplesOf (rows: float32[][], labels: int[]) =
+                match rows |> Array.tryFindIndex (fun row -> row.Length <> size) with
+                | Some k ->
+                    raise (
+                        LmcException
+                            $"{name}: expected {size} values in each example, for the shape {shape}, found {rows[k].Length} in example {k}"
+                    )
+                | None -> ()
+
                 Examples(List.toArray shape, Array.concat rows, Array.map int64 labels)
 
             let content () =

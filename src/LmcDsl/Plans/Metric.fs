@@ -182,10 +182,21 @@ module Metric =
                     | _ -> args
         }
 
-    /// The metric on the first so many training examples in place of all; test examples are no longer to be had.
+    /// The metric on the first so many training examples in place of all. Raises `LmcException`, when it is measured, for one that reads test
+    /// examples.
     let onFirst (examples: int) (metric: Metric) : Metric =
         { metric with
-            Args = fun population -> metric.Args { population with Data = DataSet.part examples 1 population.Data }
+            Args =
+                fun population ->
+                    let args = metric.Args { population with Data = DataSet.part examples 1 population.Data }
+
+                    match args.Json.TryItem "split" with
+                    | Some(Json.Text "test") ->
+                        raise (
+                            LmcException
+                                $"Metric.onFirst {examples}: expected a metric on training examples (as BarrierOnTraining), found {metric.Word}, which reads test examples"
+                        )
+                    | _ -> args
         }
 
     /// Its steps on a population: what each row is of, and what measures it.

@@ -92,16 +92,24 @@ module Report =
     /// What tables call the layer of a weight: its name without the ending that all weights have.
     let layerName (weight: string) : string = weight.Replace(".weight", "")
 
+    /// Raises `LmcException` for a label by a name that tables have for something else.
+    let requireLabel (stage: string) (name: string) : unit =
+        if List.contains name [ "state"; "pair"; "models"; "aligned"; "" ] then
+            raise (LmcException $"{stage}: expected a name that tables do not use for something else, found '{name}'")
+
     /// What tells a row from others of a report in one text: its state, and those of its labels that are not the same on
     /// all rows; for example `aligned, VGG11, WM`.
     let variant (rows: Row list) : Row -> string =
+        let valueOf name (row: Row) = row.Labels |> List.tryFind (fst >> (=) name) |> Option.map snd
+
+        // Not to have a label tells rows apart as well, but for the search, which naive rows have none of.
         let varying =
             rows
-            |> Seq.collect _.Labels
-            |> Seq.distinct
-            |> Seq.countBy fst
-            |> Seq.filter (fun (_, values) -> values > 1)
-            |> Seq.map fst
+            |> List.collect (_.Labels >> List.map fst)
+            |> List.distinct
+            |> List.filter (fun name ->
+                let values = rows |> List.map (valueOf name) |> List.distinct
+                values.Length > (if name = searchLabel && List.contains None values then 2 else 1))
             |> set
 
         fun row ->

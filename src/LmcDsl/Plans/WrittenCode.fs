@@ -21,7 +21,8 @@ module internal WrittenCode =
     // after their line.
     let private places = Regex @"FSI_\d+|@\d+(-\d+)?"
 
-    let private nameOf (found: MemberInfo) =
+    /// What a member is called wherever it stands.
+    let nameOf (found: MemberInfo) =
         match found with
         | :? Type as found -> places.Replace(string found, "_")
         | found -> places.Replace($"{found.DeclaringType} {found}", "_")
@@ -60,7 +61,8 @@ module internal WrittenCode =
             let assembly = found.Module.Assembly
             assembly = home || isInteractive home && isInteractive assembly
 
-        // What is followed is told by its number, so that a name changes nothing.
+        // What is followed is told by its number, so that a name changes nothing; but a type, a field of an object, and a method that others fill
+        // in have nothing that is looked at, so that a number would not tell one from another.
         let mention (found: MemberInfo) =
             if not (follows found) then
                 nameOf found
@@ -68,7 +70,10 @@ module internal WrittenCode =
                 if seen.TryAdd(found, seen.Count) then
                     waiting.Enqueue found
 
-                $"#{seen[found]}"
+                match found with
+                | :? MethodBase as method when not (isNull (method.GetMethodBody())) -> $"#{seen[found]}"
+                | :? FieldInfo as field when field.IsStatic -> $"#{seen[found]}"
+                | _ -> $"#{seen[found]} {places.Replace(found.Name, string '_')}"
 
         let rec methodsOf (owner: Type) =
             match owner.BaseType with

@@ -114,7 +114,10 @@ type Runner(options: RunOptions) =
             work ()
         with
         | :? LmcException as error -> note error.Message error
-        | :? OperationCanceledException
+        | :? OperationCanceledException -> reraise ()
+        // A file of the step's own, and no disk that is full.
+        | :? FileNotFoundException
+        | :? DirectoryNotFoundException as error when isNull (Environment.GetEnvironmentVariable "LMC_TRACE") -> note error.Message error
         | :? IOException
         | :? UnauthorizedAccessException -> reraise ()
         | error when isNull (Environment.GetEnvironmentVariable "LMC_TRACE") ->

@@ -67,7 +67,7 @@ type Arguments =
     {
         /// Changes that it makes to a set-up.
         Change: Setup -> Setup
-        /// What `--set` says, each assignment with a set-up's change by all the other arguments.
+        /// What `--set`, `--epochs`, `--seeds` and `--dataset` say, each with a set-up's change by all the other arguments.
         Assignments: (string * (Setup -> Setup)) list
         /// Labels that rows must have to be made; all rows where there are none.
         Only: (string * string) list
@@ -156,8 +156,26 @@ module Arguments =
             if given && List.contains name fields then
                 raise (LmcException $"--set {name}: expected it once, found --{argument} as well")
 
+    let private epochs (results: ParseResults<Argument>) =
+        results.TryGetResult Argument.Epochs |> Option.map (atLeastOne "epochs")
+
+    // What changes a set-up, each as it is written.
+    let private fields (results: ParseResults<Argument>) : (string * (Setup -> Setup)) list =
+        [
+            match results.TryGetResult Argument.Seeds with
+            | Some seeds -> "--seeds", (fun setup -> { setup with Seeds = Listed seeds })
+            | None -> ()
+            match epochs results with
+            | Some epochs -> $"--epochs {epochs}", (fun setup -> { setup with Epochs = epochs })
+            | None -> ()
+            match results.TryGetResult Argument.Dataset with
+            | Some name ->
+                let data = dataset name
+                $"--dataset {name}", (fun setup -> { setup with Data = data })
+            | None -> ()
+        ]
+
     let private change (results: ParseResults<Argument>) (setup: Setup) =
-        let seeds = results.TryGetResult Argument.Seeds |> Option.map Listed
 
         let device =
             results.TryGetResult Argument.Device
@@ -166,12 +184,6 @@ module Arguments =
                 name)
 
         { setup with
-            Seeds = defaultArg seeds setup.Seeds
-            Epochs =
-                results.TryGetResult Argument.Epochs
-                |> Option.map (atLeastOne "epochs")
-                |> Option.defaultValue setup.Epochs
-            Data = results.TryGetResult Argument.Dataset |> Option.map dataset |> Option.defaultValue setup.Data
             Device = defaultArg device setup.Device
             Threads = defaultArg (threads results) setup.Threads
         }
@@ -208,14 +220,15 @@ module Arguments =
         let assigned = results.GetResults Argument.Set |> List.concat |> Fields.changes
         let names = assigned |> List.map (fun (assignment, _) -> assignment.Split('=').[0])
         twice results names
+        let changes = fields results @ [ for assignment, set in assigned -> $"--set {assignment}", set ]
         let applying changes setup = List.fold (fun setup (_, set) -> set setup) (change results setup) changes
 
         {
-            Change = applying assigned
+            Change = applying changes
             Assignments =
                 [
-                    for assignment, set in assigned ->
-                        assignment, applying (assigned |> List.filter (fun (other, _) -> other <> assignment))
+                    for written, _ in changes ->
+                        written, applying (changes |> List.filter (fun (other, _) -> other <> written))
                 ]
             Only = results.GetResults Argument.Only |> List.concat |> List.map Only.parse
             Watch = results.Contains Argument.Watch

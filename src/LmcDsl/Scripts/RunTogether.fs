@@ -45,8 +45,29 @@ module internal RunTogether =
         | Some Smoke -> Path.Combine("results", "smoke")
         | Some Size.Paper -> Path.Combine("results", "paper")
 
+    // Tables, figures and files know numbers by their headings.
+    let private requireHeadings (plans: Plan<Report> list) =
+        let ops = ReportStep.measures plans |> List.distinctBy _.Name
+        let headings = [ for op in ops -> [ for quantity in op.Shows { Rows = [] } -> quantity.Heading, op.Name ] |> List.distinct ]
+
+        for heading, ofHeading in headings |> List.concat |> List.groupBy fst do
+            match List.map snd ofHeading with
+            | one :: other :: _ ->
+                raise (LmcException $"expected one number called '{heading}', found one of {one} and one of {other}")
+            | [ one ] when List.contains heading [ "models"; "aligned"; "labels" ] ->
+                raise (LmcException $"{one}: expected a heading that results do not use for something else, found '{heading}'")
+            | _ -> ()
+
     let private plansOf experiment scale =
         let plans = experiment.Plans scale
+
+        if plans |> List.forall (ReportStep.rows >> List.isEmpty) then
+            raise (
+                LmcException
+                    $"{experiment.Name}: expected something to measure, found none: no metric, no pair, no value of a sweep, or a single model for a metric of pairs"
+            )
+
+        requireHeadings plans
 
         match conflicts plans with
         | [] -> Cells.named plans
@@ -76,11 +97,17 @@ module internal RunTogether =
             for assignment, others in arguments.Assignments do
                 // Without a word on data sets.
                 let without = { arguments with Change = others; ShowPlan = true }
-                let plansWithout = experiments |> List.map (fun e -> e.Plans(scaleFor e without))
 
-                if keys plansWithout = keys groups then
+                // Without it the data may not be to be had: then it does change something.
+                let keysWithout =
+                    try
+                        Some(experiments |> List.map (fun e -> e.Plans(scaleFor e without)) |> keys)
+                    with :? LmcException ->
+                        None
+
+                if keysWithout = Some(keys groups) then
                     Console.WriteLine
-                        $"! --set {assignment} changes nothing: it is so without it, or the experiment sets it itself"
+                        $"! {assignment} changes nothing: it is so without it, or the experiment sets it itself"
 
     // Runs experiments one after another on one store, which they share; `write` saves the results of each, below the folder `target`.
     let run

@@ -91,7 +91,9 @@ module HeatMap =
 
             [
                 for quantity in List.truncate most quantities do
-                    let own = subjects |> List.filter (fun s -> (quantity.Of s).IsSome)
+                    // The mean with its parents is no pair of models.
+                    let isWithMean (s: Subject) = s.Models.Length > 1 && List.contains "mean" s.Models
+                    let own = subjects |> List.filter (fun s -> (quantity.Of s).IsSome && not (isWithMean s))
                     let aligned = own |> List.filter _.Aligned
                     let kept = if aligned.IsEmpty then own else aligned
 

@@ -23,7 +23,9 @@ module Results =
         {
             Tables = Table.ofReport ops report
             Figures =
-                (ops |> List.distinct |> List.collect (fun op -> op.Draws(Report.sound report)))
+                (ops
+                 |> List.distinctBy (fun op -> op, op.Draws.GetType())
+                 |> List.collect (fun op -> op.Draws(Report.sound report)))
                 @ HeatMap.ofSweep (Table.shown ops report) report
         }
 
@@ -113,6 +115,18 @@ module Results =
             "made by", Provenance.current.Value
         ]
 
+    // Of several of one name all but the first with a number behind it: each has a file of its own.
+    let private numbered (nameOf: 'a -> string) (named: string -> 'a -> 'a) (items: 'a list) : 'a list =
+        let seen = Collections.Generic.Dictionary<string, int>()
+
+        [
+            for item in items do
+                let name = Draw.slug (nameOf item)
+                let count = 1 + (seen.TryGetValue name |> snd)
+                seen[name] <- count
+                if count = 1 then item else named $"{nameOf item} {count}" item
+        ]
+
     /// Writes everything of a report into a folder, and gives the tables and a line to tell, where there is one. Each file is there
     /// whole or not at all.
     let write
@@ -127,8 +141,13 @@ module Results =
         (report: Report)
         =
         let isThere (figure: Figure) = exhibits.Figures |> List.exists (fun other -> other.Id = figure.Id)
-        let figures = exhibits.Figures @ (curveFigures curves |> List.filter (isThere >> not))
-        let tables = Table.filled (exhibits.Tables @ [ Table.failures report ])
+        let figures =
+            exhibits.Figures @ (curveFigures curves |> List.filter (isThere >> not))
+            |> numbered _.Id (fun id figure -> { figure with Id = id })
+
+        let tables =
+            Table.filled (exhibits.Tables @ [ Table.failures report ])
+            |> numbered _.Title (fun title table -> { table with Title = title })
         let command = provenance["command"].String
         let target (file: string) = Path.Combine(folder, file)
         let text = { Title = title; Command = command; Provenance = provenance }

@@ -59,8 +59,30 @@ module Column =
                     |> Option.defaultValue "–"
         }
 
-    /// How many measurements a row stands for.
-    let count = { Heading = "n"; Cell = fun subjects -> string subjects.Length }
+    let private heading = "n"
+
+    /// How many measurements stand behind the numbers of a row; where they are not as many in each column, the fewest and the most.
+    let count =
+        {
+            Heading = heading
+            Cell = fun subjects -> string subjects.Length
+        }
+
+    /// How many measurements of a quantity a row stands for.
+    let countOf (quantity: Quantity) : Column =
+        {
+            Heading = $"n of {quantity.Heading}"
+            Cell = fun subjects -> string (subjects |> List.choose quantity.Of).Length
+        }
+
+    // What `count` shows beside other columns.
+    let internal counted (columns: Column list) (subjects: Subject list) : string =
+        let of' column = subjects |> List.filter (fun subject -> column.Cell [ subject ] <> "–") |> List.length
+
+        match columns |> List.map of' |> List.filter ((<>) 0) |> List.distinct with
+        | [] -> string subjects.Length
+        | [ one ] -> string one
+        | several -> $"{List.min several}–{List.max several}"
 
 /// Tables of a report.
 [<RequireQualifiedAccess>]
@@ -87,13 +109,16 @@ module Table =
 
         let filled column = groups |> List.exists (fun (_, own) -> column.Cell own <> "–")
         let columns = columns |> List.filter filled
-        let measured own = columns |> List.exists (fun c -> c.Heading <> Column.count.Heading && c.Cell own <> "–")
+        let isCount (column: Column) = column.Heading = Column.count.Heading
+        let numbers = columns |> List.filter (isCount >> not)
+        let measured own = numbers |> List.exists (fun c -> c.Cell own <> "–")
         let rows = groups |> List.filter (snd >> measured)
+        let cell own column = if isCount column then Column.counted numbers own else column.Cell own
 
         {
             Title = title
             Columns = keys @ (columns |> List.map _.Heading)
-            Rows = [ for key, own in rows -> key @ (columns |> List.map (fun c -> c.Cell own)) ]
+            Rows = [ for key, own in rows -> key @ (columns |> List.map (cell own)) ]
         }
 
     // One line for each subject, with the labels that differ as columns.
@@ -107,7 +132,12 @@ module Table =
         let labels =
             [
                 for name in subjects |> List.collect (fun s -> List.map fst s.Labels) |> List.distinct do
-                    let values = subjects |> List.map _.Key(name) |> List.filter ((<>) "–") |> List.distinct
+                    // Naive rows have no search; of any other label not to have it tells rows apart as well.
+                    let values =
+                        subjects
+                        |> List.map _.Key(name)
+                        |> List.filter (fun value -> value <> "–" || name <> Report.searchLabel)
+                        |> List.distinct
 
                     if values.Length > 1 then
                         name
@@ -129,7 +159,13 @@ module Table =
 
     /// The numbers that operations show of a report.
     let shown (ops: Op list) (report: Report) : Quantity list =
-        ops |> List.distinct |> List.collect (fun op -> op.Shows report)
+        [
+            for op in ops do
+                for quantity in op.Shows report do
+                    op.Name, quantity
+        ]
+        |> List.distinctBy (fun (name, quantity) -> name, quantity.Heading)
+        |> List.map snd
 
     // Of subjects of one kind, by setting, so that naive and aligned rows of a pair stand together. Settings and searches come in the
     // order in which the report has them, in every table the same; members by their numbers.

@@ -50,7 +50,7 @@ module Aligning =
                     $"{stage}: expected before mergeN, which takes the mean of what is aligned by then; found after it. Write train >> {stage} ... >> mergeN n >> measure ..."
             )
 
-    let private withLabel name value (population: Population) =
+    let internal withLabel name value (population: Population) =
         { population with
             Labels = (population.Labels |> List.filter (fun (other, _) -> other <> name)) @ [ name, value ]
         }
@@ -58,6 +58,8 @@ module Aligning =
     /// Gives every row that is measured on a population a label, for example `labelled "network" "VGG11"`.
     /// Raises `LmcException` where it has one of that name with another value.
     let labelled (name: string) (value: string) (population: Population) : Population =
+        Report.requireLabel "labelled" name
+
         match population.Labels |> List.tryFind (fst >> (=) name) with
         | Some(_, other) when other <> value ->
             raise (LmcException $"labelled: expected one value of '{name}', found '{other}' and '{value}'")
@@ -103,7 +105,9 @@ module Aligning =
                 else
                     Plan.make op $"permute {index}{words}" args inputs
 
-        population |> alignedBy stage name aligned (Some found)
+        // Of a part of what was found, or of rotations, no permutations of the search's own stand behind the members.
+        let isWhole = not search.Turns && args.Json = Args.none.Json
+        population |> alignedBy stage name aligned (if isWhole then Some found else None)
 
     /// Permutes every member so that it lies nearest to member 0, which stays as it is; tables call the search by this name.
     let alignAs (name: string) (search: Search) (population: Population) : Population =
@@ -125,7 +129,7 @@ module Aligning =
 
     /// Permutes every member as the members of another population were, which were aligned one by one: whether the permutations of one
     /// training serve the models of another. Rows are labelled with that population's search, and `found on` says where it was found.
-    /// Raises `LmcException` where that population was not aligned one by one.
+    /// Raises `LmcException` where that population was not aligned one by one, by permutations of all groups.
     let alignLike (foundOn: string) (source: Population) (population: Population) : Population =
         match source.Alignment, source.Labels |> List.tryFind (fst >> (=) Report.searchLabel) with
         | Some found, Some(_, search) ->
@@ -141,7 +145,8 @@ module Aligning =
             population |> withLabel "found on" foundOn |> alignedBy "alignLike" search aligned (Some found)
         | _ ->
             raise (
-                LmcException "alignLike: expected a population aligned one by one (`align` before it), found another"
+                LmcException
+                    "alignLike: expected a population aligned one by one by a search for permutations (`align` before it), found another"
             )
 
     /// Permutes members 0 .. n-1, all matched together, so that maps between any two compose without error. Member 0 stays as

@@ -7,11 +7,14 @@ open LmcDsl.Core.Runtime
 module Measuring =
 
     /// Measures these pairs of members, in place of all pairs of the merged ones.
-    /// Raises `LmcException` for a pair of one model with itself, and after other pairs.
+    /// Raises `LmcException` for a member below 0, a pair of one model with itself, and after other pairs.
     let pairs (chosen: (int * int) list) (population: Population) : Population =
         let shown = chosen |> List.map (fun (i, j) -> $"{i}, {j}") |> String.concat "; "
 
         for i, j in chosen do
+            if i < 0 || j < 0 then
+                raise (LmcException $"pairs: expected members from 0 on, found {i}, {j}")
+
             if i = j then
                 raise (LmcException $"pairs: expected two models, found {i} with itself")
 

@@ -94,9 +94,7 @@ module Merging =
     let private mergingBy written name (merge: Merge) n (population: Population) : Population =
         let title = $"{merge.Title} of {n}"
 
-        { merging written n title (Merge.step merge) population with
-            Labels = population.Labels @ [ Report.mergeLabel, name ]
-        }
+        merging written n title (Merge.step merge) population |> withLabel Report.mergeLabel name
 
     /// Members 0 .. n-1 merged by another method than the mean: `mergeBy TIES 3`. Rows of the merged model say by which.
     /// Raises `LmcException` for n below 1, and after another merge.

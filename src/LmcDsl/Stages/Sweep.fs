@@ -72,6 +72,8 @@ module Sweep =
         (values: 'value list)
         (pipeline: 'value -> 'input -> Plan<Report>)
         =
+        Report.requireLabel $"sweep over '{name}'" name
+
         fun (input: 'input) ->
             ReportStep.plan $"sweep over {name}" [
                 for value in values do
