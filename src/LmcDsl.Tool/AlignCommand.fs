@@ -49,7 +49,11 @@ module AlignCommand =
     let aligned (arguments: ParseResults<ModelArgument>) (search: Search) (population: Population) : Population =
         match arguments.TryGetResult ModelArgument.First_Groups with
         | None -> population |> align search
-        | Some groups -> population |> alignFirst groups search
+        | Some groups when search.Turns -> population |> alignFirst groups search // which says that it cannot
+        | Some groups ->
+            // The first groups of what is found for all are taken where it is applied.
+            groups |> ArgumentValues.within "--first-groups" 0 1_000_000 |> ignore
+            population |> align search
 
     /// The permutations for model `index` towards model 0 of what a search finds, and the step that found them.
     let permutations

@@ -2,6 +2,7 @@ namespace LmcDsl.Tool
 
 open Argu
 open LmcDsl
+open LmcDsl.Core.Runtime
 
 /// Which network checkpoints are of, and how their names are read: what every command on models takes.
 type ModelArgument =
@@ -137,8 +138,26 @@ module ModelArgument =
         | Normalise _ -> "--normalise", [ "align"; "merge"; "measure" ]
         | Device _ -> "--device", [ "align"; "merge"; "measure" ]
 
+    /// The models in their order: what differences are taken to comes first, since all are aligned to it and what is written is like it.
+    let models (arguments: ParseResults<ModelArgument>) : string list =
+        Option.toList (arguments.TryGetResult Base) @ arguments.GetResult Files
+
+    // Files come first on most lines, so that an option that there is none of is taken for one of them.
+    let private requireFiles (command: string) (arguments: ParseResults<ModelArgument>) : unit =
+        let known = [ for case in arguments.Parser.GetArgumentCases() do yield! case.CommandLineNames.Value ]
+
+        for file in arguments.GetResult(Files, defaultValue = []) do
+            if file.StartsWith "--" then
+                let option = file.Split('=').[0]
+                raise (Usage($"lmc {command}: expected an argument, found '{option}'{Nearest.Hint(option, known)}", 2))
+
     /// Raises `Usage` where an argument is given that the command does not use: whoever gave it meant something by it.
     let requireUsed (command: string) (arguments: ParseResults<ModelArgument>) : unit =
+        requireFiles command arguments
+
+        if arguments.Contains Normalise && not (arguments.Contains Data || arguments.Contains Reset_Stats) then
+            raise (Usage($"lmc {command}: --normalise is of --data or --reset-stats, found neither", 2))
+
         for argument in arguments.GetAllResults() do
             let name, commands = users argument
 

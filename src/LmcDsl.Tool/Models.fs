@@ -68,8 +68,7 @@ module Models =
         |> ArgumentValues.within "--threads" 1 1024
         |> TorchRuntime.UseThreads
 
-        // What differences are taken to comes first: all are aligned to it, and what is written is like it.
-        let files = Option.toList (arguments.TryGetResult ModelArgument.Base) @ arguments.GetResult ModelArgument.Files
+        let files = ModelArgument.models arguments
 
         if files.Length < least then
             raise (LmcException $"expected {least} or more checkpoints, found {files.Length}")
@@ -96,6 +95,13 @@ module Models =
                     network, None, ""
                 else
                     let network, graph = NetworkArguments.network arguments
+
+                    for file in files do
+                        match graph with
+                        | Some model when TensorSource.IsOnnx file ->
+                            NetworkArguments.requireGraph arguments (network, model) file
+                        | _ -> ()
+
                     let keyed = List.zip files (ArgumentValues.keys files arguments)
 
                     let network, found =
@@ -125,14 +131,14 @@ module Models =
                         read.Add(onCpu.To device))
 
             // A graph is written with all its outputs, of which the network has one.
-            match graph with
-            | Some model when files |> List.forall TensorSource.IsOnnx ->
-                match model.ChangedOutput read[0] with
+            match graph, files |> List.tryFindIndex TensorSource.IsOnnx with
+            | Some model, Some index ->
+                match model.ChangedOutput read[index] with
                 | null -> ()
                 | other ->
                     raise (
                         LmcException
-                            $"{files.Head}: expected outputs that a permutation of the units leaves as they are, found that '{other}' changes, which is not the network's; without --graph-output all are"
+                            $"{files[index]}: expected outputs that a permutation of the units leaves as they are, found that '{other}' changes, which is not the network's; without --graph-output all are"
                     )
             | _ -> ()
 

@@ -66,7 +66,7 @@ module NetworkArguments =
     /// Whether the models are folders that say what they are.
     let areFolders (arguments: ParseResults<ModelArgument>) : bool =
         not (arguments.Contains ModelArgument.Arch || arguments.Contains ModelArgument.Graph)
-        && arguments.GetResult ModelArgument.Files |> List.exists Directory.Exists
+        && ModelArgument.models arguments |> List.exists Directory.Exists
 
     /// Opens a folder that says what its model is.
     let openFolder (arguments: ParseResults<ModelArgument>) (path: string) : ModelFolder =
@@ -114,32 +114,52 @@ module NetworkArguments =
 
         if TensorSource.IsOnnx arch then
             graph arguments arch
+        elif arguments.Contains ModelArgument.Graph_Output then
+            raise (Usage($"lmc: --graph-output is for a graph, found {arch}", 2))
         else
             Network(catalogued ()), None
 
+    // What a graph says itself.
+    let private requireNoCatalogue (arguments: ParseResults<ModelArgument>) (found: string) =
+        for isGiven, name in
+            [
+                arguments.Contains ModelArgument.Width, "--width"
+                arguments.Contains ModelArgument.Norm, "--norm"
+                arguments.Contains ModelArgument.Hidden, "--hidden"
+                arguments.Contains ModelArgument.Classes, "--classes"
+            ] do
+            if isGiven then
+                raise (Usage($"lmc: {name} is for a network of the catalogue (--arch), found {found}", 2))
+
+    /// Requires an ONNX file among the models to hold the graph that the network was read from. Raises `LmcException` where it holds another.
+    let requireGraph (arguments: ParseResults<ModelArgument>) (network: Network, first: OnnxModel) (file: string) : unit =
+        let bare (network: Network) = Architecture("", network.Architecture.Input, network.Architecture.Nodes).ToJson()
+
+        match graph arguments file with
+        | other, Some model ->
+            first.RequireConstants model
+
+            if bare other <> bare network then
+                raise (LmcException $"{file}: expected the graph of {first.File}, found another")
+        | _, None -> ()
+
     /// The network that the arguments describe, with the graph that it was read from, where it was.
     let network (arguments: ParseResults<ModelArgument>) : Network * OnnxModel option =
-        let files = arguments.GetResult ModelArgument.Files
+        let files = ModelArgument.models arguments
 
         match arguments.TryGetResult ModelArgument.Arch, arguments.TryGetResult ModelArgument.Graph with
         | Some _, Some _ -> raise (Usage("lmc: expected one of --arch and --graph, found both", 2))
-        | Some arch, None -> named arguments arch
-        | None, Some file -> graph arguments file
+        | Some arch, None ->
+            if TensorSource.IsOnnx arch then
+                requireNoCatalogue arguments "a graph"
+
+            named arguments arch
+        | None, Some file ->
+            requireNoCatalogue arguments "--graph"
+            graph arguments file
         | None, None when files |> List.forall TensorSource.IsOnnx ->
-            let all = [ for file in files -> graph arguments file ]
-
-            let bare (network: Network) =
-                Architecture("", network.Architecture.Input, network.Architecture.Nodes).ToJson()
-
-            for file, (other, model) in List.zip files all do
-                match snd all.Head, model with
-                | Some first, Some model -> first.RequireConstants model
-                | _ -> ()
-
-                if bare other <> bare (fst all.Head) then
-                    raise (LmcException $"{file}: expected the graph of {files.Head}, found another")
-
-            all.Head
+            requireNoCatalogue arguments "an ONNX file"
+            graph arguments files.Head
         | None, None when files |> List.exists TensorSource.IsOnnx ->
             let graph = files |> List.find TensorSource.IsOnnx
             let other = files |> List.find (TensorSource.IsOnnx >> not)

@@ -68,7 +68,7 @@ module Output =
     /// The file or folder to write, like one of those given. What commands that were killed left of theirs beside it is removed.
     let path (like: string list -> string) (arguments: ParseResults<ModelArgument>) : string =
         // A slip in a model's name is told as such: what is to be written depends on what the models are.
-        for file in arguments.GetResult ModelArgument.Files do
+        for file in ModelArgument.models arguments do
             if not (Directory.Exists file) then
                 InputFile.Require(file, "a checkpoint or a folder of a model")
 
@@ -78,14 +78,14 @@ module Output =
             raise (LmcException $"--output: expected a file to write, found the folder '{file}'")
         // A graph is written as a graph, under any other name numbers as safetensors.
         | Some file when
-            TensorSource.IsOnnx file && not (arguments.GetResult ModelArgument.Files |> like |> TensorSource.IsOnnx)
+            TensorSource.IsOnnx file && not (ModelArgument.models arguments |> like |> TensorSource.IsOnnx)
             ->
             raise (
                 LmcException
                     $"--output: expected a name that ends in .safetensors, as the models are no ONNX files, found '{file}'"
             )
         | Some file when
-            not (TensorSource.IsOnnx file) && arguments.GetResult ModelArgument.Files |> like |> TensorSource.IsOnnx
+            not (TensorSource.IsOnnx file) && ModelArgument.models arguments |> like |> TensorSource.IsOnnx
             ->
             raise (LmcException $"--output: expected a name that ends in .onnx, as the model's does, found '{file}'")
         | Some file when file.EndsWith ".safetensors" || TensorSource.IsOnnx file ->

@@ -55,7 +55,7 @@ public sealed class OnnxModel
     private string Folder => Path.GetDirectoryName(Path.GetFullPath(path))!;
 
     /// <summary>The file.</summary>
-    internal string File => path;
+    public string File => path;
 
     /// <summary>The tensor of each parameter, by the parameter's name, and whether it lies the other way round there.</summary>
     internal IReadOnlyDictionary<string, (OnnxTensor Tensor, bool Transposed)> Stored => stored;

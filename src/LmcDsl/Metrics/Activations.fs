@@ -16,7 +16,7 @@ module ActivationsMetric =
     open ActivationsValue
 
     let private measure =
-        Measure.make "activations" 1 (fun context ->
+        Measure.make "activations" 2 (fun context ->
             let examples = context.Args["examples"].Int
             let tell = Take.tell context "activations"
 

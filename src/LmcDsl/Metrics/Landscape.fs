@@ -111,8 +111,12 @@ module LandscapeMetric =
 
     /// Scores over the plane through three models, on a grid of this many points on each side.
     let LandscapeOnTest (points: int) : Metric =
+        // Where statistics are mixed, no variance is below the models' least, which was not always so.
+        let mixed (population: Population) =
+            if population.ResetOn.IsSome then [] else [ "variances", Json.Text "least" ]
+
         { on with
-            Args = fun population -> Metric.onTest (LineScores.args points population) population
+            Args = fun population -> Metric.onTest (LineScores.args points population @ mixed population) population
         }
 
     /// The same on 11 x 11 points.

@@ -7,7 +7,7 @@ open LmcDsl.Core.Matching
 module ActivationMatchingSearch =
 
     let private op =
-        Search.opOnTraining<ActivationMatchingOptions> "activationMatching" 2 0.5 (fun context options a b _ ->
+        Search.opOnTraining<ActivationMatchingOptions> "activationMatching" 3 0.5 (fun context options a b _ ->
             ActivationMatching.Match(a, b, Take.split context, options, Take.tell context "reading activations"))
 
     /// Activation matching with options of its own.

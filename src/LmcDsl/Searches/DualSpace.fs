@@ -7,7 +7,7 @@ open LmcDsl.Core.Matching
 module DualSpaceSearch =
 
     let private op =
-        Search.opOnTraining<DualSpaceMatchingOptions> "dualSpaceMatching" 1 3.0 (fun context options a b start ->
+        Search.opOnTraining<DualSpaceMatchingOptions> "dualSpaceMatching" 2 3.0 (fun context options a b start ->
             let reading = Take.tell context "reading activations"
             DualSpaceMatching.Match(a, b, Take.split context, options, start, reading, Search.passes context))
 

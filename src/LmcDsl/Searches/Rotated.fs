@@ -61,13 +61,18 @@ module LearnedRotationSearch =
 [<AutoOpen>]
 module RotatedMergeManySearch =
 
-    let private op =
-        JointSearch.op<RotatedMatchingOptions> "rotatedMergeMany" 1 4.0 (fun options models tell ->
+    let private op version =
+        JointSearch.op<RotatedMatchingOptions> "rotatedMergeMany" version 4.0 (fun options models tell ->
             RotatedMergeManyMatching.Match(models, options, tell))
+
+    let private first = op 1
+    let private second = op 2 // of two options that meant something else before
 
     /// The search with options of its own.
     let rotatedMergeMany (options: RotatedMatchingOptions) : JointSearch =
-        JointSearch.make "RotatedMergeMany" op (fun n -> $"match {n} models over all symmetries") options
+        let own = if options.Normalised || options.Centred then second else first
+
+        JointSearch.make "RotatedMergeMany" own (fun n -> $"match {n} models over all symmetries") options
         |> JointSearch.turning
 
     /// The search with its default options.
