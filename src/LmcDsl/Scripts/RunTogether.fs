@@ -45,8 +45,8 @@ module internal RunTogether =
         | Some Smoke -> Path.Combine("results", "smoke")
         | Some Size.Paper -> Path.Combine("results", "paper")
 
-    // Tables, figures and files know numbers by their headings.
-    let private requireHeadings (plans: Plan<Report> list) =
+    /// Raises `LmcException` where two numbers have one heading: tables, figures and files know numbers by it.
+    let requireHeadings (plans: Plan<Report> list) =
         let ops = ReportStep.measures plans |> List.distinctBy _.Name
         let headings = [ for op in ops -> [ for quantity in op.Shows { Rows = [] } -> quantity.Heading, op.Name ] |> List.distinct ]
 
@@ -58,7 +58,8 @@ module internal RunTogether =
                 raise (LmcException $"{one}: expected a heading that results do not use for something else, found '{heading}'")
             | _ -> ()
 
-    let private plansOf experiment scale =
+    /// An experiment's plans at a scale. Raises `LmcException` where they cannot be told of in one report.
+    let plansOf experiment scale =
         let plans = experiment.Plans scale
 
         if plans |> List.forall (ReportStep.rows >> List.isEmpty) then

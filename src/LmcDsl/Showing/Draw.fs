@@ -86,6 +86,11 @@ module Draw =
         chart.Height <- height + int (layout.margin.t + layout.margin.b)
         { Id = id; Caption = caption; Chart = chart }
 
+    /// The figure under another name, which is made one of files.
+    let named (name: string) (figure: Figure) : Figure =
+        figure.Chart.Id <- slug name
+        { figure with Id = slug name }
+
     // What a series is called: its keys, but for those that it has not.
     let private nameOf (series: string list) (subject: Subject) =
         series |> List.map subject.Key |> List.filter ((<>) "–") |> String.concat ", "

@@ -127,6 +127,20 @@ module Results =
                 if count = 1 then item else named $"{nameOf item} {count}" item
         ]
 
+    // The tables that an earlier run wrote into its folder, by its report.
+    let private filesOf (report: string) : string list =
+        try
+            match Json.parse(File.ReadAllText report).TryItem "files" with
+            | Some names ->
+                names.Items
+                |> List.map _.String
+                |> List.filter (fun name -> name.EndsWith ".csv" && Path.GetFileName name = name)
+            | None -> []
+        with
+        | :? IOException
+        | :? UnauthorizedAccessException
+        | :? LmcException -> []
+
     /// Writes everything of a report into a folder, and gives the tables and a line to tell, where there is one. Each file is there
     /// whole or not at all.
     let write
@@ -143,18 +157,29 @@ module Results =
         let isThere (figure: Figure) = exhibits.Figures |> List.exists (fun other -> other.Id = figure.Id)
         let figures =
             exhibits.Figures @ (curveFigures curves |> List.filter (isThere >> not))
-            |> numbered _.Id (fun id figure -> { figure with Id = id })
+            |> numbered _.Id Draw.named
 
         let tables =
             Table.filled (exhibits.Tables @ [ Table.failures report ])
             |> numbered _.Title (fun title table -> { table with Title = title })
         let command = provenance["command"].String
         let target (file: string) = Path.Combine(folder, file)
+
+        let files =
+            [
+                for table in tables do
+                    $"{Draw.slug table.Title}.csv"
+
+                if not curves.IsEmpty then
+                    "training.csv"
+            ]
+
         let text = { Title = title; Command = command; Provenance = provenance }
 
         let data =
             Json.Object [
                 "experiment", Json.Text name
+                "files", Json.texts files
                 "provenance", provenance
                 "report", Report.toJson report
                 // The same numbers by the names and units of the tables.
@@ -190,6 +215,10 @@ module Results =
             |> String.concat "\n\n"
 
         AtomicFile.sweep folder "" |> ignore
+        // What an earlier run measured and this one did not would stand beside numbers of another run.
+        for file in List.except files (filesOf (target "report.json")) do
+            File.Delete(target file)
+
         AtomicFile.writeText (target "report.json") (Json.indented data)
         let notes = Notes.ofProvenance provenance
         let noted = notes |> List.map (fun note -> TableText.markdownText note + "\n\n") |> String.concat ""
@@ -207,10 +236,6 @@ module Results =
 
         for table in tables do
             AtomicFile.writeText (target $"{Draw.slug table.Title}.csv") (TableText.csv table)
-
-        // What failed in an earlier run did not in this one.
-        if tables |> List.forall (fun table -> table.Title <> Table.failuresTitle) then
-            File.Delete(target $"{Draw.slug Table.failuresTitle}.csv")
 
         if not curves.IsEmpty then
             AtomicFile.writeText (target "training.csv") (TableText.csv (curvesTable curves))

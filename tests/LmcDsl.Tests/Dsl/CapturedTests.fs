@@ -12,6 +12,12 @@ type private Kind =
     | Plain
     | Scaled of by: float
 
+// Of another assembly than the library's, as a script's package is.
+type private LinkedLoop(value: int) =
+    let mutable next: obj | null = null
+    member _.Value = value
+    member _.Next with get () = next and set (other: obj | null) = next <- other
+
 let private keyOf (op: Op) =
     let plan: Plan<Report> = Plan.make op "step" (Args.none) []
     (Plan.node plan).Key
@@ -43,6 +49,10 @@ let tests =
             distinct "dictionaries" [ measured (dict [ "a", 1 ]); measured (dict [ "a", 2 ]) ]
             distinct "sets" [ measured (HashSet [ 1 ]); measured (HashSet [ 2 ]) ]
 
+            distinct "tables" [ measured (array2D [ [ 1; 2 ]; [ 3; 4 ] ]); measured (Array2D.zeroCreate<int> 1 4) ]
+            distinct "tables of one content" [ measured (Array2D.create 2 3 1); measured (Array2D.create 3 2 1) ]
+            distinct "tables of texts" [ measured (Array2D.create 2 3 "a"); measured (Array2D.create 3 2 "a") ]
+
             for _ in 1..2 do
                 Expect.equal (keyOf (measured [ 1.5; 2.5 ])) (keyOf (measured [ 1.5; 2.5 ])) "the same"
         }
@@ -72,6 +82,32 @@ let tests =
 
             distinct "models" [ measured (model 0L 2); measured (model 1L 2); measured (model 0L 3) ]
             Expect.equal (keyOf (measured (model 0L 2))) (keyOf (measured (model 0L 2))) "the same model"
+        }
+
+        test "options, sequences that are not begun, patterns, networks and data count by what they are made of" {
+            let starts n = WeightMatchingOptions(Starts = n)
+            distinct "options" [ measured (starts 1); measured (starts 2) ]
+            Expect.equal (keyOf (measured (starts 3))) (keyOf (measured (starts 3))) "the same options"
+            let scaled (by: float) = [ 1.0; 2.0 ] |> Seq.map (fun x -> by * x)
+            distinct "sequences" [ measured (scaled 1.0); measured (scaled 2.0) ]
+            let pattern (text: string) = System.Text.RegularExpressions.Regex text
+            distinct "patterns" [ measured (pattern "a"); measured (pattern "b") ]
+            let network (width: int) = Network(Catalogue.Mlp([| 2 |], [| width |], 2))
+            distinct "networks" [ measured (network 2); measured (network 3) ]
+            let data (value: float32) = DataSet.ofArrays "mine" [ 1; 1; 1 ] ([| [| value |] |], [| 0 |]) ([| [| 0f |] |], [| 0 |])
+            distinct "data" [ measured (data 1f); measured (data 2f) ]
+            Expect.equal (keyOf (measured (data 3f))) (keyOf (measured (data 3f))) "the same data"
+            // The library's own functions too, where a script's function takes them.
+            distinct "set-ups" [ for width in [ 4; 5 ] -> measured { Setup.standard with Network = mlp [ width ] } ]
+        }
+
+        test "what leads back to itself has a key" {
+            let loop (value: int) =
+                let node = LinkedLoop(value)
+                node.Next <- node
+                node
+
+            distinct "loops" [ measured (loop 1); measured (loop 2) ]
         }
 
         test "values within functions within functions count, also below the library's own" {

@@ -64,10 +64,18 @@ let factor = 2.0
 let scale = Scale 5.0
 let scaled x = scale.By(x * factor)
 let large x = match x with Some n when n > 1.0 -> n
+type Shape =
+    | Circle of float
+    | Square of float
+let size shape = match shape with Circle r -> r | Square r -> 100.0 * r
+type IWeigh =
+    abstract Of: float -> float
+type Power = { Up: float } with interface IWeigh with member this.Of x = x + this.Up
+let weigh: IWeigh = { Up = 7.0 }
 let own =
     Measure.make "mine" 1 (fun context ->
         let pairs = [ { First = scaled (float context.Inputs.Length); Second = large (Some 2.0) } ]
-        {| Value = List.sumBy (fun pair -> pair.First + pair.Second) pairs |})
+        {| Value = List.sumBy (fun pair -> pair.First - pair.Second) pairs + size (Circle 8.5) + weigh.Of 9.5 |})
 printfn "%s" (Plan.node (Plan.make own.Op "step" Args.none []: Plan<Report>)).Key
 """
 
@@ -157,6 +165,10 @@ let tests =
                         script.Replace("2.0", "3.0")
                         script.Replace("x * factor", "x + factor")
                         script.Replace("5.0", "6.0")
+                        // Which field, which case, what a record does for others.
+                        script.Replace("pair.First - pair.Second", "pair.Second - pair.First")
+                        script.Replace("Circle r -> r | Square r", "Square r -> r | Circle r")
+                        script.Replace("x + this.Up", "x - this.Up")
                     ]
 
                 let files =
@@ -179,7 +191,7 @@ let tests =
                 let code, output, errors = runProgram folder "dotnet" [ "fsi"; "--quiet"; "all.fsx" ]
                 Expect.equal code 0 (output + errors)
                 let keys = output.Split('\n', StringSplitOptions.RemoveEmptyEntries) |> List.ofArray
-                Expect.equal keys.Length 5 output
+                Expect.equal keys.Length 8 output
                 same "comments and names" keys[..1]
                 distinct "edits" keys[1..])
         }
