@@ -144,7 +144,11 @@ module ModelArgument =
 
     // Files come first on most lines, so that an option that there is none of is taken for one of them.
     let private requireFiles (command: string) (arguments: ParseResults<ModelArgument>) : unit =
-        let known = [ for case in arguments.Parser.GetArgumentCases() do yield! case.CommandLineNames.Value ]
+        let known =
+            [
+                for case in arguments.Parser.GetArgumentCases() do
+                    yield! case.CommandLineNames.Value
+            ]
 
         for file in arguments.GetResult(Files, defaultValue = []) do
             if file.StartsWith "--" then

@@ -132,7 +132,11 @@ module NetworkArguments =
                 raise (Usage($"lmc: {name} is for a network of the catalogue (--arch), found {found}", 2))
 
     /// Requires an ONNX file among the models to hold the graph that the network was read from. Raises `LmcException` where it holds another.
-    let requireGraph (arguments: ParseResults<ModelArgument>) (network: Network, first: OnnxModel) (file: string) : unit =
+    let requireGraph
+        (arguments: ParseResults<ModelArgument>)
+        (network: Network, first: OnnxModel)
+        (file: string)
+        : unit =
         let bare (network: Network) = Architecture("", network.Architecture.Input, network.Architecture.Nodes).ToJson()
 
         match graph arguments file with

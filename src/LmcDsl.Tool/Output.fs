@@ -77,16 +77,12 @@ module Output =
         | Some file when Directory.Exists file ->
             raise (LmcException $"--output: expected a file to write, found the folder '{file}'")
         // A graph is written as a graph, under any other name numbers as safetensors.
-        | Some file when
-            TensorSource.IsOnnx file && not (ModelArgument.models arguments |> like |> TensorSource.IsOnnx)
-            ->
+        | Some file when TensorSource.IsOnnx file && not (ModelArgument.models arguments |> like |> TensorSource.IsOnnx) ->
             raise (
                 LmcException
                     $"--output: expected a name that ends in .safetensors, as the models are no ONNX files, found '{file}'"
             )
-        | Some file when
-            not (TensorSource.IsOnnx file) && ModelArgument.models arguments |> like |> TensorSource.IsOnnx
-            ->
+        | Some file when not (TensorSource.IsOnnx file) && ModelArgument.models arguments |> like |> TensorSource.IsOnnx ->
             raise (LmcException $"--output: expected a name that ends in .onnx, as the model's does, found '{file}'")
         | Some file when file.EndsWith ".safetensors" || TensorSource.IsOnnx file ->
             match Path.GetDirectoryName(Path.GetFullPath file) with

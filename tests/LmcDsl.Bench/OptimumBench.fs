@@ -93,7 +93,8 @@ let barriers (only: string) : Table =
             "AM", (fun a b -> ActivationMatching.Match(a, b, training))
             "straight-through", (fun a b -> StraightThrough.Match(a, b, training, steps))
             "straight-through from dual",
-            (fun a b -> StraightThrough.Match(a, b, training, steps, DualSpaceMatching.Match(a, b, training).Permutations))
+            (fun a b ->
+                StraightThrough.Match(a, b, training, steps, DualSpaceMatching.Match(a, b, training).Permutations))
         ]
 
     let row pair (name: string) (a: ParameterSet) (b: ParameterSet) (found: PermutationSet) =

@@ -39,7 +39,11 @@ module AgreementMetric =
 
     let private looks (search: Search) (p: Population) : Look list =
         match p.Alignment with
-        | None -> raise (LmcException "expected models aligned one by one, once, by permutations of all groups (`align` before it)")
+        | None ->
+            raise (
+                LmcException
+                    "expected models aligned one by one, once, by permutations of all groups (`align` before it)"
+            )
         | Some found ->
             [
                 for i in Population.taken p do

@@ -100,11 +100,7 @@ module internal Captured =
         |> List.sortBy fst
 
     // What was looked at already, by number: members, and objects that may lead back to themselves.
-    type private Seen =
-        {
-            Members: Dictionary<MemberInfo, int>
-            Objects: Dictionary<obj, int>
-        }
+    type private Seen = { Members: Dictionary<MemberInfo, int>; Objects: Dictionary<obj, int> }
 
     let private nothing () =
         {
@@ -120,7 +116,7 @@ module internal Captured =
         | :? bool as yes -> string yes
         | :? IFormattable as number -> number.ToString(null, CultureInfo.InvariantCulture)
         | :? Array as numbers when numbers.Length > 0 && isPrimitive numbers ->
-            let bytes = Array.zeroCreate<byte> (Buffer.ByteLength numbers)
+            let bytes = Array.zeroCreate<byte>(Buffer.ByteLength numbers)
             Buffer.BlockCopy(numbers, 0, bytes, 0, bytes.Length)
             $"{sizes numbers} numbers {hashed (ReadOnlySpan bytes)}"
         | :? torch.Tensor as numbers -> numbersOf numbers

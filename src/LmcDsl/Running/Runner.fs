@@ -117,7 +117,8 @@ type Runner(options: RunOptions) =
         | :? OperationCanceledException -> reraise ()
         // A file of the step's own, and no disk that is full.
         | :? FileNotFoundException
-        | :? DirectoryNotFoundException as error when isNull (Environment.GetEnvironmentVariable "LMC_TRACE") -> note error.Message error
+        | :? DirectoryNotFoundException as error when isNull (Environment.GetEnvironmentVariable "LMC_TRACE") ->
+            note error.Message error
         | :? IOException
         | :? UnauthorizedAccessException -> reraise ()
         | error when isNull (Environment.GetEnvironmentVariable "LMC_TRACE") ->

@@ -48,14 +48,22 @@ module internal RunTogether =
     /// Raises `LmcException` where two numbers have one heading: tables, figures and files know numbers by it.
     let requireHeadings (plans: Plan<Report> list) =
         let ops = ReportStep.measures plans |> List.distinctBy _.Name
-        let headings = [ for op in ops -> [ for quantity in op.Shows { Rows = [] } -> quantity.Heading, op.Name ] |> List.distinct ]
+
+        let headings =
+            [
+                for op in ops ->
+                    [ for quantity in op.Shows { Rows = [] } -> quantity.Heading, op.Name ] |> List.distinct
+            ]
 
         for heading, ofHeading in headings |> List.concat |> List.groupBy fst do
             match List.map snd ofHeading with
             | one :: other :: _ ->
                 raise (LmcException $"expected one number called '{heading}', found one of {one} and one of {other}")
             | [ one ] when List.contains heading [ "models"; "aligned"; "labels" ] ->
-                raise (LmcException $"{one}: expected a heading that results do not use for something else, found '{heading}'")
+                raise (
+                    LmcException
+                        $"{one}: expected a heading that results do not use for something else, found '{heading}'"
+                )
             | _ -> ()
 
     /// An experiment's plans at a scale. Raises `LmcException` where they cannot be told of in one report.

@@ -155,13 +155,14 @@ module Results =
         (report: Report)
         =
         let isThere (figure: Figure) = exhibits.Figures |> List.exists (fun other -> other.Id = figure.Id)
+
         let figures =
-            exhibits.Figures @ (curveFigures curves |> List.filter (isThere >> not))
-            |> numbered _.Id Draw.named
+            exhibits.Figures @ (curveFigures curves |> List.filter (isThere >> not)) |> numbered _.Id Draw.named
 
         let tables =
             Table.filled (exhibits.Tables @ [ Table.failures report ])
             |> numbered _.Title (fun title table -> { table with Title = title })
+
         let command = provenance["command"].String
         let target (file: string) = Path.Combine(folder, file)
 

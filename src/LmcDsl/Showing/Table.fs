@@ -62,11 +62,7 @@ module Column =
     let private heading = "n"
 
     /// How many measurements stand behind the numbers of a row; where they are not as many in each column, the fewest and the most.
-    let count =
-        {
-            Heading = heading
-            Cell = fun subjects -> string subjects.Length
-        }
+    let count = { Heading = heading; Cell = fun subjects -> string subjects.Length }
 
     /// How many measurements of a quantity a row stands for.
     let countOf (quantity: Quantity) : Column =

@@ -16,7 +16,10 @@ type private Kind =
 type private LinkedLoop(value: int) =
     let mutable next: obj | null = null
     member _.Value = value
-    member _.Next with get () = next and set (other: obj | null) = next <- other
+
+    member _.Next
+        with get () = next
+        and set (other: obj | null) = next <- other
 
 let private keyOf (op: Op) =
     let plan: Plan<Report> = Plan.make op "step" (Args.none) []
@@ -94,7 +97,10 @@ let tests =
             distinct "patterns" [ measured (pattern "a"); measured (pattern "b") ]
             let network (width: int) = Network(Catalogue.Mlp([| 2 |], [| width |], 2))
             distinct "networks" [ measured (network 2); measured (network 3) ]
-            let data (value: float32) = DataSet.ofArrays "mine" [ 1; 1; 1 ] ([| [| value |] |], [| 0 |]) ([| [| 0f |] |], [| 0 |])
+
+            let data (value: float32) =
+                DataSet.ofArrays "mine" [ 1; 1; 1 ] ([| [| value |] |], [| 0 |]) ([| [| 0f |] |], [| 0 |])
+
             distinct "data" [ measured (data 1f); measured (data 2f) ]
             Expect.equal (keyOf (measured (data 3f))) (keyOf (measured (data 3f))) "the same data"
             // The library's own functions too, where a script's function takes them.

@@ -111,7 +111,10 @@ let tests =
             let refused parts train test =
                 failsWith parts (fun () -> (DataSet.load (DataSet.ofArrays "mine" [ 2; 1; 1 ] train test)).Dispose())
 
-            refused [ "mine"; "2 values"; "found 3 in example 0" ] ([| [| 1f; 2f; 3f |] |], [| 0 |]) (rows, [| 0; 0; 0 |])
+            refused
+                [ "mine"; "2 values"; "found 3 in example 0" ]
+                ([| [| 1f; 2f; 3f |] |], [| 0 |])
+                (rows, [| 0; 0; 0 |])
             // As many in all as there should be.
             let ragged = [| [| 1f; 2f; 3f |]; [| 4f |] |]
             refused [ "mine"; "2 values"; "found 3 in example 0" ] (ragged, [| 0; 1 |]) (rows, [| 0; 0; 0 |])

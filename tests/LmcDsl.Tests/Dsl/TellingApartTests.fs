@@ -100,15 +100,12 @@ let tests =
                     train setup |> alignLike "itself" (setup |> (train >> align')) |> ignore)
         }
 
-        test "pairs are of members from 0 on" {
-            refused [ "pairs"; "-1" ] (train >> pairs [ -1, 0 ] >> measure L2)
-        }
+        test "pairs are of members from 0 on" { refused [ "pairs"; "-1" ] (train >> pairs [ -1, 0 ] >> measure L2) }
 
         test "two numbers of one heading are refused before anything runs, and what results call something else" {
             let plans metrics = [ (train >> measureAll metrics) setup ]
 
-            let refused parts metrics =
-                failsWith parts (fun () -> RunTogether.requireHeadings (plans metrics))
+            let refused parts metrics = failsWith parts (fun () -> RunTogether.requireHeadings (plans metrics))
 
             refused [ "'value'"; "one"; "other" ] [ own "one" "value"; own "other" "value" ]
             refused [ "one"; "'models'" ] [ own "one" "models" ]
@@ -179,8 +176,16 @@ let tests =
                 ]
 
             let map = HeatMap.ofSweep [ Quantity.l2 ] { Rows = rows } |> List.exactlyOne
-            let cells = [ for annotation in map.Chart.GetInlineHtml().Split("\"text\":\"").[1..] -> annotation.Split('"').[0] ]
-            Expect.equal (cells |> List.filter (fun text -> text = "2.00")) [ "2.00"; "2.00"; "2.00"; "2.00" ] "means of pairs"
+
+            let cells =
+                [
+                    for annotation in map.Chart.GetInlineHtml().Split("\"text\":\"").[1..] -> annotation.Split('"').[0]
+                ]
+
+            Expect.equal
+                (cells |> List.filter (fun text -> text = "2.00"))
+                [ "2.00"; "2.00"; "2.00"; "2.00" ]
+                "means of pairs"
         }
 
         test "options of all searches are within what they say" {
