@@ -254,7 +254,7 @@ let tests =
             use b = draw network 2L
             let x = randomInput network 4 1L
 
-            for share in [ 1e-2; 1e-4; 5e-5; 4e-5; 3e-5; 2e-5; 0.0 ] do
+            for share in [ 1e-2; 1e-3; 3e-4; 1e-4; 2e-5; 1e-6; 0.0 ] do
                 // One unit of a head's values, in what writes it and in what reads it.
                 use hardly = b.Clone()
 
