@@ -18,15 +18,25 @@ public static class InnerProduct
     /// <param name="left">A tensor of real numbers.</param>
     /// <param name="right">Another of the same shape.</param>
     /// <returns>The sum, accumulated in double.</returns>
+    /// <exception cref="LmcException">Two sizes.</exception>
     public static double Of(Tensor left, Tensor right) =>
-        OnCpu(left, right) ? InBlocks(left, right, Dot) : InDouble(left, right, (a, b) => (a * b).sum());
+        Sum(left, right, Dot, (a, b) => (a * b).sum());
 
     /// <summary>The sum of squares of two tensors' differences.</summary>
     /// <param name="left">A tensor of real numbers.</param>
     /// <param name="right">Another of the same shape.</param>
     /// <returns>The sum, accumulated in double.</returns>
+    /// <exception cref="LmcException">Two sizes.</exception>
     public static double SquaredDistance(Tensor left, Tensor right) =>
-        OnCpu(left, right) ? InBlocks(left, right, Squares) : InDouble(left, right, (a, b) => (a - b).square().sum());
+        Sum(left, right, Squares, (a, b) => (a - b).square().sum());
+
+    private static double Sum(
+        Tensor left, Tensor right, Func<ReadOnlySpan<float>, ReadOnlySpan<float>, double> ofSpans, Func<Tensor, Tensor, Tensor> ofTensors)
+    {
+        Guard.Require(
+            left.numel() == right.numel(), $"inner product: expected two tensors of one size, found {left.numel()} and {right.numel()} numbers");
+        return OnCpu(left, right) ? InBlocks(left, right, ofSpans) : InDouble(left, right, ofTensors);
+    }
 
     private static bool OnCpu(Tensor left, Tensor right) =>
         left.device_type == DeviceType.CPU && right.device_type == DeviceType.CPU
@@ -53,7 +63,6 @@ public static class InnerProduct
     private static double OfSpans(Tensor left, Tensor right, Func<ReadOnlySpan<float>, ReadOnlySpan<float>, double> sum)
     {
         var count = Span(left).Length;
-        Guard.Require(Span(right).Length == count, $"inner product: expected two tensors of one size, found {count} and {Span(right).Length} numbers");
         var sums = new double[(count + BlockLength - 1) / BlockLength];
         if (sums.Length <= 1) return sum(Span(left), Span(right));
         Parallel.For(0, sums.Length, k =>
@@ -68,7 +77,7 @@ public static class InnerProduct
     private static double InDouble(Tensor left, Tensor right, Func<Tensor, Tensor, Tensor> sum)
     {
         using var scope = NewDisposeScope();
-        return sum(left.to(ScalarType.Float64), right.to(ScalarType.Float64)).ToDouble();
+        return sum(left.to(ScalarType.Float64).flatten(), right.to(ScalarType.Float64).flatten()).ToDouble();
     }
 
     /// <summary>The sum of products of two spans' entries.</summary>

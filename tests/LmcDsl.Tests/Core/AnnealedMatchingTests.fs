@@ -6,6 +6,7 @@ open LmcDsl.Core.Architectures
 open LmcDsl.Core.Matching
 open LmcDsl.Core.Measures
 open LmcDsl.Core.Permutations
+open LmcDsl.Core.Runtime
 open LmcDsl.Tests.Fixtures
 open TorchSharp
 
@@ -297,6 +298,38 @@ let tests =
                 let made = told[2 * start + 1] - told[2 * start] - 1
                 let levels = 20 * (start + 1)
                 Expect.isTrue (made > levels && made < levels + 20) $"start {start}: {made} passes for {levels} levels"
+        }
+
+        test "each further start is a search of its own that begins twice as hot, eight times as hot at the most" {
+            let a, b = pair wide 7
+
+            let told (options: AnnealedMatchingOptions) start =
+                let seen = ResizeArray<int * float>()
+                AnnealedMatching.Match(a, b, options, start, (fun passes value -> seen.Add(passes, value))) |> ignore
+                List.ofSeq seen
+
+            let each =
+                [
+                    for k, times in List.indexed [ 1.0; 2.0; 4.0; 8.0; 8.0; 8.0; 8.0 ] do
+                        let seed, start =
+                            if k = 0 then
+                                0L, null
+                            else
+                                let own = Seeds.Derive(0L, "restart", int64 k)
+                                own, PermutationSet.Random(wide, own)
+
+                        let options =
+                            AnnealedMatchingOptions(
+                                Highest = 0.3 * times,
+                                Levels = 2 * (k + 1),
+                                Reheats = 0,
+                                Seed = seed
+                            )
+
+                        yield! told options start
+                ]
+
+            Expect.equal (told (AnnealedMatchingOptions(Reheats = 0, Starts = 7)) null) each "one after the other"
         }
 
         test "options out of range, two architectures and numbers that are not finite are refused" {

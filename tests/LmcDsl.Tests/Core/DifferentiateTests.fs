@@ -86,4 +86,24 @@ let tests =
             failsWith [ "one number"; "[3]" ] (fun () -> Diff.grad id x |> ignore)
             failsWith [ "vector"; "[3]"; "[2]" ] (fun () -> Diff.hvp (fun x -> x.sum ()) x (torch.ones 2L) |> ignore)
         }
+
+        test "derivatives are those they are where the caller has nothing recorded, who then still has not" {
+            use _ = torch.NewDisposeScope()
+            let x, v, u = draw 5 "point" 1L, draw 5 "direction" 1L, draw 2 "weights" 1L
+            let f, g = scalar 5 1L, vector 5 1L
+
+            for name, derivative in
+                [
+                    "grad", fun () -> Diff.grad f x
+                    "jvp", fun () -> Diff.jvp g x v
+                    "vjp", fun () -> Diff.vjp g x u
+                    "hvp", fun () -> Diff.hvp f x v
+                    "hessian", fun () -> Diff.hessian f x
+                ] do
+                let expected = derivative ()
+                Expect.isGreaterThan (expected.abs().max().ToDouble()) 0.0 name
+                use _ = torch.no_grad ()
+                Expect.equal (difference (derivative ()) expected) 0.0 name
+                Expect.isFalse (torch.is_grad_enabled ()) $"{name}: as it was"
+        }
     ]

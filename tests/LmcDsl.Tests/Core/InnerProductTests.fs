@@ -2,6 +2,7 @@ module LmcDsl.Tests.Core.InnerProductTests
 
 open Expecto
 open LmcDsl.Core.Measures
+open LmcDsl.Tests.Fixtures
 open TorchSharp
 
 let private scalar (x: float) = TorchSharp.Scalar.op_Implicit x
@@ -29,5 +30,36 @@ let tests =
                 (InnerProduct.SquaredDistance(ones, ones * scalar 3.0))
                 (4.0 * float count)
                 "four times as many"
+        }
+
+        test "numbers of any type are summed in double" {
+            for dtype in [ torch.float64; torch.float16; torch.bfloat16; torch.int64 ] do
+                let x = torch.arange(scalar 12.0, dtype = torch.float32).view(3L, 4L).``to`` dtype
+                let ones = torch.ones_like x
+                // 0 + 1 + ... + 11, and 1 + 0 + 1 + ... + 100.
+                Expect.equal (InnerProduct.Of(x, ones)) 66.0 $"{dtype}"
+                Expect.equal (InnerProduct.Of(ones, x.``to`` torch.float32)) 66.0 $"{dtype} and float32"
+                Expect.equal (InnerProduct.SquaredDistance(x, ones)) 386.0 $"{dtype}"
+                Expect.equal (InnerProduct.Of(x.t (), ones.t ())) 66.0 $"{dtype}, apart"
+
+            let small = torch.full (4L, scalar 1e-200, dtype = torch.float64)
+            Expect.floatClose Accuracy.high (InnerProduct.Of(small, small / small)) 4e-200 "what float32 does not hold"
+        }
+
+        test "tensors of two sizes are refused, of whatever type and layout" {
+            let pairs =
+                [
+                    for dtype in [ torch.float32; torch.float64 ] do
+                        torch.ones (8L, dtype = dtype), torch.ones (16L, dtype = dtype)
+                        torch.ones (16L, dtype = dtype), torch.ones (8L, dtype = dtype)
+                        torch.ones (8L, dtype = dtype), torch.ones (1L, dtype = dtype)
+                        torch.ones(2L, 4L, dtype = dtype).t(), torch.ones (2L, dtype = dtype)
+                ]
+
+            for one, other in pairs do
+                failsWith [ "one size"; $"{one.numel ()} and {other.numel ()}" ] (fun () ->
+                    InnerProduct.Of(one, other) |> ignore)
+
+                failsWith [ "one size" ] (fun () -> InnerProduct.SquaredDistance(one, other) |> ignore)
         }
     ]

@@ -192,4 +192,22 @@ let tests =
             use b = randomParameters network 2L
             failsWith [ "'block1.output.weight'"; "MergeMany" ] (fun () -> UniverseMatching.Match [| a; b |] |> ignore)
         }
+
+        test "options out of range are refused" {
+            let models = drawn smallMlp 1 2
+
+            for sweeps in [ 0; -3 ] do
+                failsWith [ "merge many"; "1 or more"; $"found {sweeps}" ] (fun () ->
+                    MergeManyMatching.Match(models, MergeManyOptions(MaxSweeps = sweeps)) |> ignore)
+
+            for options in
+                [
+                    UniverseMatchingOptions(MaxSteps = 0)
+                    UniverseMatchingOptions(MaxSteps = -3)
+                    UniverseMatchingOptions(Tolerance = nan)
+                    UniverseMatchingOptions(Tolerance = -1.0)
+                ] do
+                failsWith [ "universe matching"; "1 or more steps"; "tolerance of 0 or more" ] (fun () ->
+                    UniverseMatching.Match(models, options) |> ignore)
+        }
     ]

@@ -70,14 +70,18 @@ let tests =
                         let times (m: ParameterSet) (w: float) = m.Flat * w.ToScalar()
                         use mixed = new ParameterSet(network, times a (1.0 - s - t) + times b s + times c t)
 
+                        // Far outside of the triangle a variance may be mixed to below 0: none is less than the least of the three.
+                        for spec, view in Seq.zip network.Parameters mixed.Views do
+                            if spec.Name.EndsWith "running_var" then
+                                let least = torch.minimum (torch.minimum (a[spec.Name], b[spec.Name]), c[spec.Name])
+                                view.copy_ (torch.maximum (view, least)) |> ignore
+
                         if reset then
                             LmcDsl.Core.Merging.StatisticsReset.Apply(mixed, train, 30)
 
                         let wanted = Evaluator.Evaluate(mixed, test).Loss
                         let loss = found.Scores[j * 3 + i].Loss
-                        // Outside of the triangle variances may be mixed to below 0 where they are not reset.
-                        if System.Double.IsFinite wanted then
-                            Expect.isLessThan (abs (loss - wanted)) (2e-3 * (1.0 + abs wanted)) $"({x}, {y}), {reset}"
+                        Expect.isLessThan (abs (loss - wanted)) (2e-3 * (1.0 + abs wanted)) $"({x}, {y}), {reset}"
         }
 
         test "three models on a line, and options out of range, are refused" {
@@ -87,5 +91,37 @@ let tests =
             use task = toyTask smallMlp 10 3L
             failsWith [ "landscape"; "one line" ] (fun () -> Landscape.Over(a, b, middle, task) |> ignore)
             failsWith [ "landscape"; "found 1" ] (fun () -> Landscape.Over(a, b, a, task, 1) |> ignore)
+        }
+
+        test "variances of batch norm that differ widely give finite scores, and the models their own" {
+            let network =
+                Network(
+                    Architecture.FromJson
+                        """{"name":"normed","input":[3],"nodes":[
+                           {"name":"a","layer":{"kind":"dense","units":4},"inputs":["input"]},
+                           {"name":"n","layer":{"kind":"batchNorm"},"inputs":["a"]},
+                           {"name":"r","layer":{"kind":"activation","function":"Relu"},"inputs":["n"]},
+                           {"name":"b","layer":{"kind":"dense","units":3},"inputs":["r"]}]}"""
+                )
+
+            use a = randomParameters network 1L
+            use b = randomParameters network 2L
+            use c = randomParameters network 3L
+            // The foot of c in the middle between a and b, so that three points a side hold all three.
+            let side, toC = b.Learned() - a.Learned(), c.Learned() - a.Learned()
+            let off = 0.5 - toC.dot(side).ToDouble() / side.square().sum().ToDouble()
+            c.Learned().add_(side * off.ToScalar()) |> ignore
+            use task = toyTask network 30 4L
+
+            for one, other in [ a, b; b, a; c, a ] do
+                one["n.running_var"].mul_(100f.ToScalar()) |> ignore
+                let found = Landscape.Over(a, b, c, task, 3, 0.0)
+                Expect.isTrue (found.Scores |> Seq.forall (fun s -> System.Double.IsFinite s.Loss)) "finite"
+
+                for place, model in [ 0, a; 2, b; 7, c ] do
+                    let own = (Evaluator.Evaluate(model, task)).Loss
+                    Expect.isLessThan (abs (found.Scores[place].Loss - own)) (1e-4 * (1.0 + own)) $"model at {place}"
+
+                one["n.running_var"].copy_(other["n.running_var"]) |> ignore
         }
     ]

@@ -114,4 +114,25 @@ let tests =
                     cost[at] <- bad
                     failsWith [ "finite" ] (fun () -> solve cost 9 null |> ignore)
         }
+
+        test "what is no start of a problem of this size is refused" {
+            let refuse parts (columns: int list) (potentials: float list) =
+                let start = Assignment(List.toArray columns, [| 0.0; 0.0 |], List.toArray potentials, 0.0)
+                failsWith ("start" :: parts) (fun () -> solve [| 1f; 2f; 3f; 9f |] 2 start |> ignore)
+
+            refuse [ "size 2"; "3 columns" ] [ 0; 1; 2 ] [ 0.0; 0.0 ]
+            refuse [ "size 2"; "1 potentials" ] [ 1; 0 ] [ 0.0 ]
+            refuse [ "0 to 1"; "found 5" ] [ 5; 0 ] [ 0.0; 0.0 ]
+            refuse [ "0 to 1"; "found -1" ] [ 0; -1 ] [ 0.0; 0.0 ]
+
+            for bad in [ nan; infinity; -infinity ] do
+                refuse [ "finite" ] [ 1; 0 ] [ 0.0; bad ]
+        }
+
+        test "a start that gives one column to two rows changes nothing but the work" {
+            let random = Random 7
+            let cost = fill 5 (fun _ _ -> random.NextDouble())
+            let start = Assignment(Array.create 5 3, Array.zeroCreate 5, [| for k in 0..4 -> float k |], 0.0)
+            certify "one column for all" cost 5 (solve cost 5 start)
+        }
     ]

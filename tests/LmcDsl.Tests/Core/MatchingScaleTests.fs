@@ -3,6 +3,7 @@ module LmcDsl.Tests.Core.MatchingScaleTests
 open System
 open Expecto
 open LmcDsl.Core.Architectures
+open LmcDsl.Core.Data
 open LmcDsl.Core.Matching
 open LmcDsl.Core.Permutations
 open LmcDsl.Tests.Fixtures
@@ -126,5 +127,24 @@ let tests =
 
             failsWith [ "activation matching"; "'fc2'"; "vary"; "the reference model" ] (fun () ->
                 ActivationMatching.Match(small, a, task) |> ignore)
+        }
+
+        test "by activations heads, and the units within them, are found whatever their scale" {
+            let options = TransformerOptions(Layers = 1, Width = 16, Heads = 4, Context = 4)
+            let network = Network(Catalogue.Gpt(11, options))
+            use drawn = randomParameters network 1L
+            let planted = PermutationSet.Random(network, 7L)
+            use data = new DataSplit(randomInput network 100 2L, torch.zeros ([| 100L; 4L |], torch.int64))
+
+            let ofHeads (name: string) =
+                Seq.exists (fun (part: string) -> name.Contains part) [ "query"; "key"; "value" ]
+
+            for factor in [ 1e-24; 1e-20; 1.0; 1e15 ] do
+                use a = scaled drawn ofHeads factor
+                use b = planted.Apply a
+                let found = ActivationMatching.Match(a, b, data)
+                use back = found.Permutations.Apply b
+                Expect.equal (bytes back) (bytes a) $"{factor}"
+                Expect.isGreaterThan found.Objective[1] found.Objective[0] $"{factor}"
         }
     ]

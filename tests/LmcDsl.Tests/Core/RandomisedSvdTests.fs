@@ -61,4 +61,21 @@ let tests =
 
             failsWith [ "finite" ] (fun () -> RandomisedSvd.Compute(torch.full (3L, 3L, nanf), 1).Dispose())
         }
+
+        test "oversampling and powers below 0 are refused" {
+            use w = matrix 8L 8L 0.5 1L
+
+            for oversampling, powers in [ -3, 2; 3, -2 ] do
+                failsWith [ "oversampling and powers of 0 or more"; $"{oversampling} and {powers}" ] (fun () ->
+                    RandomisedSvd.Compute(w, 4, 0L, oversampling, powers).Dispose())
+        }
+
+        test "numbers in double are decomposed in double" {
+            use _ = torch.NewDisposeScope()
+            let w = (matrix 20L 15L 0.5 1L).``to`` torch.float64
+            use found = RandomisedSvd.Compute(w, 4)
+            Expect.equal [ found.U.dtype; found.S.dtype; found.V.dtype ] (List.replicate 3 torch.float64) "types"
+            let values = (torch.linalg.svdvals w).narrow(0L, 0L, 4L)
+            Expect.isLessThan (difference found.S values) 1e-6 "values"
+        }
     ]

@@ -247,4 +247,48 @@ let tests =
                 failsWith ("the model to align" :: what) (fun () -> RotatedMatching.Match(a, other) |> ignore)
                 failsWith ("the reference model" :: what) (fun () -> RotatedMatching.Match(other, b) |> ignore)
         }
+
+        test "heads that are hardly written and hardly read can be matched, and the function stays" {
+            let network = Network(Catalogue.Gpt(11, TransformerOptions(Layers = 1, Width = 8, Heads = 2, Context = 4)))
+            use a = draw network 1L
+            use b = draw network 2L
+            let x = randomInput network 4 1L
+
+            for share in [ 1e-2; 1e-3; 3e-4; 1e-4; 2e-5; 1e-6; 0.0 ] do
+                // One unit of a head's values, in what writes it and in what reads it.
+                use hardly = b.Clone()
+
+                for unit in
+                    [
+                        hardly["block1.value.weight"].select(0L, 0L)
+                        hardly["block1.value.bias"].narrow(0L, 0L, 1L)
+                        hardly["block1.output.weight"].select(1L, 0L)
+                    ] do
+                    unit.mul_ (share.ToScalar()) |> ignore
+
+                for reference, other in [ a, hardly; hardly, a ] do
+                    let found = RotatedMatching.Match(reference, other, RotatedMatchingOptions(MaxSweeps = 2))
+                    Expect.isTrue (found.Objective |> Seq.forall Double.IsFinite) $"{share}"
+                    use aligned = RotatedMatching.Apply(reference, other, found.Transformation)
+                    let expected = network.Forward(other.Views, x)
+                    let apart = difference expected (network.Forward(aligned.Views, x))
+                    Expect.isLessThan apart (1e-3 * (1.0 + expected.abs().max().ToDouble())) $"{share}: the function"
+        }
+
+        test "what was found of models that are folded otherwise is refused" {
+            let network = Network(Catalogue.Gpt(11, TransformerOptions(Layers = 1, Width = 8, Heads = 2, Context = 4)))
+            use a = draw network 1L
+            use b = draw network 2L
+            use c = draw network 3L
+            // A norm that is not folded, since this model's gain of it is 0.
+            c["block1.norm1.weight"].narrow(0L, 0L, 1L).zero_() |> ignore
+            let found = RotatedMergeManyMatching.Match [| a; b; c |]
+            let x = randomInput network 4 1L
+            use moved = RotatedMatching.Apply(a, b, found.Transformations[1], c)
+            let apart = difference (network.Forward(b.Views, x)) (network.Forward(moved.Views, x))
+            Expect.isLessThan apart 1e-3 "with all models given the function stays"
+
+            failsWith [ "rotated matching"; "folded otherwise"; "all of them" ] (fun () ->
+                RotatedMatching.Apply(a, b, found.Transformations[1]).Dispose())
+        }
     ]

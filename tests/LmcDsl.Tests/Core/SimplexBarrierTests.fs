@@ -94,5 +94,8 @@ let tests =
             failsWith [ "2 or more models" ] (fun () -> SimplexBarrier.Over(models 1, data) |> ignore)
             failsWith [ "1 or more parts" ] (fun () -> SimplexBarrier.Over(models 2, data, 0) |> ignore)
             failsWith [ "at most"; "mixtures" ] (fun () -> SimplexBarrier.Over(models 6, data, 100) |> ignore)
+
+            failsWith [ "at most"; "mixtures" ] (fun () ->
+                SimplexBarrier.Over(models 2, data, System.Int32.MaxValue) |> ignore)
         }
     ]

@@ -34,6 +34,16 @@ let private byDefinition gamma (a: ParameterSet) (b: ParameterSet) =
 
 let private closeTo (found: float) (expected: float) what = Expect.isLessThan (abs (found - expected)) 1e-5 what
 
+/// With a vector that is a weight by its role.
+let private scaled =
+    let chain = Chain()
+    chain.Add("flatten", Flatten()) |> ignore
+    chain.Add("fc1", Dense 8) |> ignore
+    chain.Add("scale", Parameter(System.Collections.Immutable.ImmutableArray.Create 8), "input") |> ignore
+    chain.Add("times", Multiplication(), "fc1", "scale") |> ignore
+    chain.Add("fc2", Dense 3) |> ignore
+    Network(chain.Build("scaled", [| 1; 2; 4 |]))
+
 let tests =
     testList "SingularAlignment" [
         test "a decomposition multiplies back to the weight, with orthonormal vectors and descending values" {
@@ -106,5 +116,25 @@ let tests =
             zero["fc2.weight"].fill_(nanf) |> ignore
             failsWith [ "fc2.weight"; "NaN" ] (fun () -> r 0.0 a zero |> ignore)
             failsWith [ "gamma"; "1.5" ] (fun () -> r 1.5 a a |> ignore)
+        }
+
+        test "a weight that is a vector is left out" {
+            use a = randomParameters scaled 1L
+            use b = randomParameters scaled 2L
+            let found = Seq.exactlyOne (SingularAlignment.Between(a, b, [| 0.3 |]))
+            Expect.equal [ for layer in found.Layers -> layer.Name ] [ "fc1.weight"; "fc2.weight" ] "matrices alone"
+            Expect.floatClose Accuracy.medium (r 0.3 a a) 1.0 "itself"
+        }
+
+        test "thresholds outside of 0 to 1 are refused wherever they are given" {
+            use a = randomParameters smallMlp 1L
+            let svd = ThinSvd.Of("w", a["fc1.weight"])
+
+            for gamma in [ -0.1; 1.5; nan ] do
+                failsWith [ "gamma"; "0 to 1" ] (fun () -> r gamma a a |> ignore)
+                failsWith [ "gamma"; "0 to 1" ] (fun () -> svd.Kept gamma |> ignore)
+
+                failsWith [ "gamma"; "0 to 1" ] (fun () ->
+                    SingularAlignment.Pairs("fc1", a["fc1.weight"], a["fc1.weight"], gamma).Dispose())
         }
     ]

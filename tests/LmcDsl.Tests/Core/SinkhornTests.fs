@@ -87,4 +87,12 @@ let tests =
             use sinkhorn = new Sinkhorn(5, 1.0, 20, torch.CPU)
             Expect.isLessThan (sinkhorn.Gradient(p, logits 5 1L 1.0).abs().max().ToDouble()) 1e-5 "a vertex"
         }
+
+        test "no iterations, and temperatures that are not above 0, are refused" {
+            for tau, iterations in [ 1.0, 0; 1.0, -2; 0.0, 5; -1.0, 5; nan, 5 ] do
+                use sinkhorn = new Sinkhorn(2, tau, iterations, torch.CPU)
+
+                failsWith [ "Sinkhorn"; "temperature above 0"; "1 or more iterations" ] (fun () ->
+                    (sinkhorn.Scale(logits 2 1L 1.0)).Dispose())
+        }
     ]

@@ -1,10 +1,21 @@
 module LmcDsl.Tests.Core.SpectrumTests
 
 open Expecto
+open LmcDsl.Core.Architectures
 open LmcDsl.Core.Permutations
 open LmcDsl.Core.Spectra
 open LmcDsl.Tests.Fixtures
 open TorchSharp
+
+/// With a vector that is a weight by its role.
+let private scaled =
+    let chain = Chain()
+    chain.Add("flatten", Flatten()) |> ignore
+    chain.Add("fc1", Dense 8) |> ignore
+    chain.Add("scale", Parameter(System.Collections.Immutable.ImmutableArray.Create 8), "input") |> ignore
+    chain.Add("times", Multiplication(), "fc1", "scale") |> ignore
+    chain.Add("fc2", Dense 3) |> ignore
+    Network(chain.Build("scaled", [| 1; 2; 4 |]))
 
 let tests =
     testList "Spectrum" [
@@ -41,5 +52,19 @@ let tests =
             use a = randomParameters smallMlp 1L
             a["fc2.weight"].zero_() |> ignore
             failsWith [ "fc2.weight"; "all zeros" ] (fun () -> Spectrum.Of a |> ignore)
+        }
+
+        test "a weight that is a vector has no spectrum" {
+            use a = randomParameters scaled 1L
+            Expect.equal [ for layer in Spectrum.Of a -> layer.Name ] [ "fc1.weight"; "fc2.weight" ] "matrices alone"
+        }
+
+        test "thresholds outside of 0 to 1 are refused" {
+            use a = randomParameters smallMlp 1L
+            let layers = Spectrum.Of a
+
+            for gamma in [ -0.1; 1.5; nan ] do
+                failsWith [ "gamma"; "0 to 1" ] (fun () -> Spectrum.DominantShare(layers, gamma) |> ignore)
+                failsWith [ "gamma"; "0 to 1" ] (fun () -> layers[0].Dominant gamma |> ignore)
         }
     ]

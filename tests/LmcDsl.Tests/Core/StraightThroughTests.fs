@@ -352,4 +352,15 @@ let tests =
             failsWith [ "straight-through"; "above 0" ] (fun () ->
                 StraightThrough.Match(a, a, task, StraightThroughOptions(Steps = 0)) |> ignore)
         }
+
+        test "it is the same where the caller has nothing recorded" {
+            use a = randomParameters oneLayer 1L
+            use b = randomParameters oneLayer 2L
+            use data = toyTask oneLayer 60 3L
+            let options = StraightThroughOptions(Steps = 3, BatchSize = 20, CheckEvery = 1, LearningRate = 0.3)
+            let search () = List.ofSeq (StraightThrough.Match(a, b, data, options)).Objective
+            let expected = search ()
+            use _ = torch.no_grad ()
+            Expect.equal (search ()) expected "step by step"
+        }
     ]

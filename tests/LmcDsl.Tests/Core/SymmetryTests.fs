@@ -21,6 +21,32 @@ let private drawn (seed: int) =
     else
         randomArchitecture (Random seed)
 
+/// A layer that says it follows its units' order and does not: the first unit is doubled.
+type private Lopsided() =
+    inherit Layer()
+    override _.Wire(_, inputs) = inputs[0]
+
+    override _.Forward(_, inputs, _) =
+        let y = inputs[0].clone()
+        y.select(1L, 0L).mul_(2f.ToScalar()) |> ignore
+        y
+
+/// How far a chain of layers between two dense ones keeps the law.
+let private measured (layers: (string * Layer) list) =
+    let chain = Chain()
+    chain.Add("flatten", Flatten()) |> ignore
+    chain.Add("fc1", Dense 8) |> ignore
+
+    for name, layer in layers do
+        chain.Add(name, layer) |> ignore
+
+    chain.Add("sign", Elementary ElementaryFunction.Sign) |> ignore
+    chain.Add("fc2", Dense 3) |> ignore
+    use model = ParameterSet.Initialize(Network(chain.Build("chain", [| 1; 2; 4 |])), 1L)
+    let struct (largest, nodes) = SymmetryCheck.Measure model
+    Expect.equal nodes (4 + layers.Length) "all nodes"
+    largest
+
 let tests =
     testList "Symmetry" [
         testPropertyWithConfig
@@ -162,5 +188,21 @@ let tests =
                 [ for t in smallMlp.Taps -> t.Group, t.Node, t.Dimension, t.Block ]
                 [ 0, "relu1", 1, 1; 1, "relu2", 1, 1 ]
                 "after the activations"
+        }
+
+        test "a layer that breaks the law is told, and so is one whose numbers are none, whatever comes after" {
+            let root = "root", Elementary ElementaryFunction.SquareRoot :> Layer
+            let lopsided = "lopsided", Lopsided() :> Layer
+            let kept = measured [ "relu", Activation ActivationFunction.Relu ]
+            Expect.isLessThanOrEqual kept.Error SymmetryCheck.Tolerance "kept"
+            let broken = measured [ lopsided ]
+            Expect.equal broken.Node "lopsided" "where it is"
+            Expect.isGreaterThan broken.Error 0.1 "broken"
+
+            // Roots of negative numbers: what is none is told, and no later node takes its place.
+            for layers in [ [ root ]; [ lopsided; root ]; [ root; lopsided ] ] do
+                let found = measured layers
+                Expect.equal found.Node "root" $"{layers}"
+                Expect.isTrue (System.Double.IsNaN found.Error) $"{layers}"
         }
     ]

@@ -64,4 +64,13 @@ let tests =
             use task = toyTask network 8 3L
             Expect.isTrue (System.Double.IsFinite(TaylorEstimate.AtMidpoint(a, b, task).Estimate)) "finite"
         }
+
+        test "it is the same where the caller has nothing recorded" {
+            use a = randomParameters smooth 1L
+            use b = randomParameters smooth 2L
+            use task = toyTask smooth 40 3L
+            let expected = TaylorEstimate.AtMidpoint(a, b, task)
+            use _ = torch.no_grad ()
+            Expect.equal (TaylorEstimate.AtMidpoint(a, b, task)) expected "the same"
+        }
     ]

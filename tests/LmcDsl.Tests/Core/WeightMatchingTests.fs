@@ -199,6 +199,17 @@ let private testsOf asTheyLie =
             Expect.equal (found.Sweeps, found.Stopped) (1, StopReason.SweepLimit) "one pass"
         }
 
+        test "no passes are refused" {
+            use a = randomParameters smallMlp 1L
+            use b = randomParameters smallMlp 2L
+
+            for sweeps in [ 0; -3 ] do
+                let options = WeightMatchingOptions(AsTheyLie = asTheyLie, MaxSweeps = sweeps)
+                let parts = [ "weight matching"; "1 or more"; $"found {sweeps}" ]
+                failsWith parts (fun () -> WeightMatching.Match(a, b, options) |> ignore)
+                failsWith parts (fun () -> WeightMatching.MatchInPlace(a, b, options) |> ignore)
+        }
+
         test "models of two architectures, and numbers that are not finite, are refused" {
             use a = randomParameters smallMlp 1L
             use other = randomParameters (Network(Catalogue.Mlp([| 1; 2; 3 |], [| 5; 3 |], 3))) 1L
