@@ -272,6 +272,8 @@ internal static class ShapeRules
             : null;
         // Before opset 9 they were an attribute.
         if (at.Proto.Attributes.TryGetValue("scales", out var said)) scales ??= [.. said.Floats.Select(scale => (double)scale)];
+        // By their shortest decimals, as what was meant: 10 by 0.7 is 7, and by 0.7 in single precision just below.
+        scales = scales?.Select(scale => GraphNode.Meant((float)scale)).ToArray();
         long[]? sizes = !old && at.Optional(3) is { Count: > 0 } ? at.Whole(3) : null;
         if (at.Ints("axes") is { } some)
         {

@@ -302,4 +302,40 @@ let tests =
                     failsWith [ path; "leaves open"; $"found {given.Length}"; string given.Head ] (fun () ->
                         read sizes given |> ignore))
         }
+
+        test "a resize by a scale that no binary number is takes the entries that PyTorch takes" {
+            let said name value = field 5 (Array.concat [ text 1 name; text 4 value; number 20 3L ])
+
+            let resized (scale: float32) (count: int) =
+                let resize =
+                    node "Resize" [ "x"; ""; "scales" ] "y" [
+                        said "mode" "nearest"
+                        said "nearest_mode" "floor"
+                        said "coordinate_transformation_mode" "asymmetric"
+                    ]
+
+                importing [ 1L; 1L; int64 count ] [ resize; weight "scales" [ 3L ] [ 1f; 1f; scale ] ] [
+                    for k in 0 .. count - 1 -> float32 k
+                ]
+                |> snd
+
+            // Where an entry and its place in the input are whole numbers: interpolate(arange(32), scale_factor, mode="nearest").
+            for scale, size, every, step in
+                [
+                    1.1f, 35, 11, 10
+                    1.2f, 38, 6, 5
+                    1.6f, 51, 8, 5
+                    1.7f, 54, 17, 10
+                    2.2f, 70, 11, 5
+                    0.3f, 9, 3, 10
+                    0.6f, 19, 3, 5
+                ] do
+                let found = resized scale 32
+                Expect.equal found.Length size $"entries at {scale}"
+
+                for k in 0 .. (size - 1) / every do
+                    Expect.equal found[every * k] (float32 (step * k)) $"entry {every * k} at {scale}"
+
+            Expect.equal (resized 0.7f 10).Length 7 "10 by 0.7"
+        }
     ]
