@@ -338,4 +338,64 @@ let tests =
 
             Expect.equal (resized 0.7f 10).Length 7 "10 by 0.7"
         }
+
+        test "a shape written for a batch is one example's wherever the batch stands, and refused where that is unknown" {
+            let whole name (values: int64 list) =
+                field
+                    5
+                    (tensorOf
+                        name
+                        7L
+                        [ values.Length ]
+                        (values |> List.map System.BitConverter.GetBytes |> Array.concat))
+
+            let perm (order: int64 list) =
+                field 5 (Array.concat [ text 1 "perm"; yield! List.map (number 8) order; number 20 7L ])
+
+            let steps = [ 1f .. 12f ] // four steps of three numbers
+
+            // Two examples, step by step: each step's numbers are the same ones afterwards.
+            let stepwise =
+                [
+                    node "Transpose" [ "x" ] "steps" [ perm [ 1L; 0L; 2L ] ]
+                    node "Reshape" [ "steps"; "rows" ] "flat" []
+                    node "Relu" [ "flat" ] "r" []
+                    node "Reshape" [ "r"; "parted" ] "again" []
+                    node "Transpose" [ "again" ] "y" [ perm [ 1L; 0L; 2L ] ]
+                    whole "rows" [ 8L; 3L ]
+                    whole "parted" [ 4L; 2L; 3L ]
+                ]
+
+            Expect.equal (importing [ 2L; 4L; 3L ] stepwise steps |> snd) steps "as they were"
+
+            // Heads of two numbers, which stand behind the batch: 4 x 2 x 4, 4 x (2 x 2) x 2, and back.
+            let heads =
+                [
+                    node "Transpose" [ "x" ] "steps" [ perm [ 1L; 0L; 2L ] ]
+                    node "Reshape" [ "steps"; "parted" ] "heads" []
+                    node "Transpose" [ "heads" ] "first" [ perm [ 1L; 0L; 2L ] ]
+                    node "Softmax" [ "first" ] "s" [ attribute "axis" 1L ]
+                    node "Transpose" [ "s" ] "back" [ perm [ 1L; 0L; 2L ] ]
+                    node "Reshape" [ "back"; "joined" ] "again" []
+                    node "Transpose" [ "again" ] "y" [ perm [ 1L; 0L; 2L ] ]
+                    whole "parted" [ 4L; 4L; 2L ]
+                    whole "joined" [ 4L; 2L; 4L ]
+                ]
+
+            let _, shares = importing [ 2L; 4L; 4L ] heads [ for k in 1..16 -> float32 (k % 4) ]
+
+            for share in shares do
+                Expect.floatClose Accuracy.medium (float share) 0.25 "steps are alike"
+
+            let unknown =
+                [
+                    node "Transpose" [ "x" ] "t" [ perm [ 1L; 0L ] ]
+                    node "Concat" [ "t"; "t" ] "twice" [ attribute "axis" 0L ]
+                    node "Reshape" [ "twice"; "parted" ] "y" []
+                    whole "parted" [ 4L; 2L; 2L ]
+                ]
+
+            failsWith [ "(Reshape)"; "batch of 2"; "export with a batch of one example"; "4 x 2 x 2" ] (fun () ->
+                importing [ 2L; 4L ] unknown [ 1f .. 4f ] |> ignore)
+        }
     ]
