@@ -398,4 +398,71 @@ let tests =
             failsWith [ "(Reshape)"; "batch of 2"; "export with a batch of one example"; "4 x 2 x 2" ] (fun () ->
                 importing [ 2L; 4L ] unknown [ 1f .. 4f ] |> ignore)
         }
+
+        test "a model whose numbers lie beside it is written with all of them within, whatever they are" {
+            let beside (name: string) kind (sizes: int64 list) first count =
+                let said key value = field 13 (Array.append (text 1 key) (text 2 value))
+
+                Array.concat [
+                    yield! sizes |> List.map (number 1)
+                    number 2 kind
+                    text 8 name
+                    said "location" "m.data"
+                    said "offset" (string first)
+                    said "length" (string count)
+                    number 14 1L
+                ]
+
+            let floats (values: float32 list) = values |> List.map System.BitConverter.GetBytes |> Array.concat
+
+            let numbers =
+                Array.concat [
+                    floats [ 1f; 2f; 3f; 4f; 5f; 6f ] // a.weight
+                    floats [ 1f; 0f; -1f; 2f; 1f; 1f ] // o.weight
+                    yield! [ 1L; 0L; 1L ] |> List.map System.BitConverter.GetBytes // mask
+                    floats [ 10f; 20f ] // shift
+                ]
+
+            let shift = Array.concat [ text 1 "value"; field 5 (beside "" 1L [ 2L ] 72 8); number 20 4L ]
+
+            let content =
+                modelOf 13L [ 1L; 2L ] [
+                    node "Constant" [] "shift" [ field 5 shift ]
+                    node "Gemm" [ "x"; "a.weight" ] "h" [ attribute "transB" 1L ]
+                    node "Cast" [ "mask" ] "m" [ attribute "to" 1L ]
+                    node "Mul" [ "h"; "m" ] "g" []
+                    node "Gemm" [ "g"; "o.weight" ] "o" [ attribute "transB" 1L ]
+                    node "Add" [ "o"; "shift" ] "y" []
+                    field 5 (beside "a.weight" 1L [ 3L; 2L ] 0 24)
+                    field 5 (beside "o.weight" 1L [ 2L; 3L ] 24 24)
+                    field 5 (beside "mask" 7L [ 3L ] 48 24)
+                ]
+
+            inFolder (fun folder ->
+                use _ = torch.NewDisposeScope()
+                let own, written = Path.Combine(folder, "own"), Path.Combine(folder, "written")
+
+                for path in [ own; written ] do
+                    Directory.CreateDirectory path |> ignore
+
+                let path = Path.Combine(own, "m.onnx")
+                File.WriteAllBytes(path, content)
+                File.WriteAllBytes(Path.Combine(own, "m.data"), numbers)
+
+                let outputs path =
+                    let read = OnnxModel.Read path
+                    let network = Network read.Architecture
+                    use weights = read.Load network
+                    network.Forward(weights.Views, torch.ones (1L, 2L)).data<float32>().ToArray()
+
+                let network = Network (OnnxModel.Read path).Architecture
+                let placement = Checkpoint.Open(path, network, NameMap.For network)
+                let alone = Path.Combine(written, "m.onnx")
+
+                using (File.Create alone) (fun file ->
+                    Checkpoint.SavePermuted(file, PermutationSet.Identity network, placement))
+
+                Expect.equal (outputs alone) [| 10f + 3f - 11f; 20f + 6f + 11f |] "without the file beside it"
+                Expect.equal (outputs alone) (outputs path) "the same function")
+        }
     ]
