@@ -30,11 +30,14 @@ module GivenData =
                         $"--normalise: expected own, unit, none or MEANS/DEVIATIONS (0.1307/0.3081), found '{text}'"
                 )
 
-    // Rows of numbers for a network that reads tokens: `[examples, tokens]`, each the number of a token.
-    let private asTokens (argument: string) (network: Network) (data: DataSet) : DataSet =
-        let tokens (split: Core.Data.DataSplit) =
+    // Examples in the shape of the network's input: flat, or with axes of one entry more or fewer, they are the same numbers in the same
+    // order. A network that reads tokens has the number of one in each place.
+    let private reshaped (argument: string) (network: Network) (data: DataSet) : DataSet =
+        let wanted = List.ofSeq network.Architecture.Input
+
+        let ofInput (split: Core.Data.DataSplit) =
             use _ = torch.NewDisposeScope()
-            let rows = split.Images.flatten 1L
+            let rows = split.Images.reshape [| -1L; yield! List.map int64 wanted |]
             let whole = rows.``to`` torch.int64
 
             if network.Vocabulary.HasValue then
@@ -49,16 +52,23 @@ module GivenData =
             // A graph that looks tokens up takes them as numbers.
             new Core.Data.DataSplit((if network.Vocabulary.HasValue then whole else rows), split.Labels.clone ())
 
-        match data.Shape, List.ofSeq network.Architecture.Input with
-        | [ positions; 1; 1 ], [ wanted ] when positions = wanted && data.Windows.IsNone ->
+        let longer = List.filter ((<>) 1)
+
+        let isFlat =
+            match data.Shape with
+            | [ numbers; 1; 1 ] -> numbers = List.fold (*) 1 wanted
+            | _ -> false
+
+        if data.Windows.IsNone && data.Shape <> wanted && (isFlat || longer data.Shape = longer wanted) then
             { data with
-                Shape = [ positions ]
+                Shape = wanted
                 Read =
                     fun scaling ->
                         use read = data.Read scaling
-                        new Core.Data.ImageData(tokens read.Train, tokens read.Test, read.Classes)
+                        new Core.Data.ImageData(ofInput read.Train, ofInput read.Test, read.Classes)
             }
-        | _ -> data
+        else
+            data
 
     /// The data set of an argument: by name, a `.npz` file or a folder of pictures; scaled as the arguments say.
     let named (argument: string) (name: string) (arguments: ParseResults<ModelArgument>) (network: Network) : DataSet =
@@ -74,7 +84,7 @@ module GivenData =
 
         let data = (data, asked) ||> Option.fold (fun data scaling -> DataSet.scaled scaling data)
 
-        let data = asTokens argument network data
+        let data = reshaped argument network data
 
         if data.Shape <> List.ofSeq network.Architecture.Input then
             let shown (sizes: int seq) = String.Join(" x ", sizes)

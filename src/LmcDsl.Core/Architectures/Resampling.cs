@@ -101,16 +101,19 @@ public sealed class Resampling(
     private Tensor Weights(int size, int d)
     {
         var scale = Scales is { } told ? told[d] : Shape[d] / (double)size;
+        // In float32, as PyTorch computes with a scale: 17 / 1.7 is 10 then, and in float64 it may be just below.
+        var step = (float)(1 / scale);
+        double Half(int k) => Scales is null ? (k + 0.5) / scale - 0.5 : (k + 0.5f) * step - 0.5f;
         var values = new double[size, Shape[d]];
         void Take(int at, int from, double share) => values[Math.Clamp(from, 0, size - 1), at] += share;
         for (var k = 0; k < Shape[d]; k++)
         {
             var x = Place switch
             {
-                ResamplingPlace.HalfPixel => (k + 0.5) / scale - 0.5,
-                ResamplingPlace.PyTorchHalfPixel => Shape[d] > 1 ? (k + 0.5) / scale - 0.5 : 0,
+                ResamplingPlace.HalfPixel => Half(k),
+                ResamplingPlace.PyTorchHalfPixel => Shape[d] > 1 ? Half(k) : 0,
                 ResamplingPlace.AlignCorners => Shape[d] > 1 ? k * (size - 1.0) / (size * scale - 1) : 0,
-                _ => k / scale,
+                _ => Scales is null ? k / scale : k * step,
             };
             var below = (int)Math.Floor(x);
             var share = x - below;

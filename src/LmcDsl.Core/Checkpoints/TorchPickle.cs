@@ -27,8 +27,11 @@ internal sealed class TorchPickle
         {
             ("collections", "OrderedDict" or "defaultdict") or ("builtins" or "__builtin__", "dict") => Dict(arguments),
             ("builtins" or "__builtin__", "set" or "frozenset") => new PickleSet(arguments is [IReadOnlyList<object?> items] ? items : []),
-            ("torch._utils", "_rebuild_tensor_v2" or "_rebuild_tensor_v3" or "_rebuild_tensor") when arguments.Length >= 4 =>
-                new TorchTensor(arguments[0], arguments[1], arguments[2], arguments[3], arguments.Length > 6 ? arguments[6] : null),
+            // The third version has the type before what the others have last: marks of a view.
+            ("torch._utils", "_rebuild_tensor_v3") when arguments.Length >= 4 =>
+                new TorchTensor(arguments[0], arguments[1], arguments[2], arguments[3], arguments.ElementAtOrDefault(6), arguments.ElementAtOrDefault(7)),
+            ("torch._utils", "_rebuild_tensor_v2" or "_rebuild_tensor") when arguments.Length >= 4 =>
+                new TorchTensor(arguments[0], arguments[1], arguments[2], arguments[3], null, arguments.ElementAtOrDefault(6)),
             ("torch._utils", "_rebuild_parameter" or "_rebuild_parameter_with_state") when arguments.Length > 0 => arguments[0],
             _ => new PickleObject(global),
         };

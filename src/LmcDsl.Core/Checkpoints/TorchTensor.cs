@@ -8,7 +8,8 @@ namespace LmcDsl.Core.Checkpoints;
 /// <param name="sizes">The shape.</param>
 /// <param name="strides">Steps in the storage along each axis.</param>
 /// <param name="type">The type, where the storage does not say it.</param>
-internal sealed class TorchTensor(object? storage, object? offset, object? sizes, object? strides, object? type)
+/// <param name="marks">What is said of a view whose numbers are not those of the storage, such as a negative one.</param>
+internal sealed class TorchTensor(object? storage, object? offset, object? sizes, object? strides, object? type, object? marks)
 {
     // Types of storages, and of tensors, by PyTorch's names.
     private static readonly Dictionary<string, string> Types = new()
@@ -57,6 +58,8 @@ internal sealed class TorchTensor(object? storage, object? offset, object? sizes
     {
         if (storage is not PickleReference { Id: object?[] and ["storage", PickleGlobal kind, string key, _, long count, ..] })
             throw new LmcException($"{where}: expected a tensor in a storage of the file, found {PickleValue.Describe(storage)}");
+        if (marks is PickleDict { Items: { Count: > 0 } said })
+            throw new LmcException($"{where}: expected numbers as they are stored, found a view marked '{Excerpt.Of(said[0].Key)}': save it after .resolve_neg().resolve_conj()");
         if (offset is not long start || sizes is not object?[] shapes || strides is not object?[] steps)
             throw new LmcException($"{where}: expected a tensor's offset, shape and strides, found {PickleValue.Describe(offset)}, {PickleValue.Describe(sizes)}, {PickleValue.Describe(strides)}");
         var stored = StoredType.Parse(TypeName(kind, where), where);

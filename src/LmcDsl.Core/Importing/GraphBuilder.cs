@@ -53,7 +53,7 @@ internal sealed class GraphBuilder(string folder, long most)
 
     /// <summary>A value that the network reads as it is.</summary>
     public GraphValue Given(string name, bool lead) =>
-        new(name, lead ? [1, .. signals[Architecture.InputName].Shape] : signals[Architecture.InputName].Shape) { Node = Architecture.InputName, Lead = lead };
+        new(name, lead ? [1, .. signals[Architecture.InputName].Shape] : signals[Architecture.InputName].Shape) { Node = Architecture.InputName, Lead = lead, Batch = lead ? BatchPlace.First : null };
 
     /// <summary>A constant.</summary>
     /// <exception cref="LmcException">It has more entries than the file could mean.</exception>
@@ -195,10 +195,12 @@ internal sealed class GraphBuilder(string folder, long most)
         Sizes.Product($"layer '{name}': numbers of one example", [.. signal.Axes.Select(axis => axis.Size)]);
         signals[name] = signal;
         nodes.Add(new LayerNode(name, layer, [.. read.Select(input => input.Node!)]));
-        return new GraphValue(name, lead ? [1, .. signal.Shape] : signal.Shape)
+        long[] shape = lead ? [1, .. signal.Shape] : signal.Shape;
+        return new GraphValue(name, shape)
         {
             Node = name,
             Lead = lead,
+            Batch = BatchPlace.Behind(layer, inputs, shape),
             From = (layer, inputs),
             Type = inputs.Length > 0 ? inputs[0].Type : ScalarType.Float32,
         };

@@ -36,9 +36,10 @@ internal sealed class GraphNode(OnnxNode node, GraphBuilder graph, GraphValue?[]
     public long Int(string name, long otherwise) => node.Int(name, otherwise);
 
     /// <summary>By its shortest decimals: 1e-5 in single precision is meant as 1e-5.</summary>
-    public double Float(string name, float otherwise) => double.Parse(
-        (node.Attributes.TryGetValue(name, out var given) ? given.Float : otherwise).ToString("R", CultureInfo.InvariantCulture),
-        CultureInfo.InvariantCulture);
+    public double Float(string name, float otherwise) => Meant(node.Attributes.TryGetValue(name, out var given) ? given.Float : otherwise);
+
+    /// <summary>The number whose shortest decimals one in single precision has.</summary>
+    public static double Meant(float value) => double.Parse(value.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
 
     public string Text(string name, string otherwise) => node.Attributes.TryGetValue(name, out var given) ? given.Text : otherwise;
 

@@ -20,7 +20,7 @@ internal static class GraphShapes
         var isLed = value.Lead && shape.Length > 0 && shape[0] == 1;
         var signal = isLed ? shape[1..] : shape;
         // A batch axis that comes or goes changes the graph's shape only.
-        if (value.SignalShape.SequenceEqual(signal)) return value with { Shape = shape, Lead = isLed };
+        if (value.SignalShape.SequenceEqual(signal)) return value with { Shape = shape, Lead = isLed, Batch = value.Batch?.Reshaped(value.Shape, shape) };
         return isLed && signal.Length == 1
             ? at.Emit(new Flatten(), lead: true, value)
             : at.Emit(new Reshaping(GraphBuilder.Ints(signal)), isLed, value) with { Type = value.Type };
@@ -30,8 +30,10 @@ internal static class GraphShapes
     public static GraphValue Transpose(this GraphNode at, GraphValue value, params int[] order)
     {
         if (order.Select((from, to) => from == to).All(stays => stays)) return value;
-        if (value.Lead && order[0] == 0) return at.Emit(new Transposition([.. order.Skip(1).Select(d => d - 1)]), lead: true, value);
-        return at.Emit(new Transposition([.. order]), lead: false, at.Graph.Unled(at.Proto, value));
+        var moved = value.Lead && order[0] == 0
+            ? at.Emit(new Transposition([.. order.Skip(1).Select(d => d - 1)]), lead: true, value)
+            : at.Emit(new Transposition([.. order]), lead: false, at.Graph.Unled(at.Proto, value));
+        return moved with { Batch = value.Batch?.Moved(value.Shape, order) };
     }
 
     /// <summary>

@@ -25,6 +25,9 @@ internal sealed record GraphValue(string Name, long[] Shape)
     /// </summary>
     public bool Lead { get; init; }
 
+    /// <summary>Where the batch stands among the graph's axes, as far as it is known.</summary>
+    public BatchPlace? Batch { get; init; }
+
     /// <summary>What made it, where a layer did.</summary>
     public (Layer Layer, GraphValue[] Inputs)? From { get; init; }
 

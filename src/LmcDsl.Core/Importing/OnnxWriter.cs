@@ -11,9 +11,14 @@ namespace LmcDsl.Core.Importing;
 internal static class OnnxWriter
 {
     private const int Graph = 7, Node = 1, Initializer = 5, TensorName = 8, Raw = 9;
+    private const int Attribute = 5, TensorOfAttribute = 5, GraphOfAttribute = 6; // fields of a node, and of its attribute
 
     // Where a tensor says its numbers otherwise than as bytes, and that they are elsewhere.
     private static readonly int[] Numbers = [4, 5, 6, 7, 9, 10, 11, 13, 14];
+
+    // Nothing of a branch is a weight.
+    private static readonly Dictionary<string, Func<Tensor>> None = [];
+    private static readonly Dictionary<string, (string Of, Func<Tensor> Numbers)> NoneSplit = [];
 
     /// <summary>Writes the model.</summary>
     /// <param name="stream">Where to write.</param>
@@ -28,23 +33,29 @@ internal static class OnnxWriter
         using var file = File.OpenRead(path);
         var model = ByteString.FromStream(file);
         using var output = new CodedOutputStream(stream, leaveOpen: true);
-        Copy(model, output, (field, content) => field == Graph ? OfGraph(content, numbers, split) : null);
+        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        Copy(model, output, (field, content) => field == Graph ? OfGraph(content, folder, numbers, split) : null);
         output.Flush();
     }
 
     private static ByteString OfGraph(
-        ByteString graph, IReadOnlyDictionary<string, Func<Tensor>> numbers, IReadOnlyDictionary<string, (string Of, Func<Tensor> Numbers)> split)
+        ByteString graph, string folder, IReadOnlyDictionary<string, Func<Tensor>> numbers, IReadOnlyDictionary<string, (string Of, Func<Tensor> Numbers)> split)
     {
         var forms = new Dictionary<string, ByteString>(); // of tensors that others are split off
         return Rewritten(
             graph,
             (field, content) =>
             {
-                if (field == Node && split.Count > 0 && GivesBack(content) is { } name && split.ContainsKey(name)) return ByteString.Empty;
+                if (field == Node)
+                {
+                    var node = OnnxNode.Read(content.CreateCodedInput());
+                    return node.IsIdentity && split.ContainsKey(node.Outputs[0]) ? ByteString.Empty : Within(content, node, folder);
+                }
+
                 if (field != Initializer) return null;
                 var own = OnnxTensor.Read(content.CreateCodedInput()).Name;
                 if (split.Values.Any(other => other.Of == own)) forms[own] = content;
-                return numbers.TryGetValue(own, out var make) ? Tensor(content, own, make) : null;
+                return numbers.TryGetValue(own, out var make) ? Tensor(content, own, make) : Within(content, folder);
             },
             output =>
             {
@@ -56,11 +67,23 @@ internal static class OnnxWriter
             });
     }
 
-    // What a node that changes nothing calls its input; null of others.
-    private static string? GivesBack(ByteString content)
+    // A tensor that no weight is, with its numbers within; null where they are.
+    private static ByteString? Within(ByteString content, string folder)
     {
-        var node = OnnxNode.Read(content.CreateCodedInput());
-        return node.IsIdentity ? node.Outputs[0] : null;
+        var tensor = OnnxTensor.Read(content.CreateCodedInput());
+        return tensor.IsBeside ? Tensor(content, tensor.Name, () => tensor.Load(folder)) : null;
+    }
+
+    // A node whose attributes have their numbers within, those of branches too; null where none could lie elsewhere.
+    private static ByteString? Within(ByteString content, OnnxNode node, string folder)
+    {
+        if (node.Attributes.Values.All(attribute => attribute.Graph is null && attribute.Tensor is not { IsBeside: true })) return null;
+        return Rewritten(content, (field, attribute) => field != Attribute ? null : Rewritten(attribute, (part, held) => part switch
+        {
+            TensorOfAttribute => Within(held, folder),
+            GraphOfAttribute => OfGraph(held, folder, None, NoneSplit),
+            _ => null,
+        }));
     }
 
     private static ByteString Tensor(ByteString content, string name, Func<Tensor> make)
@@ -79,13 +102,13 @@ internal static class OnnxWriter
         return UnsafeByteOperations.UnsafeWrap(memory.ToArray());
     }
 
-    private static ByteString Rewritten(ByteString message, Func<int, ByteString, ByteString?> change, Action<CodedOutputStream> more)
+    private static ByteString Rewritten(ByteString message, Func<int, ByteString, ByteString?> change, Action<CodedOutputStream>? more = null)
     {
         using var memory = new MemoryStream();
         using (var output = new CodedOutputStream(memory, leaveOpen: true))
         {
             Copy(message, output, change);
-            more(output);
+            more?.Invoke(output);
         }
 
         Guard.Require(memory.Length <= int.MaxValue, $"expected a graph of at most {int.MaxValue} bytes, found {memory.Length}");

@@ -1,4 +1,5 @@
 using LmcDsl.Core.Architectures;
+using LmcDsl.Core.Runtime;
 using static TorchSharp.torch;
 
 namespace LmcDsl.Core.Importing;
@@ -32,25 +33,32 @@ internal static class ShapeRules
         var target = at.Ints("shape", 1) ?? throw at.Refuse("a shape", "none");
         var zeros = at.Int("allowzero", 0) == 1;
         target = [.. target.Select((size, d) => size == 0 && !zeros && d < value.Rank ? value.Shape[d] : size)];
-        target = OfOneExample(at, target, value.Count);
+        (target, var batch) = OfOneExample(at, target, value);
         var known = target.Where(size => size >= 0).Aggregate(1L, (product, size) => product * size);
         at.Require(
             target.All(size => size >= -1) && target.Count(size => size == -1) <= 1 && (!target.Contains(-1) || (known > 0 && value.Count % known == 0)),
             $"a shape of {value.Count} numbers", string.Join(" x ", target));
-        return [at.Reshape(value, [.. target.Select(size => size == -1 ? value.Count / known : size)])];
+        var reshaped = at.Reshape(value, [.. target.Select(size => size == -1 ? value.Count / known : size)]);
+        return [batch is null ? reshaped : reshaped with { Batch = batch }];
     }
 
-    // A shape that was written for a batch, for one example of it.
-    private static long[] OfOneExample(GraphNode at, long[] target, long count)
+    // A shape that was written for a batch, for one example of it, and where the batch stands then.
+    private static (long[] Shape, BatchPlace? Batch) OfOneExample(GraphNode at, long[] target, GraphValue value)
     {
         var batch = at.Graph.Batch;
-        if (batch <= 1) return target;
+        if (batch <= 1) return (target, null);
         var known = target.Where(size => size > 0).Aggregate(1L, (product, size) => product * size);
         var isOpen = target.Contains(-1);
-        if (isOpen ? target[0] != batch : known != count * batch) return target;
-        var at0 = Array.FindIndex(target, size => size > 0 && size % batch == 0);
-        at.Require(at0 >= 0, $"a shape with the batch of {batch}; export with a batch of one example", string.Join(" x ", target));
-        return [.. target.Select((size, d) => d == at0 ? size / batch : size)];
+        if (isOpen ? target[0] != batch : known != value.Count * batch) return (target, null);
+        // What does not depend on the examples, or has them first, is taken to have the batch first.
+        var place = value.Batch ?? (value.IsSignal && !value.Lead ? null : BatchPlace.First);
+        int[] fitting = [.. Enumerable.Range(0, target.Length).Where(d => target[d] > 0 && target[d] % batch == 0)];
+        var axis = place is { } stands ? stands.In([.. target.Select(size => size == -1 ? value.Count * batch / known : size)], batch)
+            : fitting is [var only] ? only
+            : -1;
+        // In no case a node without a rule: what follows would have the sizes of the whole batch.
+        Guard.Require(axis >= 0, $"{at.Proto.Place}: expected a shape with the batch of {batch}; export with a batch of one example, found {string.Join(" x ", target)}");
+        return ([.. target.Select((size, d) => d == axis && size > 0 ? size / batch : size)], place is { } stood ? stood with { Axis = axis } : null);
     }
 
     private static GraphValue[] Flatten(GraphNode at)
@@ -69,7 +77,8 @@ internal static class ShapeRules
             ? [.. given.Select(axis => at.Axis(axis, value.Rank))]
             : [.. Enumerable.Range(0, value.Rank).Where(d => value.Shape[d] == 1)];
         at.Require(axes.All(d => value.Shape[d] == 1), "axes of one entry", string.Join(" x ", value.Shape));
-        return [Plain(at, value, [.. value.Shape.Where((_, d) => !axes.Contains(d))], axes.Contains(0))];
+        var squeezed = Plain(at, value, [.. value.Shape.Where((_, d) => !axes.Contains(d))], axes.Contains(0));
+        return [value.Batch is { Axis: { } axis } place && !axes.Contains(axis) ? squeezed with { Batch = place with { Axis = axis - axes.Count(d => d < axis) } } : squeezed];
     }
 
     private static GraphValue[] Unsqueeze(GraphNode at)
@@ -80,7 +89,9 @@ internal static class ShapeRules
         int[] axes = [.. given.Select(axis => at.Axis(axis, rank))];
         at.Require(axes.Distinct().Count() == axes.Length, "different axes", string.Join(", ", given));
         var rest = new Queue<long>(value.Shape);
-        return [Plain(at, value, [.. Enumerable.Range(0, rank).Select(d => axes.Contains(d) ? 1 : rest.Dequeue())], axes.Contains(0))];
+        var wider = Plain(at, value, [.. Enumerable.Range(0, rank).Select(d => axes.Contains(d) ? 1 : rest.Dequeue())], axes.Contains(0));
+        int[] kept = [.. Enumerable.Range(0, rank).Except(axes)];
+        return [value.Batch is { Axis: { } axis } place ? wider with { Batch = place with { Axis = kept[axis] } } : wider];
     }
 
     // A reshape whose batch axis, where it is touched, becomes one like others.
@@ -272,6 +283,8 @@ internal static class ShapeRules
             : null;
         // Before opset 9 they were an attribute.
         if (at.Proto.Attributes.TryGetValue("scales", out var said)) scales ??= [.. said.Floats.Select(scale => (double)scale)];
+        // By their shortest decimals, as what was meant: 10 by 0.7 is 7, and by 0.7 in single precision just below.
+        scales = scales?.Select(scale => GraphNode.Meant((float)scale)).ToArray();
         long[]? sizes = !old && at.Optional(3) is { Count: > 0 } ? at.Whole(3) : null;
         if (at.Ints("axes") is { } some)
         {

@@ -302,4 +302,167 @@ let tests =
                     failsWith [ path; "leaves open"; $"found {given.Length}"; string given.Head ] (fun () ->
                         read sizes given |> ignore))
         }
+
+        test "a resize by a scale that no binary number is takes the entries that PyTorch takes" {
+            let said name value = field 5 (Array.concat [ text 1 name; text 4 value; number 20 3L ])
+
+            let resized (scale: float32) (count: int) =
+                let resize =
+                    node "Resize" [ "x"; ""; "scales" ] "y" [
+                        said "mode" "nearest"
+                        said "nearest_mode" "floor"
+                        said "coordinate_transformation_mode" "asymmetric"
+                    ]
+
+                importing [ 1L; 1L; int64 count ] [ resize; weight "scales" [ 3L ] [ 1f; 1f; scale ] ] [
+                    for k in 0 .. count - 1 -> float32 k
+                ]
+                |> snd
+
+            // Where an entry and its place in the input are whole numbers: interpolate(arange(32), scale_factor, mode="nearest").
+            for scale, size, every, step in
+                [
+                    1.1f, 35, 11, 10
+                    1.2f, 38, 6, 5
+                    1.6f, 51, 8, 5
+                    1.7f, 54, 17, 10
+                    2.2f, 70, 11, 5
+                    0.3f, 9, 3, 10
+                    0.6f, 19, 3, 5
+                ] do
+                let found = resized scale 32
+                Expect.equal found.Length size $"entries at {scale}"
+
+                for k in 0 .. (size - 1) / every do
+                    Expect.equal found[every * k] (float32 (step * k)) $"entry {every * k} at {scale}"
+
+            Expect.equal (resized 0.7f 10).Length 7 "10 by 0.7"
+        }
+
+        test "a shape written for a batch is one example's wherever the batch stands, and refused where that is unknown" {
+            let whole name (values: int64 list) =
+                field
+                    5
+                    (tensorOf
+                        name
+                        7L
+                        [ values.Length ]
+                        (values |> List.map System.BitConverter.GetBytes |> Array.concat))
+
+            let perm (order: int64 list) =
+                field 5 (Array.concat [ text 1 "perm"; yield! List.map (number 8) order; number 20 7L ])
+
+            let steps = [ 1f .. 12f ] // four steps of three numbers
+
+            // Two examples, step by step: each step's numbers are the same ones afterwards.
+            let stepwise =
+                [
+                    node "Transpose" [ "x" ] "steps" [ perm [ 1L; 0L; 2L ] ]
+                    node "Reshape" [ "steps"; "rows" ] "flat" []
+                    node "Relu" [ "flat" ] "r" []
+                    node "Reshape" [ "r"; "parted" ] "again" []
+                    node "Transpose" [ "again" ] "y" [ perm [ 1L; 0L; 2L ] ]
+                    whole "rows" [ 8L; 3L ]
+                    whole "parted" [ 4L; 2L; 3L ]
+                ]
+
+            Expect.equal (importing [ 2L; 4L; 3L ] stepwise steps |> snd) steps "as they were"
+
+            // Heads of two numbers, which stand behind the batch: 4 x 2 x 4, 4 x (2 x 2) x 2, and back.
+            let heads =
+                [
+                    node "Transpose" [ "x" ] "steps" [ perm [ 1L; 0L; 2L ] ]
+                    node "Reshape" [ "steps"; "parted" ] "heads" []
+                    node "Transpose" [ "heads" ] "first" [ perm [ 1L; 0L; 2L ] ]
+                    node "Softmax" [ "first" ] "s" [ attribute "axis" 1L ]
+                    node "Transpose" [ "s" ] "back" [ perm [ 1L; 0L; 2L ] ]
+                    node "Reshape" [ "back"; "joined" ] "again" []
+                    node "Transpose" [ "again" ] "y" [ perm [ 1L; 0L; 2L ] ]
+                    whole "parted" [ 4L; 4L; 2L ]
+                    whole "joined" [ 4L; 2L; 4L ]
+                ]
+
+            let _, shares = importing [ 2L; 4L; 4L ] heads [ for k in 1..16 -> float32 (k % 4) ]
+
+            for share in shares do
+                Expect.floatClose Accuracy.medium (float share) 0.25 "steps are alike"
+
+            let unknown =
+                [
+                    node "Transpose" [ "x" ] "t" [ perm [ 1L; 0L ] ]
+                    node "Concat" [ "t"; "t" ] "twice" [ attribute "axis" 0L ]
+                    node "Reshape" [ "twice"; "parted" ] "y" []
+                    whole "parted" [ 4L; 2L; 2L ]
+                ]
+
+            failsWith [ "(Reshape)"; "batch of 2"; "export with a batch of one example"; "4 x 2 x 2" ] (fun () ->
+                importing [ 2L; 4L ] unknown [ 1f .. 4f ] |> ignore)
+        }
+
+        test "a model whose numbers lie beside it is written with all of them within, whatever they are" {
+            let beside (name: string) kind (sizes: int64 list) first count =
+                let said key value = field 13 (Array.append (text 1 key) (text 2 value))
+
+                Array.concat [
+                    yield! sizes |> List.map (number 1)
+                    number 2 kind
+                    text 8 name
+                    said "location" "m.data"
+                    said "offset" (string first)
+                    said "length" (string count)
+                    number 14 1L
+                ]
+
+            let floats (values: float32 list) = values |> List.map System.BitConverter.GetBytes |> Array.concat
+
+            let numbers =
+                Array.concat [
+                    floats [ 1f; 2f; 3f; 4f; 5f; 6f ] // a.weight
+                    floats [ 1f; 0f; -1f; 2f; 1f; 1f ] // o.weight
+                    yield! [ 1L; 0L; 1L ] |> List.map System.BitConverter.GetBytes // mask
+                    floats [ 10f; 20f ] // shift
+                ]
+
+            let shift = Array.concat [ text 1 "value"; field 5 (beside "" 1L [ 2L ] 72 8); number 20 4L ]
+
+            let content =
+                modelOf 13L [ 1L; 2L ] [
+                    node "Constant" [] "shift" [ field 5 shift ]
+                    node "Gemm" [ "x"; "a.weight" ] "h" [ attribute "transB" 1L ]
+                    node "Cast" [ "mask" ] "m" [ attribute "to" 1L ]
+                    node "Mul" [ "h"; "m" ] "g" []
+                    node "Gemm" [ "g"; "o.weight" ] "o" [ attribute "transB" 1L ]
+                    node "Add" [ "o"; "shift" ] "y" []
+                    field 5 (beside "a.weight" 1L [ 3L; 2L ] 0 24)
+                    field 5 (beside "o.weight" 1L [ 2L; 3L ] 24 24)
+                    field 5 (beside "mask" 7L [ 3L ] 48 24)
+                ]
+
+            inFolder (fun folder ->
+                use _ = torch.NewDisposeScope()
+                let own, written = Path.Combine(folder, "own"), Path.Combine(folder, "written")
+
+                for path in [ own; written ] do
+                    Directory.CreateDirectory path |> ignore
+
+                let path = Path.Combine(own, "m.onnx")
+                File.WriteAllBytes(path, content)
+                File.WriteAllBytes(Path.Combine(own, "m.data"), numbers)
+
+                let outputs path =
+                    let read = OnnxModel.Read path
+                    let network = Network read.Architecture
+                    use weights = read.Load network
+                    network.Forward(weights.Views, torch.ones (1L, 2L)).data<float32>().ToArray()
+
+                let network = Network (OnnxModel.Read path).Architecture
+                let placement = Checkpoint.Open(path, network, NameMap.For network)
+                let alone = Path.Combine(written, "m.onnx")
+
+                using (File.Create alone) (fun file ->
+                    Checkpoint.SavePermuted(file, PermutationSet.Identity network, placement))
+
+                Expect.equal (outputs alone) [| 10f + 3f - 11f; 20f + 6f + 11f |] "without the file beside it"
+                Expect.equal (outputs alone) (outputs path) "the same function")
+        }
     ]

@@ -83,6 +83,37 @@ let tests =
             loads [ "'a'"; "known type"; "torch.float128" ] (dict [ text "a", untyped "torch.float128" 1L ])
         }
 
+        test "a view whose numbers are stored with other signs is refused, and what to do is said" {
+            let view (name: string) (last: byte[] list) =
+                Array.concat [
+                    call $"torch._utils.{name}"
+                    tuple [
+                        storage "torch.FloatStorage" "0" 6L
+                        whole 0L
+                        pair 2L 3L
+                        pair 3L 1L
+                        [| 0x89uy |]
+                        "N"B
+                        yield! last
+                    ]
+                    "R"B
+                ]
+
+            for kind in [ "neg"; "conj" ] do
+                let marked = dict [ text kind, [| 0x88uy |] ]
+
+                for name, last in
+                    [ "_rebuild_tensor_v2", [ marked ]; "_rebuild_tensor_v3", [ call "torch.float32"; marked ] ] do
+                    loads [ "'a'"; kind; ".resolve_neg().resolve_conj()" ] (dict [ text "a", view name last ])
+
+            let numbers = Convert.ToHexStringLower(snd storages[0])
+
+            Expect.equal
+                (contentOf (dict [ text "a", view "_rebuild_tensor_v2" [ "}"B ] ]))
+                [ "a", "F32", numbers ]
+                "as it is"
+        }
+
         test "tensors with attributes, parameters with state, and Python 2's ordered dicts are read" {
             let inner =
                 // The arguments of a call, without the call.

@@ -211,6 +211,40 @@ let tests =
                 failsWith [ "0 to 4"; "--data" ] (fun () -> tokens [ 0uy; 5uy; 1uy ] [ 2uy; 3uy; 4uy ] |> ignore))
         }
 
+        test "examples of two axes fit with axes of one entry and flat, and not turned" {
+            let sequences =
+                Network(
+                    Architecture.FromJson
+                        """{"name":"sequences","input":[2,3],"nodes":[
+                           {"name":"f","layer":{"kind":"flatten"},"inputs":["input"]},
+                           {"name":"c","layer":{"kind":"dense","units":3},"inputs":["f"]}]}"""
+                )
+
+            inFolder (fun folder ->
+                let numbers = [ 1f; -2f; 3f; -4f; 5f; -6f ]
+                let stored = numbers |> List.map BitConverter.GetBytes |> Array.concat
+
+                let read shape =
+                    let path =
+                        npz folder [
+                            "x_train", npy "<f4" shape stored
+                            "y_train", npy "|u1" "1," [| 2uy |]
+                            "x_test", npy "<f4" shape stored
+                            "y_test", npy "|u1" "1," [| 1uy |]
+                        ]
+
+                    let words = [ "a"; "--arch"; "mlp"; "--data"; path ]
+                    use all = DataSet.load (GivenData.ofArguments (parse words) sequences |> Option.get)
+                    let x = all.Test.Images
+                    List.ofArray x.shape, List.ofArray (x.flatten().data<float32>().ToArray())
+
+                for shape in [ "1, 2, 3"; "1, 1, 2, 3"; "1, 2, 3, 1"; "1, 6" ] do
+                    Expect.equal (read shape) ([ 1L; 2L; 3L ], numbers) shape
+
+                for shape, shown in [ "1, 3, 2", "1 x 3 x 2"; "1, 3, 2, 1", "3 x 2 x 1" ] do
+                    failsWith [ "--data"; "2 x 3"; shown ] (fun () -> read shape |> ignore))
+        }
+
         test "--points is on how many lambdas a barrier is measured" {
             twoMlps (fun files words _ ->
                 let measured, _ =
