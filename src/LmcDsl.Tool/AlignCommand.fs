@@ -93,13 +93,14 @@ module AlignCommand =
         match models.Placements with
         | [ _; placement ] ->
             Models.inMemory cancel (fun memory ->
-                let aligned = Models.population memory arguments models data |> aligned arguments search
+                let given = Models.population memory arguments models data
+                let aligned = given |> aligned arguments search
 
                 let step, numbers =
                     if search.Turns then
                         let turned = model memory aligned 1
 
-                        Plan.node (aligned.Alignment.Value 1),
+                        Plan.node (Search.plan given search (given.Member 0) (given.Member 1) "1 to 0"),
                         fun (part: string | null) stream -> Checkpoint.Save(stream, turned, placement, part)
                     else
                         let found, step = permutations memory arguments models aligned 1

@@ -118,7 +118,8 @@ module internal Captured =
         | :? Array as numbers when numbers.Length > 0 && isPrimitive numbers ->
             let bytes = Array.zeroCreate<byte>(Buffer.ByteLength numbers)
             Buffer.BlockCopy(numbers, 0, bytes, 0, bytes.Length)
-            $"{sizes numbers} numbers {hashed (ReadOnlySpan bytes)}"
+            let sides = sizes numbers
+            $"{sides} numbers {hashed (ReadOnlySpan bytes)}"
         | :? torch.Tensor as numbers -> numbersOf numbers
         | :? ParameterSet as model -> parametersOf model
         | :? Network as network -> network.Architecture.ToJson()

@@ -73,7 +73,9 @@ module internal WrittenCode =
                 match found with
                 | :? MethodBase as method when not (isNull (method.GetMethodBody())) -> $"#{seen[found]}"
                 | :? FieldInfo as field when field.IsStatic -> $"#{seen[found]}"
-                | _ -> $"#{seen[found]} {places.Replace(found.Name, string '_')}"
+                | _ ->
+                    let name = places.Replace(found.Name, "_")
+                    $"#{seen[found]} {name}"
 
         let rec methodsOf (owner: Type) =
             match owner.BaseType with

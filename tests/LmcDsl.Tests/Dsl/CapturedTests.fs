@@ -21,6 +21,12 @@ type private LinkedLoop(value: int) =
         with get () = next
         and set (other: obj | null) = next <- other
 
+type private Under(value: int) =
+    member _.Value = value
+
+type private Over(value: int) =
+    inherit Under(value)
+
 let private keyOf (op: Op) =
     let plan: Plan<Report> = Plan.make op "step" (Args.none) []
     (Plan.node plan).Key
@@ -104,7 +110,13 @@ let tests =
             distinct "data" [ measured (data 1f); measured (data 2f) ]
             Expect.equal (keyOf (measured (data 3f))) (keyOf (measured (data 3f))) "the same data"
             // The library's own functions too, where a script's function takes them.
+            let points (n: int64) = Barrier |> Metric.withArgument "points" (Json.int n)
+            distinct "metrics" [ measured (points 5L); measured (points 7L) ]
             distinct "set-ups" [ for width in [ 4; 5 ] -> measured { Setup.standard with Network = mlp [ width ] } ]
+        }
+
+        test "what a type has from the one that it derives from counts" {
+            distinct "derived" [ measured (Over 1); measured (Over 2) ]
         }
 
         test "what leads back to itself has a key" {

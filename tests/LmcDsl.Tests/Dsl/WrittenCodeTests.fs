@@ -72,11 +72,17 @@ type IWeigh =
     abstract Of: float -> float
 type Power = { Up: float } with interface IWeigh with member this.Of x = x + this.Up
 let weigh: IWeigh = { Up = 7.0 }
+let range = { First = 4.5; Second = 7.5 }
+let round = Circle 8.5
 let own =
     Measure.make "mine" 1 (fun context ->
         let pairs = [ { First = scaled (float context.Inputs.Length); Second = large (Some 2.0) } ]
-        {| Value = List.sumBy (fun pair -> pair.First - pair.Second) pairs + size (Circle 8.5) + weigh.Of 9.5 |})
-printfn "%s" (Plan.node (Plan.make own.Op "step" Args.none []: Plan<Report>)).Key
+        let sum = List.sumBy (fun pair -> pair.First + pair.Second) pairs
+        {| Value = sum + weigh.Of 9.5 |})
+// Of values made elsewhere which field, which case it takes: nothing else of theirs is looked at.
+let other = Measure.make "other" 1 (fun _ -> {| Value = range.First - range.Second + size round |})
+let key (op: Op) = (Plan.node (Plan.make op "step" Args.none []: Plan<Report>)).Key
+printfn "%s" (key own.Op + key other.Op)
 """
 
 let tests =
@@ -166,7 +172,7 @@ let tests =
                         script.Replace("x * factor", "x + factor")
                         script.Replace("5.0", "6.0")
                         // Which field, which case, what a record does for others.
-                        script.Replace("pair.First - pair.Second", "pair.Second - pair.First")
+                        script.Replace("range.First - range.Second", "range.Second - range.First")
                         script.Replace("Circle r -> r | Square r", "Square r -> r | Circle r")
                         script.Replace("x + this.Up", "x - this.Up")
                     ]
