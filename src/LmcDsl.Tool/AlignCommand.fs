@@ -49,21 +49,24 @@ module AlignCommand =
     let aligned (arguments: ParseResults<ModelArgument>) (search: Search) (population: Population) : Population =
         match arguments.TryGetResult ModelArgument.First_Groups with
         | None -> population |> align search
-        | Some groups when search.Turns -> population |> alignFirst groups search // which says that it cannot
         | Some groups ->
-            // The first groups of what is found for all are taken where it is applied.
             groups |> ArgumentValues.within "--first-groups" 0 1_000_000 |> ignore
-            population |> align search
+            population |> alignFirst groups search
+
+    /// The step that finds what brings model `index` to model 0.
+    let step (given: Population) (search: Search) (index: int) : Node =
+        Plan.node (Search.plan given search (given.Member 0) (given.Member index) $"{index} to 0")
 
     /// The permutations for model `index` towards model 0 of what a search finds, and the step that found them.
     let permutations
         (memory: InMemory)
         (arguments: ParseResults<ModelArgument>)
         (models: Models)
-        (aligned: Population)
+        (given: Population)
+        (search: Search)
         (index: int)
         : PermutationSet * Node =
-        let step = Plan.node (aligned.Alignment.Value index)
+        let step = step given search index
 
         match Stage.during $"aligning: {step.Title}" (fun () -> memory.Value step) with
         | Document found ->
@@ -100,10 +103,10 @@ module AlignCommand =
                     if search.Turns then
                         let turned = model memory aligned 1
 
-                        Plan.node (Search.plan given search (given.Member 0) (given.Member 1) "1 to 0"),
+                        step given search 1,
                         fun (part: string | null) stream -> Checkpoint.Save(stream, turned, placement, part)
                     else
-                        let found, step = permutations memory arguments models aligned 1
+                        let found, step = permutations memory arguments models given search 1
                         step, (fun part stream -> Checkpoint.SavePermuted(stream, found, placement, part))
 
                 let ended =

@@ -126,8 +126,8 @@ module MergeCommand =
             | None -> Some(models.Parameters |> List.map (fun _ -> identity)), models.Parameters
             | Some search ->
                 Models.inMemory cancel (fun memory ->
-                    let aligned =
-                        Models.population memory arguments models data |> AlignCommand.aligned arguments search
+                    let given = Models.population memory arguments models data
+                    let aligned = given |> AlignCommand.aligned arguments search
 
                     if search.Turns then
                         let turned = [ for index in others -> (AlignCommand.model memory aligned index).Clone() ]
@@ -136,7 +136,7 @@ module MergeCommand =
                         let found =
                             [
                                 for index in others ->
-                                    fst (AlignCommand.permutations memory arguments models aligned index)
+                                    fst (AlignCommand.permutations memory arguments models given search index)
                             ]
 
                         Some(identity :: found), models.Parameters)
