@@ -43,14 +43,20 @@ module NetworkArguments =
                     $"{shown}: all stay what they are, '{Excerpt.Of model.Outputs[0]}' is measured; --graph-output takes one alone"
         ]
 
+    // What networks of the catalogue alone leave open, and whether it is given.
+    let private ofCatalogue (arguments: ParseResults<ModelArgument>) =
+        [
+            arguments.Contains ModelArgument.Width, "--width"
+            arguments.Contains ModelArgument.Norm, "--norm"
+            arguments.Contains ModelArgument.Hidden, "--hidden"
+            arguments.Contains ModelArgument.Classes, "--classes"
+        ]
+
     /// Refuses arguments that say what is read from a folder's own description.
     let requireNoOther (arguments: ParseResults<ModelArgument>) =
         for isGiven, name in
-            [
-                arguments.Contains ModelArgument.Width, "--width"
-                arguments.Contains ModelArgument.Norm, "--norm"
-                arguments.Contains ModelArgument.Hidden, "--hidden"
-                arguments.Contains ModelArgument.Classes, "--classes"
+            ofCatalogue arguments
+            @ [
                 arguments.Contains ModelArgument.Names, "--names"
                 arguments.Contains ModelArgument.Key, "--key"
                 arguments.Contains ModelArgument.Graph_Output, "--graph-output"
@@ -121,13 +127,7 @@ module NetworkArguments =
 
     // What a graph says itself.
     let private requireNoCatalogue (arguments: ParseResults<ModelArgument>) (found: string) =
-        for isGiven, name in
-            [
-                arguments.Contains ModelArgument.Width, "--width"
-                arguments.Contains ModelArgument.Norm, "--norm"
-                arguments.Contains ModelArgument.Hidden, "--hidden"
-                arguments.Contains ModelArgument.Classes, "--classes"
-            ] do
+        for isGiven, name in ofCatalogue arguments do
             if isGiven then
                 raise (Usage($"lmc: {name} is for a network of the catalogue (--arch), found {found}", 2))
 

@@ -706,3 +706,28 @@ let foundAgain (name: string) (network: Network) (model: ParameterSet) =
     // As `lmc align` does unless told.
     use found = (WeightMatching.Match(model, moved, WeightMatchingOptions(Outward = true))).Permutations.Apply moved
     Expect.equal (difference found.Flat model.Flat) 0.0 $"{name}: found again, heads included"
+
+/// Of its two hidden layers the second is read by a mean over all its units alone, and by no weights.
+let unreadGroup =
+    let chain = Chain()
+    chain.Add("flatten", Flatten()) |> ignore
+    chain.Add("fc1", Dense 8) |> ignore
+    chain.Add("relu1", Activation ActivationFunction.Relu) |> ignore
+    chain.Add("fc2", Dense 6) |> ignore
+    chain.Add("relu2", Activation ActivationFunction.Relu) |> ignore
+
+    chain.Add("mean", Reduction(ReductionFunction.Mean, System.Collections.Immutable.ImmutableArray.Create 0, true))
+    |> ignore
+
+    chain.Add("fc3", Dense 3) |> ignore
+    Network(chain.Build("unread", [| 1; 2; 4 |]))
+
+/// An MLP with a vector that is a weight by its role.
+let scaledMlp =
+    let chain = Chain()
+    chain.Add("flatten", Flatten()) |> ignore
+    chain.Add("fc1", Dense 8) |> ignore
+    chain.Add("scale", Parameter(System.Collections.Immutable.ImmutableArray.Create 8), "input") |> ignore
+    chain.Add("times", Multiplication(), "fc1", "scale") |> ignore
+    chain.Add("fc2", Dense 3) |> ignore
+    Network(chain.Build("scaled", [| 1; 2; 4 |]))

@@ -27,21 +27,6 @@ let private hidden (model: ParameterSet) (images: torch.Tensor) node =
 
 let private centred (x: torch.Tensor) = x - x.mean ([| 0L |], true)
 
-/// Of its two hidden layers the second is read by a mean over all its units alone, and by no weights.
-let private unread =
-    let chain = Chain()
-    chain.Add("flatten", Flatten()) |> ignore
-    chain.Add("fc1", Dense 8) |> ignore
-    chain.Add("relu1", Activation ActivationFunction.Relu) |> ignore
-    chain.Add("fc2", Dense 6) |> ignore
-    chain.Add("relu2", Activation ActivationFunction.Relu) |> ignore
-
-    chain.Add("mean", Reduction(ReductionFunction.Mean, System.Collections.Immutable.ImmutableArray.Create 0, true))
-    |> ignore
-
-    chain.Add("fc3", Dense 3) |> ignore
-    Network(chain.Build("unread", [| 1; 2; 4 |]))
-
 let tests =
     testList "ActivationAgreement" [
         test "correlations of units and linear CKA are those of their definitions, over several batches" {
@@ -99,8 +84,8 @@ let tests =
         }
 
         test "units that nothing reads are left out" {
-            use a = randomParameters unread 1L
-            use task = toyTask unread 100 3L
+            use a = randomParameters unreadGroup 1L
+            use task = toyTask unreadGroup 100 3L
             let found = ActivationAgreement.Between(a, a, task, 100)
             Expect.equal [ for g in found -> g.Name ] [ "fc1" ] "those that are read"
             Expect.floatClose Accuracy.medium found[0].Correlation 1.0 "itself"

@@ -41,21 +41,6 @@ let private activations (network: Network) (model: ParameterSet) (images: torch.
 
     found.Value
 
-/// Of its two hidden layers the second is read by a mean over all its units alone, and by no weights.
-let private unread =
-    let chain = Chain()
-    chain.Add("flatten", Flatten()) |> ignore
-    chain.Add("fc1", Dense 8) |> ignore
-    chain.Add("relu1", Activation ActivationFunction.Relu) |> ignore
-    chain.Add("fc2", Dense 6) |> ignore
-    chain.Add("relu2", Activation ActivationFunction.Relu) |> ignore
-
-    chain.Add("mean", Reduction(ReductionFunction.Mean, System.Collections.Immutable.ImmutableArray.Create 0, true))
-    |> ignore
-
-    chain.Add("fc3", Dense 3) |> ignore
-    Network(chain.Build("unread", [| 1; 2; 4 |]))
-
 let tests =
     testList "ActivationMatching" [
         test "covariances of very large and very small activations are those of common ones, in their units" {
@@ -227,10 +212,10 @@ let tests =
         }
 
         test "units that nothing reads stay where they are" {
-            use a = randomParameters unread 1L
-            let planted = PermutationSet.Random(unread, 2L)
+            use a = randomParameters unreadGroup 1L
+            let planted = PermutationSet.Random(unreadGroup, 2L)
             use b = planted.Apply a
-            use task = toyTask unread 100 3L
+            use task = toyTask unreadGroup 100 3L
 
             for _, options in options do
                 let found = (ActivationMatching.Match(a, b, task, options)).Permutations.Permutations

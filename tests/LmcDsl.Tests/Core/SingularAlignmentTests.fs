@@ -34,16 +34,6 @@ let private byDefinition gamma (a: ParameterSet) (b: ParameterSet) =
 
 let private closeTo (found: float) (expected: float) what = Expect.isLessThan (abs (found - expected)) 1e-5 what
 
-/// With a vector that is a weight by its role.
-let private scaled =
-    let chain = Chain()
-    chain.Add("flatten", Flatten()) |> ignore
-    chain.Add("fc1", Dense 8) |> ignore
-    chain.Add("scale", Parameter(System.Collections.Immutable.ImmutableArray.Create 8), "input") |> ignore
-    chain.Add("times", Multiplication(), "fc1", "scale") |> ignore
-    chain.Add("fc2", Dense 3) |> ignore
-    Network(chain.Build("scaled", [| 1; 2; 4 |]))
-
 let tests =
     testList "SingularAlignment" [
         test "a decomposition multiplies back to the weight, with orthonormal vectors and descending values" {
@@ -119,8 +109,8 @@ let tests =
         }
 
         test "a weight that is a vector is left out" {
-            use a = randomParameters scaled 1L
-            use b = randomParameters scaled 2L
+            use a = randomParameters scaledMlp 1L
+            use b = randomParameters scaledMlp 2L
             let found = Seq.exactlyOne (SingularAlignment.Between(a, b, [| 0.3 |]))
             Expect.equal [ for layer in found.Layers -> layer.Name ] [ "fc1.weight"; "fc2.weight" ] "matrices alone"
             Expect.floatClose Accuracy.medium (r 0.3 a a) 1.0 "itself"

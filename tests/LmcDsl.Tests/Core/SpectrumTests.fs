@@ -7,16 +7,6 @@ open LmcDsl.Core.Spectra
 open LmcDsl.Tests.Fixtures
 open TorchSharp
 
-/// With a vector that is a weight by its role.
-let private scaled =
-    let chain = Chain()
-    chain.Add("flatten", Flatten()) |> ignore
-    chain.Add("fc1", Dense 8) |> ignore
-    chain.Add("scale", Parameter(System.Collections.Immutable.ImmutableArray.Create 8), "input") |> ignore
-    chain.Add("times", Multiplication(), "fc1", "scale") |> ignore
-    chain.Add("fc2", Dense 3) |> ignore
-    Network(chain.Build("scaled", [| 1; 2; 4 |]))
-
 let tests =
     testList "Spectrum" [
         testPropertyWithConfig (config 20) "a permutation of units leaves every singular value as it is"
@@ -55,7 +45,7 @@ let tests =
         }
 
         test "a weight that is a vector has no spectrum" {
-            use a = randomParameters scaled 1L
+            use a = randomParameters scaledMlp 1L
             Expect.equal [ for layer in Spectrum.Of a -> layer.Name ] [ "fc1.weight"; "fc2.weight" ] "matrices alone"
         }
 
