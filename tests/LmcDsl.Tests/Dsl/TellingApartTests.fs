@@ -188,6 +188,16 @@ let tests =
                 "means of pairs"
         }
 
+        test "each argument that changes a set-up is known with what the others change" {
+            let arguments = Arguments.parse "x.fsx" [ "--epochs"; "7"; "--seeds"; "4"; "5"; "--set"; "Width=9" ]
+            let written = arguments.Assignments |> List.map fst
+            Expect.equal written [ "--seeds"; "--epochs 7"; "--set Width=9" ] "as they are written"
+            let without = snd arguments.Assignments[1] setup
+            Expect.equal (without.Epochs, without.Seeds) (setup.Epochs, Listed [ 4L; 5L ]) "but for the epochs"
+            let all = arguments.Change setup
+            Expect.equal (all.Epochs, all.Seeds) (7, Listed [ 4L; 5L ]) "all"
+        }
+
         test "options of all searches are within what they say" {
             let bad = weightMatching (WeightMatchingOptions(MaxSweeps = -1))
             use memory = new InMemory(System.Threading.CancellationToken.None)

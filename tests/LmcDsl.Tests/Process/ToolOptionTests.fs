@@ -41,8 +41,33 @@ let private network words : Network = fst (NetworkArguments.network (parse ("any
 
 let private described (file: string) : Json = fst (DescribeCommand.run (parse [ file ]))
 
+// A wrong argument, which is told with exit code 2.
+let private isUsage (part: string) (work: unit -> unit) =
+    let told =
+        try
+            work ()
+            "", 0
+        with Usage(text, code) ->
+            text, code
+
+    Expect.equal (snd told) 2 $"{part}: {fst told}"
+    Expect.stringContains (fst told) part "which"
+
 let tests =
     testList "Tool options" [
+        test "a misspelt option behind files is no file, and what nothing uses is told" {
+            let required words = fun () -> ModelArgument.requireUsed "merge" (parse words)
+            isUsage "--weights" (required [ "a.pt"; "b.pt"; "--wieghts"; "0.5"; "0.5" ])
+            isUsage "--normalise" (required [ "a.pt"; "b.pt"; "--normalise"; "unit" ])
+            required [ "a.pt"; "b.pt"; "--normalise"; "unit"; "--data"; "mnist" ] ()
+            required [ "a.pt"; "b.pt"; "--weights"; "0.5"; "0.5" ] ()
+
+            for option in [ [ "--width"; "9" ]; [ "--norm"; "layer" ]; [ "--hidden"; "3" ]; [ "--classes"; "7" ] ] do
+                isUsage option.Head (fun () -> network ([ "--graph"; "no.onnx" ] @ option) |> ignore)
+
+            isUsage "--graph-output" (fun () -> network [ "--arch"; "mlp"; "--graph-output"; "y" ] |> ignore)
+        }
+
         test "a search has the seed, the starts and the start that are asked for" {
             let asked words = AlignCommand.search (parse ("a" :: "b" :: words))
             let option name value = Search.withOption name (Json.int value)
