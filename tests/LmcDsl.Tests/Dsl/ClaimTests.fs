@@ -250,6 +250,29 @@ let tests =
             Expect.stringContains found.Head.Measured "n = 2" "by two of three"
         }
 
+        test "over a number that is none nothing is decided, and what has no place along a trend is not part of it" {
+            let rows value place =
+                [
+                    for seeds in [ "0"; "1" ] do
+                        for width, loss in
+                            ("3", value) :: (place, -9.0) :: [ for w in [ 1; 2; 4; 5 ] -> string w, float -w ] do
+                            let made = row "A" "WM" width loss
+                            { made with Labels = made.Labels @ [ "seeds", seeds ] }
+                ]
+
+            let trend rows =
+                Judge.trend "width" [ "network" ] all ofLoss (Bounds.atMost -0.8) { Rows = rows } |> letters
+
+            let largest rows =
+                Judge.largest "width" [ "network" ] all ofLoss (Bounds.atMost 0.0) { Rows = rows } |> letters
+
+            Expect.equal (trend (rows -3.0 "6")) [ "A", 'y' ] "a trend"
+            Expect.equal (largest (rows -3.0 "6")) [ "A", 'y' ] "the largest"
+            Expect.equal (trend (rows nan "6")) [ "A", '?' ] "a trend over what is no number"
+            Expect.equal (largest (rows nan "6")) [ "A", '?' ] "the largest of what is no number"
+            Expect.equal (trend (rows -3.0 "–")) [ "A", 'y' ] "without a place"
+        }
+
         test "a premise is of its own place and what is within it, not of one whose name begins alike" {
             let piece where finding = { Where = where; Measured = "1"; Finding = finding }
             let asked _ = [ piece "MLP 1" AsClaimed ]
