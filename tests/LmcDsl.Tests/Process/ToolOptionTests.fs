@@ -12,6 +12,7 @@ open LmcDsl.Core.Checkpoints
 open LmcDsl.Core.Merging
 open LmcDsl.Core.Permutations
 open LmcDsl.Tests.Fixtures
+open LmcDsl.Tests.Core
 open LmcDsl.Tests.NumpyFiles
 open LmcDsl.Tool
 
@@ -55,6 +56,36 @@ let private isUsage (part: string) (work: unit -> unit) =
 
 let tests =
     testList "Tool options" [
+        test "every ONNX file among the models holds the graph, whatever it is given as" {
+            inFolder (fun folder ->
+                let graph name activation =
+                    let path = Path.Combine(folder, name)
+
+                    let parts =
+                        [
+                            OnnxBytes.node "Gemm" [ "x"; "a.weight" ] "h" [ OnnxBytes.attribute "transB" 1L ]
+                            OnnxBytes.node activation [ "h" ] "r" []
+                            OnnxBytes.node "Gemm" [ "r"; "b.weight" ] "y" [ OnnxBytes.attribute "transB" 1L ]
+                            OnnxBytes.weight "a.weight" [ 3L; 2L ] [ 1f; 2f; 3f; 4f; 5f; 6f ]
+                            OnnxBytes.weight "b.weight" [ 2L; 3L ] [ 1f; 0f; -1f; 2f; 1f; 1f ]
+                            OnnxBytes.field 11 (OnnxBytes.valueOf "x" [ 1L; 2L ])
+                            OnnxBytes.field 12 (OnnxBytes.valueOf "y" [ 1L; 2L ])
+                        ]
+
+                    File.WriteAllBytes(path, OnnxBytes.model 13L parts)
+                    path
+
+                let relu, other, tanh = graph "relu.onnx" "Relu", graph "other.onnx" "Relu", graph "tanh.onnx" "Tanh"
+                let load words = using (Models.load 2 (parse words)) (fun models -> models.Parameters.Length)
+                let refused words = failsWith [ "expected the graph of" ] (fun () -> load words |> ignore)
+                refused [ relu; tanh ]
+                refused [ relu; tanh; "--graph"; relu ]
+                refused [ relu; tanh; "--arch"; relu ]
+                refused [ relu; other; "--base"; tanh ]
+                Expect.equal (load [ relu; other; "--graph"; relu ]) 2 "one graph"
+                Expect.equal (load [ relu; other; "--base"; relu ]) 3 "and its base")
+        }
+
         test "a misspelt option behind files is no file, and what nothing uses is told" {
             let required words = fun () -> ModelArgument.requireUsed "merge" (parse words)
             isUsage "--weights" (required [ "a.pt"; "b.pt"; "--wieghts"; "0.5"; "0.5" ])
